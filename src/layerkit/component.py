@@ -1,0 +1,196 @@
+"""What a registered component is: a name, its fields with their ranges, and how to build it.
+
+A component is declared by a *Spec*, a frozen and strict pydantic model whose ``type`` is the component's name. There
+are four kinds: layers, losses, optimizers and noises. A spec is data; ``build`` is the only way from it to code, and
+that code is the installed package's own.
+
+A spec that holds other components annotates the field with :data:`AnyLayer`, :data:`AnyLoss`, :data:`AnyOptimizer` or
+:data:`AnyNoise`. Which names these admit is decided by the catalogue that validation is given, not when the class is
+written, so that every plugin's components can stand in every other plugin's containers.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationInfo
+from pydantic_core import PydanticCustomError, core_schema
+
+from layerkit.errors import ShapeError
+
+if TYPE_CHECKING:
+    import torch
+
+    from layerkit.loss import Loss
+    from layerkit.module import Module
+    from layerkit.noise import Noise
+    from layerkit.optimizer import Optimizer
+
+Kind = Literal["layer", "loss", "optimizer", "noise"]
+Shape = tuple[int, ...]
+"""The shape of one sample, without the batch: (channels, height, width), or (features,) after ``flatten``."""
+
+
+class StrictModel(BaseModel):
+    """A model that takes only what it declares: no conversions, no unknown keys, no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+class Spec(StrictModel):
+    """Base of all specs; a component's spec derives from one of the four kinds below.
+
+    A subclass must have ``type: Literal["its_name"]``, without a default, and a description on every field. Its
+    docstring gives the formula: it is what people read in the reference and in their editor.
+    """
+
+    kind: ClassVar[Kind]
+    example: ClassVar[dict[str, Any]] = {}
+    """The fields of a typical use, for the reference and for editors, beside ``type``."""
+
+    @classmethod
+    def name(cls) -> str:
+        """Return the component's name, the only value that ``type`` may have."""
+        (name,) = cls.model_fields["type"].annotation.__args__
+        return name
+
+
+class LayerSpec(Spec):
+    """A layer as it stands in a network's ``layers``."""
+
+    kind: ClassVar[Kind] = "layer"
+
+    # Declarations: what the conformance kit must know, each of which it tests in its turn.
+    stochastic: ClassVar[bool] = False
+    """Draws random numbers in training mode."""
+    kinked: ClassVar[bool] = False
+    """Has points without a derivative, as ReLU at 0."""
+    mixes_batch: ClassVar[bool] = False
+    """One sample's output depends on the others, as in batch normalization."""
+    modal: ClassVar[bool] = False
+    """Training and evaluation mode give different outputs."""
+
+    @abstractmethod
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of one output sample.
+
+        Raises:
+            ShapeError: when the layer cannot take ``input_shape``; the message says what would fit.
+        """
+
+    @abstractmethod
+    def build(self, input_shape: Shape, generator: torch.Generator) -> Module:
+        """Return the layer for inputs of ``input_shape``; all randomness comes from ``generator``."""
+
+    def parameter_count(self, input_shape: Shape) -> int:
+        """Return how many numbers the layer learns; by default, those of the layers inside it."""
+        return sum(map(lambda layer, shape: layer.parameter_count(shape), *self._inner(input_shape)))
+
+    def multiply_adds(self, input_shape: Shape) -> int:
+        """Return the multiplications of one forward pass of one sample, as the plain formula would do it."""
+        return sum(map(lambda layer, shape: layer.multiply_adds(shape), *self._inner(input_shape)))
+
+    def inner_layers(self) -> tuple[LayerSpec, ...]:
+        """Return the layers inside a container, in order; none for a simple layer."""
+        return ()
+
+    def inner_shapes(self, input_shape: Shape) -> tuple[Shape, ...]:
+        """Return the input shape of each of :meth:`inner_layers`; by default they are a chain."""
+        return chain_shapes(self.inner_layers(), input_shape)[:-1]
+
+    def _inner(self, input_shape: Shape) -> tuple[tuple[LayerSpec, ...], tuple[Shape, ...]]:
+        return self.inner_layers(), self.inner_shapes(input_shape)
+
+
+class LossSpec(Spec):
+    """A loss as it stands in ``training.loss``."""
+
+    kind: ClassVar[Kind] = "loss"
+    kinked: ClassVar[bool] = False
+
+    @abstractmethod
+    def build(self) -> Loss:
+        """Return the loss."""
+
+
+class OptimizerSpec(Spec):
+    """An optimizer as it stands in ``training.optimizer``."""
+
+    kind: ClassVar[Kind] = "optimizer"
+
+    @abstractmethod
+    def build(self, parameters: list[tuple[torch.Tensor, torch.Tensor]]) -> Optimizer:
+        """Return the optimizer of these (parameter, gradient) pairs, as ``Module.param`` gives them."""
+
+
+class NoiseSpec(Spec):
+    """A noise as it stands in ``training.noise``."""
+
+    kind: ClassVar[Kind] = "noise"
+    unbiased: ClassVar[bool] = True
+    """The mean of many noisy versions is the clean picture, which Noise2Noise needs."""
+
+    @abstractmethod
+    def build(self) -> Noise:
+        """Return the noise."""
+
+
+KINDS: dict[Kind, type[Spec]] = {"layer": LayerSpec, "loss": LossSpec, "optimizer": OptimizerSpec, "noise": NoiseSpec}
+
+
+@dataclass(frozen=True)
+class _Registered:
+    """The mark in an annotation that admits every registered component of one kind."""
+
+    kind: Kind
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.with_info_plain_validator_function(
+            self._validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda spec, info: spec.model_dump(mode=info.mode, by_alias=True), info_arg=True
+            ),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: Any) -> dict[str, Any]:
+        # One definition a kind, filled from the catalogue by whoever asks for the schema of a whole architecture.
+        return {"$ref": f"#/$defs/{self.kind}"}
+
+    def _validate(self, value: Any, info: ValidationInfo) -> Spec:
+        if isinstance(value, KINDS[self.kind]):
+            return value
+        if not isinstance(value, dict):
+            raise PydanticCustomError(
+                "component",
+                'expected an object such as {{"type": "{example}"}}',
+                {"example": _EXAMPLES[self.kind]},
+            )
+        if info.context is None:
+            raise PydanticCustomError("component", "components inside a spec are read by layerkit.load_architecture", {})
+        # Errors of the inner model keep their own place: pydantic puts this field's path before theirs.
+        return info.context.spec_class(self.kind, value).model_validate(value, context=info.context)
+
+
+_EXAMPLES: dict[Kind, str] = {"layer": "relu", "loss": "mse", "optimizer": "sgd", "noise": "gaussian"}
+
+AnyLayer = Annotated[LayerSpec, _Registered("layer")]
+AnyLoss = Annotated[LossSpec, _Registered("loss")]
+AnyOptimizer = Annotated[OptimizerSpec, _Registered("optimizer")]
+AnyNoise = Annotated[NoiseSpec, _Registered("noise")]
+
+
+def chain_shapes(layers: tuple[LayerSpec, ...], input_shape: Shape) -> tuple[Shape, ...]:
+    """Return the shapes before, between and after ``layers`` that follow one another.
+
+    Raises:
+        ShapeError: with the path ``layers[i]`` of the layer that cannot take what comes before it.
+    """
+    shapes = [input_shape]
+    for index, layer in enumerate(layers):
+        try:
+            shapes.append(layer.output_shape(shapes[-1]))
+        except ShapeError as error:
+            raise error.inside("layers", index) from None
+    return tuple(shapes)

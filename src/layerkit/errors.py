@@ -1,0 +1,105 @@
+"""Every exception of layerkit, under one :class:`LayerkitError`.
+
+The exit code of the command line is part of the error: 2 for a mistake the user can mend, 1 for a run that failed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+
+class LayerkitError(Exception):
+    """Base of every error that layerkit raises on purpose."""
+
+    exit_code = 1
+
+
+class UserError(LayerkitError):
+    """Something the user gave is wrong; the message says what to change."""
+
+    exit_code = 2
+
+
+class DataError(UserError):
+    """Pictures or data files that are missing, unreadable or of the wrong form."""
+
+
+class CheckpointError(UserError):
+    """A checkpoint that is missing, damaged, or does not fit its network."""
+
+
+class PluginError(UserError):
+    """A plugin that cannot be used, or a component that no installed plugin provides."""
+
+
+class RunError(LayerkitError):
+    """A run that was started correctly and could not be finished."""
+
+
+class StateError(LayerkitError, RuntimeError):
+    """A module used out of order: backward before forward, or a tensor changed in between."""
+
+
+class ShapeError(UserError, ValueError):
+    """A shape that does not fit. ``path`` leads from the outermost container to the layer, outermost first."""
+
+    def __init__(self, message: str, path: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message)
+        self.path = path
+
+    def inside(self, *keys: str | int) -> ShapeError:
+        """Return the same error as seen from the container that holds the layer under ``keys``."""
+        return ShapeError(str(self), (*keys, *self.path))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake in a spec: where it stands and what to do about it.
+
+    ``path`` is the JSON path as keys and indices; ``kind`` is the ``type`` of the innermost component around it.
+    """
+
+    message: str
+    path: tuple[str | int, ...] = ()
+    kind: str | None = None
+    source: str = "<text>"
+    line: int | None = None
+    column: int | None = None
+
+    def at(self, source: str, line: int | None, column: int | None) -> Problem:
+        """Return the problem with its place in the file filled in."""
+        return replace(self, source=source, line=line, column=column)
+
+    def __str__(self) -> str:
+        place = ":".join(str(part) for part in (self.source, self.line, self.column) if part is not None)
+        where = json_path(self.path)
+        subject = f"{where} ({self.kind})" if where and self.kind else where
+        return ": ".join(part for part in (place, subject, self.message) if part)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the problem as plain data for programs."""
+        return {
+            "file": self.source,
+            "line": self.line,
+            "column": self.column,
+            "path": json_path(self.path),
+            "type": self.kind,
+            "message": self.message,
+        }
+
+
+class SpecError(UserError, ValueError):
+    """A spec that is not valid; ``problems`` holds every mistake that was found, in order."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+def json_path(path: tuple[str | int, ...]) -> str:
+    """Return keys and indices as text: ``("layers", 3, "kernel_size")`` is ``layers[3].kernel_size``."""
+    text = ""
+    for key in path:
+        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
+    return text

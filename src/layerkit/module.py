@@ -1,0 +1,254 @@
+"""The contract of everything that has a gradient: forward, backward, param.
+
+A subclass writes ``forward`` and ``backward`` as plain mathematics. What every such pair needs besides, it gets from
+here, around its own two methods: no autograd graph is ever recorded, a backward without its forward is refused, so is
+a gradient of the wrong shape, and what a forward kept is known to be unchanged when the backward uses it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from functools import wraps
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from layerkit.errors import CheckpointError, ShapeError, StateError
+
+
+class Differentiable(ABC):
+    """What layers and losses share: the bookkeeping around a hand-written forward and backward."""
+
+    training: bool = True
+    _saved: tuple[Any, ...] | None = None
+    _versions: tuple[int, ...] = ()
+    _output: tuple[torch.Size, torch.dtype] | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name, guard in (("forward", _guard_forward), ("backward", _guard_backward)):
+            if name in cls.__dict__:
+                setattr(cls, name, guard(cls.__dict__[name]))
+
+    def save(self, *values: Any) -> None:
+        """Keep ``values`` for the backward pass; in evaluation mode nothing is kept."""
+        if self.training:
+            self._saved = values
+            self._versions = tuple(_version(value) for value in values)
+
+    def saved(self) -> tuple[Any, ...]:
+        """Return what the last forward kept.
+
+        Raises:
+            StateError: when there was no forward, or a kept tensor has been changed in place since.
+        """
+        if self._saved is None:
+            raise _backward_first(self)
+        for value, version in zip(self._saved, self._versions, strict=True):
+            if _version(value) != version:
+                raise StateError(
+                    f"{type(self).__name__}: a tensor that forward kept was changed in place before backward; "
+                    "pass a copy to forward, or change the tensor after backward"
+                )
+        return self._saved
+
+    def forget(self) -> None:
+        """Drop what the last forward kept."""
+        self._saved = None
+        self._output = None
+
+
+def _version(value: Any) -> int:
+    """Return the counter that every in-place change of a tensor raises."""
+    if isinstance(value, Tensor) and not value.is_inference():
+        return value._version
+    return 0
+
+
+def _backward_first(node: Differentiable) -> StateError:
+    return StateError(
+        f"{type(node).__name__}: backward before forward; call forward first, in training mode "
+        "(evaluation mode keeps nothing)"
+    )
+
+
+def _guard_forward(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    @wraps(forward)
+    def guarded(self: Differentiable, *inputs: Tensor) -> Tensor:
+        self.forget()
+        if torch.is_grad_enabled():
+            with torch.no_grad():
+                output = forward(self, *inputs)
+        else:
+            output = forward(self, *inputs)
+        if self.training:
+            self._output = output.shape, output.dtype
+        return output
+
+    return guarded
+
+
+def _guard_backward(backward: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    @wraps(backward)
+    def guarded(self: Differentiable, *grad_output: Tensor) -> Tensor:
+        if self._output is None:
+            raise _backward_first(self)
+        for grad in grad_output:
+            if (grad.shape, grad.dtype) != self._output:
+                shape, dtype = self._output
+                raise ShapeError(
+                    f"{type(self).__name__}: the gradient must be {tuple(shape)} {dtype} like the output of forward, "
+                    f"not {tuple(grad.shape)} {grad.dtype}"
+                )
+        if torch.is_grad_enabled():
+            with torch.no_grad():
+                return backward(self, *grad_output)
+        return backward(self, *grad_output)
+
+    return guarded
+
+
+class Module(Differentiable):
+    """A layer: ``forward``, ``backward`` and ``param``, as in section II.A of the report.
+
+    - ``forward(x)`` takes and returns one tensor, batch first.
+    - ``backward(grad_output)`` returns the gradient with respect to x and *adds* the parameters' gradients into tensors
+      whose identity never changes.
+    - ``param()`` returns the (parameter, gradient) pairs, ``[]`` where there are none.
+
+    Neither method writes into a tensor the caller handed in, and nothing returned is overwritten by a later call.
+
+    Attributes:
+        training: whether forward keeps what backward needs, and whether layers such as dropout are active.
+        needs_input_grad: False where nobody asks for the input gradient, as in the first layer of a network in
+            training; ``backward`` may then return None.
+    """
+
+    needs_input_grad: bool = True
+
+    def __init__(self) -> None:
+        self._parameters: list[str] = []
+        self._buffers: list[str] = []
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the output for ``x``, batch first."""
+
+    @abstractmethod
+    def backward(self, grad_output: Tensor) -> Tensor:
+        """Add to the parameters' gradients and return the gradient with respect to the last forward's ``x``."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.forward(x)
+
+    # Parameters, buffers and children
+
+    def add_parameter(self, name: str, value: Tensor) -> None:
+        """Make ``self.<name>`` a learned tensor and ``self.<name>_grad`` its gradient, zero at first."""
+        setattr(self, name, value.detach())
+        setattr(self, f"{name}_grad", torch.zeros_like(value.detach()))
+        self._parameters.append(name)
+
+    def add_buffer(self, name: str, value: Tensor) -> None:
+        """Make ``self.<name>`` a tensor that is saved and moved with the module but not learned."""
+        setattr(self, name, value.detach())
+        self._buffers.append(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Whoever holds a parameter or its gradient, an optimizer above all, must see the new values: assigning to one
+        # copies into it and never puts another tensor in its place.
+        held = self.__dict__.get(name)
+        if isinstance(held, Tensor) and name in self._held():
+            if held is not value:
+                if not isinstance(value, Tensor) or value.shape != held.shape:
+                    given = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+                    raise ShapeError(f"{type(self).__name__}.{name} is a tensor of {tuple(held.shape)}, not {given}")
+                held.copy_(value.detach())
+            return
+        object.__setattr__(self, name, value)
+
+    def _held(self) -> list[str]:
+        return [*self._parameters, *(f"{name}_grad" for name in self._parameters), *self._buffers]
+
+    def children(self) -> dict[str, Module]:
+        """Return the modules directly inside this one by name; those kept in a list need an override."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, Module)}
+
+    def modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """Yield this module and all modules inside it with their dotted names, parents first."""
+        yield prefix, self
+        for name, child in self.children().items():
+            yield from child.modules(f"{prefix}.{name}" if prefix else name)
+
+    def named_param(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return the (parameter, gradient) pairs by dotted name."""
+        return {
+            f"{prefix}.{name}" if prefix else name: (getattr(module, name), getattr(module, f"{name}_grad"))
+            for prefix, module in self.modules()
+            for name in module._parameters
+        }
+
+    def param(self) -> list[tuple[Tensor, Tensor]]:
+        """Return the (parameter, gradient) pairs, in a fixed order."""
+        return list(self.named_param().values())
+
+    def zero_grad(self) -> None:
+        """Set every gradient to zero, in place."""
+        for _, grad in self.param():
+            grad.zero_()
+
+    # Modes, dtype and device
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training mode, in which forward keeps what backward needs."""
+        for _, module in self.modules():
+            module.training = mode
+            module.forget()
+        return self
+
+    def eval(self) -> Self:
+        """Switch to evaluation mode, in which nothing is kept."""
+        return self.train(False)
+
+    def to(self, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Self:
+        """Move parameters, gradients and floating-point buffers; whoever holds them sees the move."""
+        for _, module in self.modules():
+            module.forget()
+            for name in module._held():
+                tensor = getattr(module, name)
+                tensor.data = tensor.data.to(dtype=dtype if tensor.is_floating_point() else None, device=device)
+        return self
+
+    # Persistence
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return parameters and buffers by dotted name; the tensors are the module's own, not copies."""
+        state = {}
+        for prefix, module in self.modules():
+            for name in (*module._parameters, *module._buffers):
+                state[f"{prefix}.{name}" if prefix else name] = getattr(module, name)
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Copy ``state`` into the module; nothing is changed unless everything fits.
+
+        Raises:
+            CheckpointError: when a name is missing or unknown, or a shape or kind of number differs.
+        """
+        own = self.state_dict()
+        faults = [f"{name} is missing" for name in own.keys() - state.keys()]
+        faults += [f"{name} is unknown" for name in state.keys() - own.keys()]
+        for name in own.keys() & state.keys():
+            want, given = own[name], state[name]
+            if want.shape != given.shape:
+                faults.append(f"{name} must be {tuple(want.shape)}, not {tuple(given.shape)}")
+            elif want.is_floating_point() != given.is_floating_point():
+                faults.append(f"{name} must be {want.dtype}, not {given.dtype}")
+        if faults:
+            more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
+            raise CheckpointError(f"the weights do not fit {type(self).__name__}: {'; '.join(sorted(faults)[:5])}{more}")
+        with torch.no_grad():
+            for name, tensor in own.items():
+                tensor.copy_(state[name])

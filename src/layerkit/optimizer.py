@@ -1,0 +1,55 @@
+"""The contract of an optimizer: it changes parameters in place, by the gradients beside them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from layerkit.errors import CheckpointError
+
+
+class Optimizer(ABC):
+    """``Optimizer(net.param(), ...)``; call ``zero_grad`` before each backward and ``step`` after it.
+
+    Attributes:
+        parameters: the learned tensors, changed in place by ``step``.
+        gradients: their gradients, the very tensors that ``backward`` adds to.
+        lr: the learning rate; it may be changed between steps.
+    """
+
+    def __init__(self, parameters: Sequence[tuple[Tensor, Tensor]], lr: float) -> None:
+        pairs = list(parameters)
+        self.parameters = [parameter for parameter, _ in pairs]
+        self.gradients = [gradient for _, gradient in pairs]
+        self.lr = lr
+
+    @abstractmethod
+    def step(self) -> None:
+        """Update every parameter once, in place."""
+
+    def zero_grad(self) -> None:
+        """Set every gradient to zero, in place."""
+        if self.gradients:
+            torch._foreach_zero_(self.gradients)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the tensors, besides the parameters, that the next steps depend on."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Copy ``state`` back, in place; nothing is changed unless everything fits.
+
+        Raises:
+            CheckpointError: when ``state`` belongs to another optimizer or other parameters.
+        """
+        own = self.state_dict()
+        wrong = sorted(own.keys() ^ state.keys()) or sorted(
+            name for name in own if own[name].shape != state[name].shape
+        )
+        if wrong:
+            raise CheckpointError(f"the optimizer state does not fit {type(self).__name__}: {', '.join(wrong[:5])}")
+        for name, tensor in own.items():
+            tensor.copy_(state[name])
