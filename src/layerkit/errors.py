@@ -45,12 +45,16 @@ class ShapeError(UserError, ValueError):
     """A shape that does not fit. ``path`` leads from the outermost container to the layer, outermost first."""
 
     def __init__(self, message: str, path: tuple[str | int, ...] = ()) -> None:
-        super().__init__(message)
+        super().__init__(message, path)
+        self.message = message
         self.path = path
+
+    def __str__(self) -> str:
+        return f"{json_path(self.path)}: {self.message}" if self.path else self.message
 
     def inside(self, *keys: str | int) -> ShapeError:
         """Return the same error as seen from the container that holds the layer under ``keys``."""
-        return ShapeError(str(self), (*keys, *self.path))
+        return ShapeError(self.message, (*keys, *self.path))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,150 @@
+"""Convolution.
+
+Forward, for an input x (N, C, H, W), a weight (O, C, kh, kw) and a bias (O,), equation (1) of the report:
+
+    y[n, o, p, q] = bias[o] + sum over c, i, j of weight[o, c, i, j] * x[n, c, p * stride + i * dilation - padding, ...]
+
+With every window of x as a row of a matrix X (N * H_out * W_out, kh * kw * C) and the weight as a matrix
+W (O, kh * kw * C) it is one product, y = X W^T + bias. From that product the gradients follow, equations (2) to (4):
+
+    weight_grad += grad_output^T X        bias_grad += column sums of grad_output
+    grad_X = grad_output W, and grad_x adds each value of grad_X where its window took it from.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from layerkit.component import LayerSpec, Shape
+from layerkit.fields import Channels, Kernel, Padding, Stride, pair
+from layerkit.layers.initialization import kernel_matrix, kernel_tensor, xavier_normal_
+from layerkit.layers.windows import (
+    add_windows,
+    channels_first,
+    channels_last,
+    check_pictures,
+    output_size,
+    padded,
+    picture_shape,
+    windows,
+)
+from layerkit.module import Module
+
+
+class Conv2dSpec(LayerSpec):
+    """Convolution: y[o] = bias[o] + sum over c of weight[o, c] * x[c], for pictures (C, H, W).
+
+    Each side of the output is floor((size + 2 padding - dilation (kernel_size - 1) - 1) / stride) + 1.
+    """
+
+    example = {"out_channels": 44, "kernel_size": 3, "padding": 1}
+
+    type: Literal["conv2d"] = Field(description="The name of the layer.")
+    out_channels: Channels = Field(description="Channels of the output.")
+    kernel_size: Kernel = Field(description="Height and width of the kernel: one number, or [height, width].")
+    stride: Stride = Field(default=1, description="Steps between neighbouring windows.")
+    padding: Padding = Field(default=0, description="Rows and columns of zeros on each side.")
+    dilation: Stride = Field(default=1, description="Steps between neighbouring taps of the kernel.")
+    bias: bool = Field(default=True, description="Whether a learned number is added to each output channel.")
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        _, *size = picture_shape(input_shape, "conv2d")
+        return self.out_channels, *output_size(
+            tuple(size), pair(self.kernel_size), pair(self.stride), pair(self.padding), pair(self.dilation)
+        )
+
+    def parameter_count(self, input_shape: Shape) -> int:
+        kh, kw = pair(self.kernel_size)
+        return self.out_channels * (input_shape[0] * kh * kw + self.bias)
+
+    def multiply_adds(self, input_shape: Shape) -> int:
+        kh, kw = pair(self.kernel_size)
+        out_channels, rows, columns = self.output_shape(input_shape)
+        return out_channels * rows * columns * input_shape[0] * kh * kw
+
+    def build(self, input_shape: Shape, generator: torch.Generator) -> Conv2d:
+        return Conv2d(
+            input_shape[0],
+            self.out_channels,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.bias,
+            generator=generator,
+        )
+
+
+class Conv2d(Module):
+    """Convolution of pictures, with the arguments of its torch namesake.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel_size, stride, padding, dilation: a number, or (vertical, horizontal).
+        bias: whether a learned number is added to each output channel.
+        dtype, device: of the parameters; torch's defaults when None.
+        generator: source of the initial weights; torch's default generator when None.
+
+    Attributes:
+        weight: (out_channels, in_channels, kh, kw), Xavier-normal at first.
+        bias: (out_channels,), zero at first; None without.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
+        bias: bool = True,
+        *,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.kernel_size, self.stride = pair(kernel_size), pair(stride)
+        self.padding, self.dilation = pair(padding), pair(dilation)
+        area = self.kernel_size[0] * self.kernel_size[1]
+        weight = kernel_tensor(out_channels, in_channels, self.kernel_size, dtype=dtype, device=device)
+        self.add_parameter("weight", xavier_normal_(weight, in_channels * area, out_channels * area, generator))
+        self.bias = None
+        if bias:
+            self.add_parameter("bias", weight.new_zeros(out_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, out_channels, H_out, W_out) for x (N, in_channels, H, W)."""
+        check_pictures(x, self.in_channels, "Conv2d")
+        size = output_size(tuple(x.shape[2:]), self.kernel_size, self.stride, self.padding, self.dilation)
+        framed = padded(channels_last(x), (self.padding[0],) * 2, (self.padding[1],) * 2)
+        patches = windows(framed, self.kernel_size, self.stride, self.dilation).reshape(
+            len(x) * size[0] * size[1], kernel_matrix(self.weight).shape[1]
+        )
+        self.save(patches, framed.shape[1:3])
+        kernel = kernel_matrix(self.weight).t()
+        # The product accumulates onto the bias: adding it afterwards would round once more.
+        y = patches @ kernel if self.bias is None else torch.addmm(self.bias, patches, kernel)
+        return channels_first(y.view(len(x), *size, self.out_channels))
+
+    def backward(self, grad_output: Tensor) -> Tensor | None:
+        """Add to ``weight_grad`` and ``bias_grad``; return (N, in_channels, H, W), or None if nobody needs it."""
+        patches, framed_size = self.saved()
+        n, _, rows, columns = grad_output.shape
+        grad = channels_last(grad_output).reshape(n * rows * columns, self.out_channels)
+        kernel_matrix(self.weight_grad).addmm_(grad.t(), patches)
+        if self.bias is not None:
+            self.bias_grad.add_(grad.sum(0))
+        if not self.needs_input_grad:
+            return None
+        grad_patches = (grad @ kernel_matrix(self.weight)).view(n, rows, columns, *self.kernel_size, self.in_channels)
+        framed = add_windows(grad_patches, framed_size, self.stride, self.dilation)
+        (top, left), (height, width) = self.padding, framed_size
+        return channels_first(framed[:, top : height - top, left : width - left])

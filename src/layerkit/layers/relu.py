@@ -1,0 +1,47 @@
+"""Rectified linear unit.
+
+Forward, equation (5) of the report, for an input of any shape: y = max(0, x).
+
+Backward, grad_x = grad_output where x > 0, and 0 elsewhere. Equation (6) of the report writes max(0, x) for the mask;
+meant is 1[x > 0]. At x = 0, where there is no derivative, 0 is used.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from layerkit.component import LayerSpec, Shape
+from layerkit.module import Module
+
+
+class ReLUSpec(LayerSpec):
+    """Rectified linear unit: y = max(0, x)."""
+
+    kinked = True
+
+    type: Literal["relu"] = Field(description="The name of the layer.")
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def build(self, input_shape: Shape, generator: torch.Generator) -> ReLU:
+        return ReLU()
+
+
+class ReLU(Module):
+    """y = max(0, x), element by element."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a tensor of the shape of ``x``."""
+        y = x.clamp(min=0)
+        self.save(y)
+        return y
+
+    def backward(self, grad_output: Tensor) -> Tensor:
+        """Return the gradient where x was positive, 0 elsewhere."""
+        (y,) = self.saved()
+        return grad_output * (y > 0)

@@ -1,0 +1,44 @@
+"""Logistic sigmoid.
+
+Forward, equation (7) of the report, for an input of any shape: y = 1 / (1 + exp(-x)).
+
+Backward, equation (8): grad_x = y (1 - y) grad_output.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from layerkit.component import LayerSpec, Shape
+from layerkit.module import Module
+
+
+class SigmoidSpec(LayerSpec):
+    """Logistic sigmoid: y = 1 / (1 + exp(-x)), between 0 and 1."""
+
+    type: Literal["sigmoid"] = Field(description="The name of the layer.")
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def build(self, input_shape: Shape, generator: torch.Generator) -> Sigmoid:
+        return Sigmoid()
+
+
+class Sigmoid(Module):
+    """y = 1 / (1 + exp(-x)), element by element."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a tensor of the shape of ``x``."""
+        y = x.sigmoid()
+        self.save(y)
+        return y
+
+    def backward(self, grad_output: Tensor) -> Tensor:
+        """Return y (1 - y) grad_output."""
+        (y,) = self.saved()
+        return (1 - y).mul_(y).mul_(grad_output)

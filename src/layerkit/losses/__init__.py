@@ -1,0 +1,1 @@
+"""The losses that come with layerkit, one a file."""
