@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import PydanticCustomError, core_schema
@@ -86,22 +86,23 @@ class LayerSpec(Spec):
 
     def parameter_count(self, input_shape: Shape) -> int:
         """Return how many numbers the layer learns; by default, those of the layers inside it."""
-        return sum(map(lambda layer, shape: layer.parameter_count(shape), *self._inner(input_shape)))
+        return sum(inner.layer.parameter_count(inner.input_shape) for inner in self.inner(input_shape))
 
     def multiply_adds(self, input_shape: Shape) -> int:
         """Return the multiplications of one forward pass of one sample, as the plain formula would do it."""
-        return sum(map(lambda layer, shape: layer.multiply_adds(shape), *self._inner(input_shape)))
+        return sum(inner.layer.multiply_adds(inner.input_shape) for inner in self.inner(input_shape))
 
-    def inner_layers(self) -> tuple[LayerSpec, ...]:
-        """Return the layers inside a container, in order; none for a simple layer."""
+    def inner(self, input_shape: Shape) -> tuple[Inner, ...]:
+        """Return the layers inside a container, in order, with what comes into each; none for a simple layer."""
         return ()
 
-    def inner_shapes(self, input_shape: Shape) -> tuple[Shape, ...]:
-        """Return the input shape of each of :meth:`inner_layers`; by default they are a chain."""
-        return chain_shapes(self.inner_layers(), input_shape)[:-1]
 
-    def _inner(self, input_shape: Shape) -> tuple[tuple[LayerSpec, ...], tuple[Shape, ...]]:
-        return self.inner_layers(), self.inner_shapes(input_shape)
+class Inner(NamedTuple):
+    """A layer inside a container: its JSON path from there, its spec, and the shape of its input."""
+
+    path: tuple[str | int, ...]
+    layer: LayerSpec
+    input_shape: Shape
 
 
 class LossSpec(Spec):
@@ -140,6 +141,10 @@ class NoiseSpec(Spec):
 KINDS: dict[Kind, type[Spec]] = {"layer": LayerSpec, "loss": LossSpec, "optimizer": OptimizerSpec, "noise": NoiseSpec}
 
 
+REGISTERED = "x-layerkit-kind"
+"""The keyword that stands in a spec's JSON Schema where any registered component of a kind may be."""
+
+
 @dataclass(frozen=True)
 class _Registered:
     """The mark in an annotation that admits every registered component of one kind."""
@@ -155,8 +160,8 @@ class _Registered:
         )
 
     def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: Any) -> dict[str, Any]:
-        # One definition a kind, filled from the catalogue by whoever asks for the schema of a whole architecture.
-        return {"$ref": f"#/$defs/{self.kind}"}
+        # A mark, for a class alone does not know what is installed; the schema of an architecture puts that in its place.
+        return {"type": "object", REGISTERED: self.kind}
 
     def _validate(self, value: Any, info: ValidationInfo) -> Spec:
         if isinstance(value, KINDS[self.kind]):
@@ -164,8 +169,8 @@ class _Registered:
         if not isinstance(value, dict):
             raise PydanticCustomError(
                 "component",
-                'expected an object such as {{"type": "{example}"}}',
-                {"example": _EXAMPLES[self.kind]},
+                "expected an object such as {example}",
+                {"example": f'{{"type": "{_EXAMPLES[self.kind]}"}}'},
             )
         if info.context is None:
             raise PydanticCustomError("component", "components inside a spec are read by layerkit.load_architecture", {})
@@ -181,16 +186,17 @@ AnyOptimizer = Annotated[OptimizerSpec, _Registered("optimizer")]
 AnyNoise = Annotated[NoiseSpec, _Registered("noise")]
 
 
-def chain_shapes(layers: tuple[LayerSpec, ...], input_shape: Shape) -> tuple[Shape, ...]:
-    """Return the shapes before, between and after ``layers`` that follow one another.
+def chain(layers: tuple[LayerSpec, ...], input_shape: Shape, field: str = "layers") -> tuple[tuple[Inner, ...], Shape]:
+    """Return ``layers`` that follow one another, each with what comes into it, and the shape of the last one's output.
 
     Raises:
-        ShapeError: with the path ``layers[i]`` of the layer that cannot take what comes before it.
+        ShapeError: with the path ``field[i]`` of the layer that cannot take what comes before it.
     """
-    shapes = [input_shape]
+    inner, shape = [], input_shape
     for index, layer in enumerate(layers):
+        inner.append(Inner((field, index), layer, shape))
         try:
-            shapes.append(layer.output_shape(shapes[-1]))
+            shape = layer.output_shape(shape)
         except ShapeError as error:
-            raise error.inside("layers", index) from None
-    return tuple(shapes)
+            raise error.inside(field, index) from None
+    return tuple(inner), shape

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from layerkit.component import AnyLayer, LayerSpec, Shape, chain_shapes
+from layerkit.component import AnyLayer, Inner, LayerSpec, Shape, chain
 from layerkit.errors import ShapeError
 from layerkit.module import Module
 
@@ -26,14 +26,13 @@ class SequentialSpec(LayerSpec):
     layers: tuple[AnyLayer, ...] = Field(strict=False, max_length=10_000, description="The layers, first to last.")
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        return chain_shapes(self.layers, input_shape)[-1]
+        return chain(self.layers, input_shape)[1]
 
-    def inner_layers(self) -> tuple[LayerSpec, ...]:
-        return self.layers
+    def inner(self, input_shape: Shape) -> tuple[Inner, ...]:
+        return chain(self.layers, input_shape)[0]
 
     def build(self, input_shape: Shape, generator: torch.Generator) -> Sequential:
-        shapes = self.inner_shapes(input_shape)
-        return Sequential(*(layer.build(shape, generator) for layer, shape in zip(self.layers, shapes, strict=True)))
+        return Sequential(*(inner.layer.build(inner.input_shape, generator) for inner in self.inner(input_shape)))
 
 
 class Sequential(Module):

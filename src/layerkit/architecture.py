@@ -1,0 +1,76 @@
+"""What an architecture file holds, as frozen and strict models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from layerkit.component import (
+    AnyLayer,
+    AnyLoss,
+    AnyNoise,
+    AnyOptimizer,
+    LayerSpec,
+    Shape,
+    StrictModel,
+)
+from layerkit.fields import MAX_CHANNELS, MAX_SIZE
+from layerkit.layers.sequential import SequentialSpec
+
+FORMAT = 1
+
+
+class Input(StrictModel):
+    """The pictures a network is declared for; a network of convolutions takes other sizes too."""
+
+    channels: Annotated[int, Field(ge=1, le=MAX_CHANNELS, description="3 for colour, 1 for grey.")]
+    height: Annotated[int, Field(ge=1, le=MAX_SIZE, description="Height of the training crops in pixels.")]
+    width: Annotated[int, Field(ge=1, le=MAX_SIZE, description="Width of the training crops in pixels.")]
+
+    @property
+    def shape(self) -> Shape:
+        """(channels, height, width)."""
+        return self.channels, self.height, self.width
+
+
+class Training(StrictModel):
+    """How the network is trained, unless the command line says otherwise."""
+
+    loss: AnyLoss = Field(description="What is made small.")
+    optimizer: AnyOptimizer = Field(description="How the weights change.")
+    noise: AnyNoise = Field(description="What is to be removed.")
+    batch_size: int = Field(default=4, ge=1, le=65_536, description="Pictures in one step.")
+    epochs: int = Field(default=2, ge=1, le=1_000_000, description="Passes over all samples.")
+    samples: int = Field(
+        default=50_000,
+        ge=1,
+        le=100_000_000,
+        description="Pairs in one epoch, where they are cut from pictures; a data set of pairs has its own number.",
+    )
+    seed: int = Field(default=0, ge=0, le=2**63 - 1, description="Of the weights, the crops, the order and the noise.")
+
+
+class Architecture(StrictModel):
+    """A network, as one file declares it."""
+
+    schema_: str | None = Field(
+        default=None, alias="$schema", max_length=2048, description="The JSON Schema that an editor may use."
+    )
+    format: Literal[1] = Field(description="The version of this file format.")
+    name: str = Field(min_length=1, max_length=200, description="A short name.")
+    description: str = Field(default="", max_length=20_000, description="What the network is for, in a few sentences.")
+    input: Input = Field(description="The pictures the network is declared for.")
+    layers: tuple[AnyLayer, ...] = Field(
+        strict=False, min_length=1, max_length=10_000, description="The layers, first to last."
+    )
+    training: Training | None = Field(default=None, description="How the network is trained.")
+
+    @property
+    def network(self) -> LayerSpec:
+        """All layers as one."""
+        return SequentialSpec(type="sequential", layers=self.layers)
+
+    def to_json(self) -> str:
+        """Return the file's text, with every default written out."""
+        return self.model_dump_json(by_alias=True, indent=2, exclude_none=True) + "\n"

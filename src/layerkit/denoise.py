@@ -1,0 +1,256 @@
+"""From noisy pictures of any size to clean ones, through a network that was trained on small crops.
+
+A network takes only some sizes: with two convolutions of stride 2, multiples of 4. And a large picture does not fit
+into memory at once. So a picture is continued at the bottom and the right, by repeating its edge, up to a size that the
+network keeps, and walked in tiles that overlap just enough for every pixel to come out as if the picture had gone
+through in one piece.
+
+What that takes is measured on the network itself, so that it holds for every layer, a stranger's too:
+
+- *step* and *smallest*: the network keeps the sizes that are multiples of ``step`` and at least ``smallest``.
+- *grid*: shifting the picture by a multiple of ``grid`` shifts the answer. Tiles begin at such multiples.
+- *reach*: how many pixels away a pixel, or the edge of a tile, can be felt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from layerkit.checkpoint import load
+from layerkit.errors import DataError, RunError, ShapeError, UserError
+from layerkit.module import Module
+
+LARGEST_STEP = 64
+"""Six halvings of the picture; networks that need sizes to be multiples of more are treated as of fixed size."""
+PROBE_SIDES = (128, 512)
+"""Sides, in pixels, of the square pictures on which a network is measured; a third of it can be seen as reach."""
+
+
+@dataclass(frozen=True)
+class _Span:
+    """A tile along one axis, in pixels: it reads ``begin`` to ``end`` and answers for ``start`` to ``stop``."""
+
+    begin: int
+    start: int
+    stop: int
+    end: int
+
+    @property
+    def answer(self) -> slice:
+        """Where the tile's own pixels stand in the network's output."""
+        return slice(self.start - self.begin, self.stop - self.begin)
+
+
+class Denoiser:
+    """Denoises pictures of any size with a network.
+
+    Args:
+        network: maps (N, C, H, W), values from 0 to 1, to the same shape, for those sizes that it keeps.
+        input_shape: (C, H, W) that the network was declared for.
+        tile: side of the tiles in which large pictures are processed, in pixels; it bounds the memory, not the result.
+
+    Raises:
+        UserError: when ``tile`` is less than 1.
+    """
+
+    def __init__(self, network: Module, input_shape: tuple[int, int, int], tile: int = 256) -> None:
+        if tile < 1:
+            raise UserError(f"a tile must be at least 1 pixel wide, not {tile}")
+        self.network = network
+        self.input_shape = input_shape
+        self.tile = tile
+
+    @classmethod
+    def load(cls, path: str | Path, tile: int = 256) -> Self:
+        """Return the denoiser in a checkpoint.
+
+        Raises:
+            CheckpointError: when the file is missing, damaged, or no checkpoint.
+        """
+        checkpoint = load(path)
+        shape = checkpoint.architecture.input
+        return cls(checkpoint.network, (shape.channels, shape.height, shape.width), tile)
+
+    def predict(self, images: Tensor, progress: Callable[[int, int], None] | None = None) -> Tensor:
+        """Return the denoised pictures, of the same shape, dtype and device as ``images``.
+
+        The network is put into evaluation mode, and works in its own dtype on its own device.
+
+        Args:
+            images: (N, C, H, W), any N and size, values from 0 to 255 as uint8 or any floats. The result has values
+                from 0 to 255 too, rounded if they are uint8.
+            progress: called with the number of finished tiles and that of all tiles after each.
+
+        Raises:
+            ShapeError: when ``images`` does not have that shape, or the network cannot take pictures of this size.
+            DataError: when the values are of another kind, or not finite.
+            RunError: when the network's answer is not finite.
+        """
+        self._check(images)
+        self.network.eval()
+        output = torch.empty(images.shape, dtype=images.dtype, device=images.device)
+        count, _, height, width = images.shape
+        down, across = self._tiles(height, width)
+        jobs = [
+            (rows, columns, batch)
+            for rows in down
+            for columns in across
+            for batch in self._batches(count, (rows.end - rows.begin) * (columns.end - columns.begin))
+        ]
+        for done, (rows, columns, batch) in enumerate(jobs, start=1):
+            # Indices beyond the last row or column repeat it.
+            row_indices = torch.arange(rows.begin, rows.end, device=images.device).clamp(max=height - 1)
+            column_indices = torch.arange(columns.begin, columns.end, device=images.device).clamp(max=width - 1)
+            tile = self._denoise(images[batch][:, :, row_indices[:, None], column_indices])
+            place = output[batch, :, rows.start : rows.stop, columns.start : columns.stop]
+            place.copy_(tile[:, :, rows.answer, columns.answer][:, :, : place.shape[2], : place.shape[3]])
+            if progress is not None:
+                progress(done, len(jobs))
+        return output
+
+    def _check(self, images: Tensor) -> None:
+        channels = self.input_shape[0]
+        if images.dim() != 4 or images.shape[1] != channels or 0 in images.shape[1:]:
+            raise ShapeError(f"expected pictures of shape (N, {channels}, H, W), not {tuple(images.shape)}")
+        if images.dtype != torch.uint8 and not images.is_floating_point():
+            raise DataError(f"expected values from 0 to 255 as uint8 or floats, not {images.dtype}")
+
+    def _denoise(self, tile: Tensor) -> Tensor:
+        """Return the network's answer for values from 0 to 255 as such, in the same dtype."""
+        if not tile.isfinite().all():
+            raise DataError("the pictures hold values that are not finite; expected values from 0 to 255")
+        answer = self._run(tile.to(self._number) / 255)
+        if not answer.isfinite().all():
+            raise RunError("the network's answer is not finite: its weights have diverged; train with a smaller step")
+        answer = (answer * 255).clamp(0, 255)
+        return (answer if tile.is_floating_point() else answer.round()).to(tile)
+
+    def _run(self, x: Tensor) -> Tensor:
+        answer = self.network(x)
+        if answer.shape != x.shape:
+            raise ShapeError(
+                f"the network turns {tuple(x.shape)} into {tuple(answer.shape)}; "
+                "a denoiser must return pictures of the size it was given"
+            )
+        return answer
+
+    @property
+    def _number(self) -> Tensor:
+        """A tensor of the dtype and on the device in which the network works."""
+        tensors = (tensor for tensor in self.network.state_dict().values() if tensor.is_floating_point())
+        return next(tensors, torch.empty(0))
+
+    # Tiles
+
+    def _batches(self, count: int, pixels: int) -> list[slice]:
+        """Return slices of the batch that hold about as many pixels as one tile has."""
+        at_once = max(1, self.tile**2 // pixels)
+        return [slice(first, min(first + at_once, count)) for first in range(0, count, at_once)]
+
+    def _tiles(self, height: int, width: int) -> tuple[list[_Span], list[_Span]]:
+        """Return the tiles along the height and along the width."""
+        declared = (height, width) == self.input_shape[1:]
+        if declared and max(height, width) <= self.tile:
+            return _whole(height), _whole(width)
+        if self._sizes is None:
+            if not declared:
+                self._run(self._number.new_zeros(1, *self.input_shape))  # fails if it is no denoiser at all
+                raise ShapeError(
+                    f"the network only takes pictures of {self.input_shape[1]}x{self.input_shape[2]}, not "
+                    f"{height}x{width}; cut or resize them, or use a network without layers of fixed size"
+                )
+            return _whole(height), _whole(width)
+        step, smallest = self._sizes
+        height, width = (max(smallest, _round_up(size, step)) for size in (height, width))
+        if max(height, width) <= self.tile or self._tiling is None:
+            return _whole(height), _whole(width)
+        grid, reach = self._tiling
+        core, halo = max(grid, self.tile // grid * grid), _round_up(reach, grid)
+        return tuple(_spans(size, grid, core, halo, _round_up(smallest, grid)) for size in (height, width))
+
+    # Measurements
+
+    @cached_property
+    def _sizes(self) -> tuple[int, int] | None:
+        """The step and the smallest of the sizes that the network keeps; None if it is of fixed size."""
+        for step in range(1, LARGEST_STEP + 1):
+            largest = PROBE_SIDES[0] // step * step
+            # Where two neighbouring multiples are kept, whatever divides both divides the step.
+            if self._keeps(largest) and self._keeps(largest - step):
+                return step, next(size for size in range(step, largest, step) if self._keeps(size))
+        return None
+
+    def _keeps(self, side: int) -> bool:
+        x = self._number.new_zeros(1, self.input_shape[0], side, side)
+        try:
+            return self.network(x).shape == x.shape
+        except (ValueError, RuntimeError):  # ShapeError, or what torch raises inside a layer that does not check
+            return False
+
+    @cached_property
+    def _tiling(self) -> tuple[int, int] | None:
+        """The grid and the reach; None if the network sees the whole picture, or too much of it to be worth tiles."""
+        step, smallest = self._sizes
+        for side in PROBE_SIDES:
+            for grid in (step, 2 * step, 4 * step, 8 * step):
+                if grid <= LARGEST_STEP:
+                    reach = self._reach(grid, _round_up(max(side, 6 * grid, smallest + 2 * grid), grid))
+                    if reach is not None:
+                        return grid, reach
+        return None
+
+    def _reach(self, grid: int, side: int) -> int | None:
+        """Return how far pixels and edges can be felt, or None where that is more than a third of ``side`` pixels."""
+        generator = torch.Generator().manual_seed(0)
+        picture = torch.rand(1, self.input_shape[0], side, side, generator=generator).to(self._number)
+        whole = self._run(picture)
+        # NaN survives all arithmetic: it marks whatever depends on a block of pixels, even through weights of 0.
+        middle = side // 2 // grid * grid
+        marked = picture.clone()
+        marked[:, :, middle : middle + grid, middle : middle + grid] = torch.nan
+        felt = _differing(self._run(marked), whole)
+        spread = torch.maximum(middle - felt, felt - (middle + grid - 1)).max().item() if len(felt) else 0
+        if spread >= side // 3:
+            return None
+        # The layers inside the network pad the edge of a tile. If the grid is right, that is felt near the edge only.
+        inside = slice(grid, side - grid)
+        felt = _differing(self._run(picture[:, :, inside, inside]), whole[:, :, inside, inside])
+        last = side - 2 * grid - 1
+        depth = torch.minimum(felt, last - felt).amin(1).max().item() + 1 if len(felt) else 0
+        return max(0, spread, depth) if depth < side // 3 else None
+
+
+def _differing(first: Tensor, second: Tensor) -> Tensor:
+    """Return the (row, column) of every pixel in which two pictures differ by more than rounding: (K, 2)."""
+    tolerance = 100 * torch.finfo(first.dtype).eps
+    return (~first.isclose(second, rtol=0, atol=tolerance)).any(1).any(0).nonzero()
+
+
+def _whole(size: int) -> list[_Span]:
+    return [_Span(0, 0, size, size)]
+
+
+def _spans(size: int, grid: int, core: int, halo: int, smallest: int) -> list[_Span]:
+    """Return tiles that answer for ``core`` pixels each and read ``halo`` more on both sides, ``smallest`` at least.
+
+    Where the picture ends, so does the tile: the network then pads it as it would pad the picture. All lengths but
+    ``size`` are multiples of ``grid``.
+    """
+    spans = []
+    for start in range(0, size, core):
+        stop = min(start + core, size)
+        end = min(size, max(stop + halo, start - halo + smallest, smallest))
+        begin = max(0, min(start - halo, end - smallest)) // grid * grid
+        spans.append(_Span(begin, start, stop, end))
+    return spans
+
+
+def _round_up(size: int, step: int) -> int:
+    return -(-size // step) * step

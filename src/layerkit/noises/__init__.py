@@ -1,0 +1,1 @@
+"""The noises that come with layerkit, one a file."""

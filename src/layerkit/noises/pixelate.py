@@ -1,0 +1,104 @@
+"""The noise of a careless thumbnail: one pixel stands for its whole block.
+
+A source of (k*H, k*W) pixels is cut into H*W blocks B of k x k. With all channels of a pixel kept together,
+
+    clean[i, j] = mean of source[p] over p in B[i, j]        noisy[i, j] = source[p], p uniform in B[i, j]
+
+so that E[noisy] = clean: no bias, white in space, correlated across channels, and as large as the local texture. It
+models the pictures of the EPFL EE-559 project ("downsampled, pixelated images"), which k = 8 fits best.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from layerkit.component import NoiseSpec
+from layerkit.errors import ShapeError
+from layerkit.noise import Noise
+
+MAX_BLOCK = 64
+
+
+class PixelateSpec(NoiseSpec):
+    """One random pixel of each block: noisy = source[p], p uniform in a block x block square; clean = its mean."""
+
+    type: Literal["pixelate"] = Field(description="A picture made smaller by keeping one random pixel of each block.")
+    block: int = Field(
+        default=8, ge=1, le=MAX_BLOCK, description="Side of a block, in source pixels; one block becomes one pixel."
+    )
+
+    example: ClassVar[dict[str, Any]] = {"block": 8}
+
+    def build(self) -> Pixelate:
+        return Pixelate(self.block)
+
+
+class Pixelate(Noise):
+    """Makes each ``block`` x ``block`` square of the source one pixel, drawn at random from the square.
+
+    Args:
+        block: side of a square, in source pixels; also :attr:`scale`.
+    """
+
+    def __init__(self, block: int = 8) -> None:
+        self.scale = block
+
+    def draw(self, source: Tensor, generator: torch.Generator) -> Tensor:
+        """Return one random pixel of each block: (N, C, H, W) of a source (N, C, block * H, block * W).
+
+        Only the drawn pixels are read, so a source may be any view of a large picture.
+
+        Raises:
+            ShapeError: when the source cannot be cut into whole blocks.
+        """
+        height, width = self._blocks(source)
+        count, channels = source.shape[:2]
+        noisy = source.new_empty(channels, count, height, width)
+        if noisy.numel():
+            # Where the drawn pixels lie in memory, counted from the first: of the block, plus within the block.
+            picture_stride, channel_stride, row_stride, column_stride = source.stride()
+            at = _random_below(self.scale**2, count * height * width, generator)
+            within = _offsets((self.scale, self.scale), (row_stride, column_stride), source.device)
+            blocks = (picture_stride, self.scale * row_stride, self.scale * column_stride)
+            offsets = within.index_select(0, at).add_(_offsets((count, height, width), blocks, source.device))
+            reach = sum((size - 1) * stride for size, stride in zip(source.shape, source.stride(), strict=True))
+            flat = source.as_strided((reach + 1,), (1,))
+            for channel in range(channels):
+                torch.index_select(flat[channel * channel_stride :], 0, offsets, out=noisy[channel].view(-1))
+        return noisy.transpose(0, 1)
+
+    def clean(self, source: Tensor) -> Tensor:
+        """Return the blocks' means, the pictures without noise; shapes and errors are those of :meth:`draw`."""
+        height, width = self._blocks(source)
+        return source.unflatten(3, (width, self.scale)).unflatten(2, (height, self.scale)).mean((3, 5))
+
+    def _blocks(self, source: Tensor) -> tuple[int, int]:
+        """Return how many blocks a source has below and beside one another."""
+        if source.dim() != 4 or source.shape[2] % self.scale or source.shape[3] % self.scale:
+            raise ShapeError(
+                f"pixelate: the source must be (N, C, height, width) with a height and width that are multiples of "
+                f"block = {self.scale}, not {tuple(source.shape)}; cut off what is left over"
+            )
+        return source.shape[2] // self.scale, source.shape[3] // self.scale
+
+
+def _offsets(sizes: tuple[int, ...], strides: tuple[int, ...], device: torch.device) -> Tensor:
+    """Return ``i * strides[0] + j * strides[1] + ...`` for all indices below ``sizes``, flat."""
+    offsets = torch.zeros(1, dtype=torch.int64, device=device)
+    for size, stride in zip(sizes, strides, strict=True):
+        offsets = (offsets[:, None] + torch.arange(size, device=device) * stride).view(-1)
+    return offsets
+
+
+def _random_below(bound: int, count: int, generator: torch.Generator) -> Tensor:
+    """Return ``count`` random whole numbers from 0 to ``bound - 1``, each equally likely."""
+    if 256 % bound:
+        return torch.randint(bound, (count,), generator=generator, device=generator.device)
+    # The low bits of a random byte are uniform when the bound is a power of two; eight bytes a draw cost a sixth.
+    words = torch.empty((count + 7) // 8, dtype=torch.int64, device=generator.device)
+    words.random_(-(2**63), None, generator=generator)
+    return words.view(torch.uint8)[:count].bitwise_and_(bound - 1).to(torch.int32)

@@ -1,0 +1,89 @@
+"""Training pairs: what a data set offers to training, and how batches are cut from it.
+
+Nothing here has a state. Samples are made in *chunks* of a fixed size, each a function of (seed, epoch, number of the
+chunk) alone, and batches of any size are cut from the chunks in order. So a run that resumes in the middle of an
+epoch sees exactly the batches that it would have seen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+MAX_CHUNK = 1024
+MAX_CHUNK_VALUES = 2**22
+
+
+class TrainingPairs(Protocol):
+    """Pairs (input, target) for training; ``len`` is the number of samples in an epoch."""
+
+    chunk_size: int
+    """Samples in a chunk; the last one of an epoch may have fewer."""
+
+    def __len__(self) -> int: ...
+
+    def chunk(self, epoch: int, number: int) -> tuple[Tensor, Tensor]:
+        """Return inputs and targets of one chunk, float32 (n, C, H, W), values 0..1 where nothing is noisy."""
+
+
+class Validation(NamedTuple):
+    """Noisy pictures and what they should become, float32 (N, C, H, W), values 0..1 where nothing is noisy."""
+
+    noisy: Tensor
+    clean: Tensor
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set: pairs for training, pictures for validation, and one sentence that says what they are.
+
+    Either part may be missing, when the source is a file that holds only the other.
+    """
+
+    train: TrainingPairs | None
+    validation: Validation | None
+    description: str
+
+
+def batches(
+    pairs: TrainingPairs, epoch: int, batch_size: int, start: int = 0
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield an epoch's batches (input, target) in order; each has ``batch_size`` samples, but the last may have fewer.
+
+    Args:
+        pairs: where the samples come from.
+        epoch: number of the epoch; every epoch has its own samples or order.
+        batch_size: samples in a batch.
+        start: number of the first batch to yield; the chunks before it are not made.
+    """
+    held, chunk = -1, ()
+    for first in range(start * batch_size, len(pairs), batch_size):
+        stop = min(first + batch_size, len(pairs))
+        pieces = []
+        while first < stop:
+            number, offset = divmod(first, pairs.chunk_size)
+            if number != held:
+                held, chunk = number, pairs.chunk(epoch, number)
+            taken = min(pairs.chunk_size - offset, stop - first)
+            pieces.append([part[offset : offset + taken] for part in chunk])
+            first += taken
+        inputs, targets = pieces[0] if len(pieces) == 1 else map(torch.cat, zip(*pieces, strict=True))
+        yield inputs, targets
+
+
+def chunk_size(shape: tuple[int, ...]) -> int:
+    """Return the samples in a chunk: enough to spread the cost of making it, and no more than memory bears."""
+    return max(1, min(MAX_CHUNK, MAX_CHUNK_VALUES // math.prod(shape)))
+
+
+def seeded_generator(*numbers: int) -> torch.Generator:
+    """Return a generator whose stream depends on all ``numbers`` (0 or more) and their order."""
+    # Mixed, so that neighbouring seeds and epochs have unrelated streams: torch uses only the seed's low 32 bits.
+    (seed,) = np.random.SeedSequence(numbers).generate_state(1)
+    return torch.Generator().manual_seed(int(seed))

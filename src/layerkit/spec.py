@@ -1,0 +1,108 @@
+"""From JSON to a valid architecture: the one loader for files, strings, overrides and checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from layerkit import jsontext
+from layerkit.architecture import Architecture, Input, Training
+from layerkit.catalogue import Catalogue, installed
+from layerkit.diagnosis import kind_around, problems_of, show
+from layerkit.errors import Problem, ShapeError, SpecError
+from layerkit.overrides import apply_overrides, overridden_at
+from layerkit.tracing import check_affordable, trace
+
+
+def load_architecture(
+    source: str | Path, *, overrides: Mapping[str, Any] | None = None, catalogue: Catalogue | None = None
+) -> Architecture:
+    """Return the architecture that a file, or a JSON text, declares.
+
+    Its names, values, shapes and sizes are all checked; what is returned can be built.
+
+    Args:
+        source: the path of a file, or a text that begins with ``{``.
+        overrides: values by path that replace those of the file, such as ``{"training.optimizer.lr": 0.5}``.
+        catalogue: of the components that may be named; by default everything installed.
+
+    Raises:
+        SpecError: with every mistake that was found, up to twenty.
+    """
+    if isinstance(source, str) and source.lstrip().startswith("{"):
+        return read_architecture(source, "<text>", overrides=overrides, catalogue=catalogue)
+    text = jsontext.decode(_read(Path(source)), str(source))
+    return read_architecture(text, str(source), overrides=overrides, catalogue=catalogue)
+
+
+def read_architecture(
+    text: str, source: str, *, overrides: Mapping[str, Any] | None = None, catalogue: Catalogue | None = None
+) -> Architecture:
+    """Return the architecture that a JSON text declares; ``source`` is what errors call the text.
+
+    Raises:
+        SpecError: with every mistake that was found, up to twenty.
+    """
+    catalogue = catalogue or installed()
+    tree = jsontext.parse(text, source)
+    try:
+        tree = apply_overrides(tree, overrides or {})
+        architecture = _validate(tree, catalogue)
+        _check_shapes(architecture, tree)
+    except SpecError as error:
+        raise _located(error, text, source, overrides or {}) from None
+    return architecture
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(jsontext.MAX_BYTES + 1)
+    except OSError as error:
+        reason = "there is no such file" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
+        raise SpecError((Problem(f"cannot be read: {reason}", source=str(path)),)) from None
+
+
+def _validate(tree: Any, catalogue: Catalogue) -> Architecture:
+    if not isinstance(tree, dict):
+        raise SpecError((Problem(f"expected an object {{...}} with a network, got {show(tree)}"),))
+    try:
+        return Architecture.model_validate(tree, context=catalogue)
+    except ValidationError as error:
+        raise SpecError(tuple(problems_of(error, tree, lambda path: _fields(tree, path, catalogue)))) from None
+
+
+def _fields(tree: Any, path: jsontext.Path, catalogue: Catalogue) -> list[str]:
+    """Return the names of the fields that the object at ``path`` may have."""
+    own = {(): Architecture, ("input",): Input, ("training",): Training}.get(path)
+    if own is not None:
+        return [field.alias or name for name, field in own.model_fields.items()]
+    kind = kind_around(tree, path)
+    return [name for component in catalogue.find(kind or "") for name in component.spec.model_fields]
+
+
+def _check_shapes(architecture: Architecture, tree: Any) -> None:
+    try:
+        check_affordable(trace(architecture.network, architecture.input.shape))
+    except ShapeError as error:
+        raise SpecError((Problem(error.message, error.path, kind_around(tree, error.path)),)) from None
+
+
+def _located(error: SpecError, text: str, source: str, overrides: Mapping[str, Any]) -> SpecError:
+    """Return the error with the file, line and column of each problem, in the order of the file."""
+    places = jsontext.places(text)
+    located = []
+    for problem in error.problems:
+        override = overridden_at(problem.path, overrides)
+        if override is not None:
+            located.append(problem.at(f"{source} with {override}", None, None))
+            continue
+        path = problem.path
+        while path not in places:
+            path = path[:-1]
+        place = jsontext.line_and_column(text, places[path]) if problem.path else (None, None)
+        located.append(problem.at(source, *place))
+    return SpecError(tuple(sorted(located, key=lambda problem: (problem.line or 10**9, problem.column or 0))))

@@ -1,0 +1,92 @@
+"""Shapes and costs of a network, layer by layer, from its spec alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+
+from layerkit.component import Inner, LayerSpec, Shape
+from layerkit.errors import ShapeError
+
+MAX_PARAMETERS = 2**30
+MAX_ACTIVATIONS = 2**30
+"""Numbers that the outputs of all layers hold together for one sample."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One layer of a network and what it costs for one sample; a container's costs are those of its content.
+
+    Attributes:
+        path: JSON path from the architecture.
+        depth: how many containers it is in.
+        container: whether it has layers inside, which follow.
+    """
+
+    path: tuple[str | int, ...]
+    depth: int
+    layer: LayerSpec
+    container: bool
+    input_shape: Shape
+    output_shape: Shape
+    parameters: int
+    multiply_adds: int
+
+    @property
+    def activations(self) -> int:
+        """Numbers in the output."""
+        return prod(self.output_shape)
+
+
+def trace(network: LayerSpec, input_shape: Shape) -> list[Step]:
+    """Return the layers inside ``network``, in order, each container before its content.
+
+    Raises:
+        ShapeError: at the first layer that cannot take what comes before it.
+    """
+    network.output_shape(input_shape)
+    return list(_walk(network.inner(input_shape), (), 0))
+
+
+def _walk(inner: tuple[Inner, ...], prefix: tuple[str | int, ...], depth: int) -> Iterator[Step]:
+    for path, layer, shape in inner:
+        within = layer.inner(shape)
+        full = (*prefix, *path)
+        yield Step(
+            full,
+            depth,
+            layer,
+            bool(within),
+            shape,
+            layer.output_shape(shape),
+            layer.parameter_count(shape),
+            layer.multiply_adds(shape),
+        )
+        yield from _walk(within, full, depth + 1)
+
+
+def check_affordable(steps: list[Step]) -> None:
+    """Refuse a network whose parameters or activations would not fit into memory, before anything is made.
+
+    Raises:
+        ShapeError: with the path of the layer at which a bound is passed.
+    """
+    parameters = activations = 0
+    for step in steps:
+        if step.container:
+            continue
+        parameters += step.parameters
+        activations += step.activations
+        if parameters > MAX_PARAMETERS:
+            raise ShapeError(
+                f"up to here the network has {parameters:,} parameters, and at most {MAX_PARAMETERS:,} are built; "
+                "use fewer channels",
+                step.path,
+            )
+        if activations > MAX_ACTIVATIONS:
+            raise ShapeError(
+                f"up to here the outputs for one sample hold {activations:,} numbers, and at most "
+                f"{MAX_ACTIVATIONS:,} are computed; use fewer channels or a smaller input",
+                step.path,
+            )
