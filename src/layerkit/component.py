@@ -72,6 +72,13 @@ class LayerSpec(Spec):
     modal: ClassVar[bool] = False
     """Training and evaluation mode give different outputs."""
 
+    def reference(self, input_shape: Shape) -> tuple[str, dict[str, Any]] | None:
+        """Return the name and arguments of the ``torch.nn`` module that computes the same, if there is one.
+
+        The conformance kit compares with it; parameters correspond by name.
+        """
+        return None
+
     @abstractmethod
     def output_shape(self, input_shape: Shape) -> Shape:
         """Return the shape of one output sample.

@@ -224,12 +224,19 @@ class Module(Differentiable):
     # Persistence
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return parameters and buffers by dotted name; the tensors are the module's own, not copies."""
+        """Return parameters, buffers and the states of random generators by dotted name.
+
+        The tensors of parameters and buffers are the module's own, not copies.
+        """
         state = {}
         for prefix, module in self.modules():
-            for name in (*module._parameters, *module._buffers):
-                state[f"{prefix}.{name}" if prefix else name] = getattr(module, name)
+            dot = f"{prefix}." if prefix else ""
+            state |= {dot + name: getattr(module, name) for name in (*module._parameters, *module._buffers)}
+            state |= {dot + name: generator.get_state() for name, generator in module._generators().items()}
         return state
+
+    def _generators(self) -> dict[str, torch.Generator]:
+        return {name: value for name, value in vars(self).items() if isinstance(value, torch.Generator)}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Copy ``state`` into the module; nothing is changed unless everything fits.
@@ -252,3 +259,6 @@ class Module(Differentiable):
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(state[name])
+        for prefix, module in self.modules():
+            for name, generator in module._generators().items():
+                generator.set_state(state[f"{prefix}.{name}" if prefix else name])
