@@ -1,0 +1,96 @@
+"""The command line: it parses, calls the corridor, and prints.
+
+Commands are loaded when they are called, and so is everything heavy inside them: ``layerkit --help`` loads no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from layerkit.errors import LayerkitError
+
+COMMANDS = {
+    "train": "Train a network on noisy pictures.",
+    "evaluate": "Measure a trained network on pictures whose clean version is known.",
+    "denoise": "Denoise pictures of any size with a trained network.",
+    "show": "Print a network as a table of its layers.",
+    "validate": "Check architecture files.",
+}
+"""Name and first line of help of every command; each lives in the module of its name."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is called, not when its name is listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"layerkit.cli.{name.replace('-', '_')}")
+        return getattr(module, name.replace("-", "_"))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            if near:
+                error.message += f' Did you mean "{near[0]}"?'
+            raise
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--no-plugins", is_flag=True, help="Use the built-in components alone.")
+@click.option("--without", multiple=True, metavar="NAME", help="Leave out a plugin; may be given several times.")
+@click.option("--strict-plugins", is_flag=True, help="Stop when any plugin cannot be loaded.")
+@click.version_option(package_name="layerkit")
+@click.pass_context
+def layerkit(ctx: click.Context, no_plugins: bool, without: tuple[str, ...], strict_plugins: bool) -> None:
+    """Networks in JSON, trained with hand-written gradients to denoise pictures.
+
+    The environment variables LAYERKIT_NO_PLUGINS=1, LAYERKIT_WITHOUT=NAME,... and LAYERKIT_STRICT_PLUGINS=1 do what the
+    options of these names do.
+    """
+    ctx.obj = {"no_plugins": no_plugins, "without": without, "strict_plugins": strict_plugins}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code: 2 for the user's mistakes, 1 for a run that failed."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    try:
+        return layerkit.main(arguments, prog_name="layerkit", standalone_mode=False) or 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except LayerkitError as error:
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        return 130
+    except BrokenPipeError:
+        # Whoever read the output has gone, as in `| head`; what is left in the buffer must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        click.echo(f"error: {error}", err=True)
+        return 1

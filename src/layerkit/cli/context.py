@@ -1,0 +1,62 @@
+"""What several commands need: the catalogue with its notes, overrides, and the places to print to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from layerkit.catalogue import Catalogue
+
+
+def catalogue_of(ctx: click.Context) -> Catalogue:
+    """Return the catalogue that the options of the command line ask for; say once which plugins did not load."""
+    from layerkit.catalogue import installed
+    from layerkit.discovery import PluginSettings
+
+    given, environment = ctx.obj, PluginSettings.from_environment()
+    catalogue = installed(
+        PluginSettings(
+            enabled=environment.enabled and not given["no_plugins"],
+            without=environment.without | set(given["without"]),
+            strict=environment.strict or given["strict_plugins"],
+        )
+    )
+    for plugin in catalogue.failures():
+        click.echo(f"note: {plugin} is not used: {plugin.reason}", err=True)
+    return catalogue
+
+
+def printer(*, err: bool = False) -> Console:
+    """Return a rich console that writes to standard output, or to standard error."""
+    from rich.console import Console
+
+    return Console(stderr=err, highlight=False)
+
+
+def set_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--set path=value`` to a command."""
+    return click.option(
+        "--set",
+        "assignments",
+        multiple=True,
+        metavar="PATH=VALUE",
+        help="Replace a value of the spec, such as training.optimizer.lr=0.5; may be given several times.",
+    )(function)
+
+
+def overrides_from(assignments: Iterable[str], flags: dict[str, Any]) -> dict[str, Any]:
+    """Return the values to replace, by path; flags that were not given are None."""
+    from layerkit.overrides import parse_override
+
+    overrides = dict(map(parse_override, assignments))
+    return overrides | {path: value for path, value in flags.items() if value is not None}
+
+
+def decibels(value: float) -> str:
+    """Return a PSNR as text."""
+    return f"{value:.2f} dB"

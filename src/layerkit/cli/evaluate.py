@@ -1,0 +1,42 @@
+"""``layerkit evaluate``."""
+
+from __future__ import annotations
+
+import click
+
+from layerkit.cli.context import catalogue_of, printer
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path())
+@click.option(
+    "--data", default="photos", show_default=True, metavar="SOURCE", help="As for train; its validation part is used."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.pass_context
+def evaluate(ctx: click.Context, checkpoint: str, data: str, as_json: bool) -> None:
+    """Measure noisy pictures, and what the network in CHECKPOINT makes of them, against the clean ones."""
+    import json
+    from dataclasses import asdict
+
+    from layerkit.cli.tables import quality_table
+    from layerkit.data import load_dataset
+    from layerkit.denoise import Denoiser
+    from layerkit.errors import DataError
+    from layerkit.evaluate import evaluate as measure
+    from layerkit.checkpoint import load
+
+    loaded = load(checkpoint, catalogue=catalogue_of(ctx))
+    architecture = loaded.architecture
+    if architecture.training is None:
+        raise DataError(f"{checkpoint} does not say which noise it was trained for")
+    noise = architecture.training.noise.build()
+    dataset = load_dataset(data, architecture.input.shape, noise, seed=0, samples=1)
+    if dataset.validation is None:
+        raise DataError(f"{data} has no pictures whose clean version is known: {dataset.description}")
+    result = measure(Denoiser(loaded.network, architecture.input.shape), *dataset.validation)
+    if as_json:
+        click.echo(json.dumps(asdict(result) | {"gain": result.gain, "data": dataset.description}))
+        return
+    click.echo(dataset.description)
+    printer().print(quality_table(result, "pictures"))

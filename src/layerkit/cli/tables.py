@@ -1,0 +1,32 @@
+"""Tables that several commands print."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.table import Table
+
+from layerkit.evaluate import Evaluation
+from layerkit.metrics import Quality
+
+
+def quality_table(evaluation: Evaluation, what: str) -> Table:
+    """Return noisy and denoised pictures' quality side by side, with what was gained."""
+    table = Table(title=f"{evaluation.pictures:,} {what}", box=box.SIMPLE_HEAD)
+    table.add_column("")
+    table.add_column("PSNR (mean of pictures)", justify="right")
+    table.add_column("PSNR (of mean error)", justify="right")
+    table.add_column("SSIM", justify="right")
+    for name, quality in (("noisy", evaluation.noisy), ("denoised", evaluation.denoised)):
+        table.add_row(name, f"{quality.psnr_mean:.2f} dB", f"{quality.psnr_of_mse:.2f} dB", _ssim(quality))
+    table.add_row(
+        "gain",
+        f"{evaluation.gain:+.2f} dB",
+        f"{evaluation.denoised.psnr_of_mse - evaluation.noisy.psnr_of_mse:+.2f} dB",
+        "" if evaluation.noisy.ssim is None else f"{evaluation.denoised.ssim - evaluation.noisy.ssim:+.3f}",
+        style="bold",
+    )
+    return table
+
+
+def _ssim(quality: Quality) -> str:
+    return "" if quality.ssim is None else f"{quality.ssim:.3f}"
