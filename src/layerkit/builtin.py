@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from layerkit.component import LayerSpec, LossSpec, NoiseSpec, OptimizerSpec
 from layerkit.hookspecs import hookimpl
+from layerkit.layers.avg_pool2d import AvgPool2dSpec
 from layerkit.layers.conv2d import Conv2dSpec
+from layerkit.layers.flatten import FlattenSpec
+from layerkit.layers.linear import LinearSpec
+from layerkit.layers.max_pool2d import MaxPool2dSpec
 from layerkit.layers.nearest_upsampling import NearestUpsamplingSpec
+from layerkit.layers.pixel_shuffle import PixelShuffleSpec
 from layerkit.layers.relu import ReLUSpec
+from layerkit.layers.repeat import RepeatSpec
+from layerkit.layers.residual import ResidualSpec
 from layerkit.layers.sequential import SequentialSpec
 from layerkit.layers.sigmoid import SigmoidSpec
+from layerkit.layers.skip import SkipSpec
+from layerkit.layers.transposed_conv2d import TransposedConv2dSpec
 from layerkit.layers.upsampling import UpsamplingSpec
 from layerkit.losses.mse import MSESpec
 from layerkit.noises.gaussian import GaussianSpec
@@ -18,7 +27,23 @@ from layerkit.optimizers.sgd import SGDSpec
 
 @hookimpl
 def layerkit_layers() -> list[type[LayerSpec]]:
-    return [Conv2dSpec, NearestUpsamplingSpec, ReLUSpec, SequentialSpec, SigmoidSpec, UpsamplingSpec]
+    return [
+        AvgPool2dSpec,
+        Conv2dSpec,
+        FlattenSpec,
+        LinearSpec,
+        MaxPool2dSpec,
+        NearestUpsamplingSpec,
+        PixelShuffleSpec,
+        ReLUSpec,
+        RepeatSpec,
+        ResidualSpec,
+        SequentialSpec,
+        SigmoidSpec,
+        SkipSpec,
+        TransposedConv2dSpec,
+        UpsamplingSpec,
+    ]
 
 
 @hookimpl

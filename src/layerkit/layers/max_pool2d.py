@@ -1,0 +1,124 @@
+"""Maximum over windows.
+
+Forward, for an input x (N, C, H, W): y[n, c, p, q] = max over i, j of x[n, c, p * stride + i - padding, ...], where
+beyond the border there is nothing, that is minus infinity.
+
+Backward, the gradient goes to the value that was the maximum; of equal ones to the first, row by row, as torch does.
+
+A maximum over a window is the maximum over its rows of the maxima within each row, so both passes take one direction
+after the other: k + k comparisons in place of k * k. In each direction the maximum grows tap by tap,
+
+    m_0 = x_0,    m_t = max(m_(t-1), x_t),    won_t = sign(m_t - m_(t-1)),
+
+and won_t is 1 where tap t is larger than all before it, else 0. Backwards, from the last tap to the first, a tap takes
+the gradient where it won and leaves the rest to those before it: grad_t = won_t * rest, rest <- rest - grad_t.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from layerkit.component import LayerSpec, Shape
+from layerkit.fields import Kernel, Padding, Stride, pair
+from layerkit.layers.pooling import COLUMNS, ROWS, pooled_size, spread, tap
+from layerkit.layers.windows import channels_first, channels_last, check_pictures, padded, picture_shape
+from layerkit.module import Module
+
+
+class MaxPool2dSpec(LayerSpec):
+    """Maximum over windows: y[c, p, q] = max over i, j of x[c, p stride + i - padding, q stride + j - padding].
+
+    Each side of the output is floor((size + 2 padding - kernel_size) / stride) + 1.
+    """
+
+    kinked = True
+    example: ClassVar[dict[str, Any]] = {"kernel_size": 2}
+
+    type: Literal["max_pool2d"] = Field(description="The name of the layer.")
+    kernel_size: Kernel = Field(description="Height and width of the window: one number, or [height, width].")
+    stride: Stride | None = Field(default=None, description="Steps between neighbouring windows; null for kernel_size.")
+    padding: Padding = Field(
+        default=0, description="Rows and columns of nothing on each side, at most half of kernel_size."
+    )
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        channels, *size = picture_shape(input_shape, "max_pool2d")
+        kernel = pair(self.kernel_size)
+        return channels, *pooled_size(tuple(size), kernel, pair(self.stride or kernel), pair(self.padding))
+
+    def build(self, input_shape: Shape, generator: torch.Generator) -> MaxPool2d:
+        return MaxPool2d(self.kernel_size, self.stride, self.padding)
+
+    def reference(self, input_shape: Shape) -> tuple[str, dict[str, Any]]:
+        return "MaxPool2d", {"kernel_size": self.kernel_size, "stride": self.stride, "padding": self.padding}
+
+
+class MaxPool2d(Module):
+    """Maximum over windows of a picture, with the arguments of its torch namesake.
+
+    Args:
+        kernel_size, stride, padding: a number, or (vertical, horizontal); stride is kernel_size when None.
+    """
+
+    def __init__(
+        self,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] | None = None,
+        padding: int | tuple[int, int] = 0,
+    ) -> None:
+        super().__init__()
+        self.kernel_size, self.padding = pair(kernel_size), pair(padding)
+        self.stride = pair(stride or kernel_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, C, H_out, W_out) for x (N, C, H, W)."""
+        check_pictures(x, None, "MaxPool2d")
+        rows, columns = pooled_size(tuple(x.shape[2:]), self.kernel_size, self.stride, self.padding)
+        framed = channels_last(x)
+        if self.padding != (0, 0):
+            framed = padded(framed, (self.padding[0],) * 2, (self.padding[1],) * 2, float("-inf"))
+        narrow, won_columns = self._maxima(framed, COLUMNS, columns)
+        y, won_rows = self._maxima(narrow, ROWS, rows)
+        self.save(tuple(framed.shape), won_columns, won_rows)
+        # With windows of one pixel nothing was computed; an output is never the caller's own tensor.
+        return channels_first(y.clone() if self.kernel_size == (1, 1) else y)
+
+    def backward(self, grad_output: Tensor) -> Tensor:
+        """Return (N, C, H, W), each gradient where its maximum was."""
+        (_, height, width, _), won_columns, won_rows = self.saved()
+        grad = self._to_winners(channels_last(grad_output), ROWS, height, won_rows)
+        grad = self._to_winners(grad, COLUMNS, width, won_columns)
+        top, left = self.padding
+        return channels_first(grad[:, top : height - top, left : width - left])
+
+    def _maxima(self, x: Tensor, dim: int, count: int) -> tuple[Tensor, list[Tensor]]:
+        """Return the maxima along ``dim``, and for each tap but the first, where it won."""
+        kernel, stride = self.kernel_size[dim - 1], self.stride[dim - 1]
+        maximum, won = tap(x, dim, 0, stride, count), []
+        for index in range(1, kernel):
+            larger = torch.maximum(maximum, tap(x, dim, index, stride, count))
+            if self.training:
+                # As a number, for products with a mask of bool are several times slower. Infinity less infinity is no
+                # number, and its sign is 0, which is right: an equal value does not win.
+                won.append(torch.sub(larger, maximum).sign_())
+            maximum = larger
+        return maximum, won
+
+    def _to_winners(self, grad: Tensor, dim: int, size: int, won: list[Tensor]) -> Tensor:
+        """Return the transpose of :meth:`_maxima`."""
+        kernel, stride, count = self.kernel_size[dim - 1], self.stride[dim - 1], grad.shape[dim]
+        result, rest = spread(grad, dim, size, kernel, stride), grad
+        for index in range(kernel - 1, -1, -1):
+            part = rest * won[index - 1] if index else rest
+            target = tap(result, dim, index, stride, count)
+            if kernel > stride:
+                target += part
+            else:
+                target.copy_(part)
+            if index:
+                rest = rest - part
+        return result
