@@ -71,6 +71,12 @@ class LayerSpec(Spec):
     """One sample's output depends on the others, as in batch normalization."""
     modal: ClassVar[bool] = False
     """Training and evaluation mode give different outputs."""
+    sample_shapes: ClassVar[tuple[Shape, ...]] = ()
+    """Shapes to test with, for a layer that takes only few; by default the kit looks for some itself."""
+
+    def kinks(self) -> dict[float, float]:
+        """Return the slope that backward uses at each point without a derivative, for a layer that acts by element."""
+        return {}
 
     def reference(self, input_shape: Shape) -> tuple[str, dict[str, Any]] | None:
         """Return the name and arguments of the ``torch.nn`` module that computes the same, if there is one.
@@ -117,6 +123,13 @@ class LossSpec(Spec):
 
     kind: ClassVar[Kind] = "loss"
     kinked: ClassVar[bool] = False
+    """Has points without a derivative, as the absolute difference at 0."""
+    domain: ClassVar[tuple[float, float] | None] = None
+    """The range that predictions and targets must lie in, where not every number is allowed."""
+
+    def reference(self) -> tuple[str, dict[str, Any]] | None:
+        """Return the name and arguments of the ``torch.nn`` loss that computes the same, if there is one."""
+        return None
 
     @abstractmethod
     def build(self) -> Loss:
@@ -127,6 +140,10 @@ class OptimizerSpec(Spec):
     """An optimizer as it stands in ``training.optimizer``."""
 
     kind: ClassVar[Kind] = "optimizer"
+
+    def reference(self) -> tuple[str, dict[str, Any]] | None:
+        """Return the name and arguments of the ``torch.optim`` optimizer that does the same, if there is one."""
+        return None
 
     @abstractmethod
     def build(self, parameters: list[tuple[torch.Tensor, torch.Tensor]]) -> Optimizer:
