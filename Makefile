@@ -1,0 +1,29 @@
+# `make demo` and `make test` set everything up themselves.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PLUGINS := $(sort $(wildcard plugins/*/pyproject.toml))
+INSTALLED := $(VENV)/installed
+
+.PHONY: demo test lint clean
+
+$(INSTALLED): pyproject.toml constraints.txt $(PLUGINS)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(foreach plugin,$(PLUGINS),--editable $(dir $(plugin)))
+	touch $(INSTALLED)
+
+# Trains the report's Table I on the photographs inside scikit-image and scikit-learn.
+demo: $(INSTALLED)
+	$(BIN)/layerkit train architectures/table1.json
+
+# The examples that hypothesis draws are the same in every run; see CONTRIBUTING.md for longer searches.
+test: $(INSTALLED)
+	$(BIN)/python -m pytest --numprocesses 2
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:
+	rm -rf $(VENV) build *.egg-info src/*.egg-info
