@@ -8,7 +8,7 @@ a gradient of the wrong shape, and what a forward kept is known to be unchanged 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from typing import Any, Self
 
@@ -16,12 +16,14 @@ import torch
 from torch import Tensor
 
 from layerkit.errors import CheckpointError, ShapeError, StateError
+from layerkit.workspace import Workspace
 
 
 class Differentiable(ABC):
     """What layers and losses share: the bookkeeping around a hand-written forward and backward."""
 
     training: bool = True
+    workspace: Workspace | None = None
     _saved: tuple[Any, ...] | None = None
     _versions: tuple[int, ...] = ()
     _output: tuple[torch.Size, torch.dtype] | None = None
@@ -53,6 +55,41 @@ class Differentiable(ABC):
                     "pass a copy to forward, or change the tensor after backward"
                 )
         return self._saved
+
+    def empty(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Return an uninitialized contiguous tensor of the dtype and device of ``like``.
+
+        It is a new one, unless a workspace was lent: then the module gets the same memory for the same ``name`` at
+        every step. A name may be used for a second tensor when the first is not needed any more.
+        """
+        workspace = self.workspace
+        if workspace is not None and workspace.active:
+            return workspace.empty(self, name, shape, like)
+        return torch.empty(shape, dtype=like.dtype, device=like.device)
+
+    def empty_like(self, name: str, like: Tensor) -> Tensor:
+        """Return an uninitialized tensor of the shape, dtype, device and order in memory of ``like``; see ``empty``."""
+        workspace = self.workspace
+        if workspace is not None and workspace.active:
+            return workspace.empty_like(self, name, like)
+        return torch.empty_like(like)
+
+    def plan(
+        self, name: str, tensors: Sequence[Tensor], make: Callable[[], list[Callable[[], Any]]]
+    ) -> list[Callable[[], Any]]:
+        """Return the operations on ``tensors`` that ``make`` gives.
+
+        Views of small pictures cost about as much as the arithmetic on them. In a workspace the same tensors come again
+        at every step, and so do the operations that were made for them.
+        """
+        workspace = self.workspace
+        if workspace is not None and workspace.active:
+            return workspace.plan(self, name, tensors, make)
+        return make()
+
+    def numbers_out(self) -> int:
+        """Return the numbers in the last forward's output, in training mode; 0 where there was none."""
+        return self._output[0].numel() if self._output else 0
 
     def forget(self) -> None:
         """Drop what the last forward kept."""
@@ -124,9 +161,11 @@ class Module(Differentiable):
         training: whether forward keeps what backward needs, and whether layers such as dropout are active.
         needs_input_grad: False where nobody asks for the input gradient, as in the first layer of a network in
             training; ``backward`` may then return None.
+        mixes_batch: whether a sample's output depends on the other samples of its batch.
     """
 
     needs_input_grad: bool = True
+    mixes_batch: bool = False
 
     def __init__(self) -> None:
         self._parameters: list[str] = []
@@ -142,6 +181,11 @@ class Module(Differentiable):
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.forward(x)
+
+    def lend(self, workspace: Workspace | None) -> None:
+        """Let this module and those inside it work in ``workspace`` while that is active."""
+        for _, module in self.modules():
+            module.workspace = workspace
 
     # Parameters, buffers and children
 

@@ -15,14 +15,24 @@ from layerkit.errors import RunError
 from layerkit.loss import Loss
 from layerkit.module import Module
 from layerkit.optimizer import Optimizer
+from layerkit.workspace import Workspace
 
 
 class DivergedError(RunError):
     """The loss is not a finite number any more."""
 
 
+NUMBERS_AT_ONCE = 1_000_000
+"""Outputs of all layers together, in numbers, that a slice of the batch may have; beyond that they leave the cache."""
+
+
 class Trainer:
     """Changes a network so that its loss gets smaller.
+
+    A large batch is walked in slices whose numbers stay in the processor's cache: gradients add up, so the step is the
+    same but for rounding. A network with a layer that mixes the samples of a batch is given the batch whole.
+
+    Between two steps nothing that the layers or the loss returned in the first may be used: their memory is used again.
 
     Args:
         network: takes the noisy pictures.
@@ -32,6 +42,11 @@ class Trainer:
 
     def __init__(self, network: Module, loss: Loss, optimizer: Optimizer) -> None:
         self.network, self.loss, self.optimizer = network, loss, optimizer
+        self.workspace = Workspace()
+        network.lend(self.workspace)
+        loss.workspace = self.workspace
+        self._mixes_batch = any(module.mixes_batch for _, module in network.modules())
+        self._slice_sizes: dict[torch.Size, int] = {}
 
     def step(self, noisy: Tensor, target: Tensor) -> float:
         """Return the loss of a batch (N, C, H, W) against its targets, and take one step of the optimizer.
@@ -41,16 +56,40 @@ class Trainer:
         """
         if not self.network.training:
             self.network.train()
-        with torch.no_grad():
-            self.optimizer.zero_grad()
-            loss = self.loss.forward(self.network.forward(noisy), target).item()
-            if not math.isfinite(loss):
-                raise DivergedError(f"the loss is {loss}; try a smaller learning rate")
-            # Nobody asks what the noisy pictures should have been.
-            needed, self.network.needs_input_grad = self.network.needs_input_grad, False
-            try:
-                self.network.backward(self.loss.backward())
-            finally:
-                self.network.needs_input_grad = needed
-            self.optimizer.step()
+        # Nobody asks what the noisy pictures should have been.
+        needed, self.network.needs_input_grad = self.network.needs_input_grad, False
+        try:
+            with torch.no_grad(), self.workspace:
+                self.optimizer.zero_grad()
+                size = self._slice_size(noisy)
+                parts = zip(noisy.split(size), target.split(size), strict=True) if size else [(noisy, target)]
+                loss = sum(self._add_gradients(*part, len(noisy)) for part in parts)
+                self.optimizer.step()
+        finally:
+            self.network.needs_input_grad = needed
         return loss
+
+    def _add_gradients(self, noisy: Tensor, target: Tensor, batch_size: int) -> float:
+        """Add the gradients of a part of the batch, and return what it adds to the batch's mean loss."""
+        loss = self.loss.forward(self.network.forward(noisy), target).item()
+        if not math.isfinite(loss):
+            raise DivergedError(f"the loss is {loss}; try a smaller learning rate")
+        grad = self.loss.backward()
+        if len(noisy) == batch_size:
+            self.network.backward(grad)
+            return loss
+        share = len(noisy) / batch_size
+        self.network.backward(grad.mul_(share))
+        return loss * share
+
+    def _slice_size(self, x: Tensor) -> int:
+        """Return how many samples of the batch to take at once; 0 for the whole batch."""
+        if self._mixes_batch or len(x) <= 1:
+            return 0
+        shape = x.shape[1:]
+        if shape not in self._slice_sizes:
+            self.network.forward(x[:1])
+            numbers = sum(module.numbers_out() for _, module in self.network.modules() if not module.children())
+            self._slice_sizes[shape] = max(1, NUMBERS_AT_ONCE // max(1, numbers))
+        size = self._slice_sizes[shape]
+        return size if size < len(x) else 0

@@ -23,6 +23,7 @@ from layerkit.component import LayerSpec, Shape
 from layerkit.fields import Channels, Kernel, Padding, Stride, pair
 from layerkit.layers.initialization import kernel_matrix, kernel_tensor, xavier_normal_
 from layerkit.layers.windows import (
+    PLANAR_BELOW,
     add_windows,
     channels_first,
     channels_last,
@@ -123,20 +124,41 @@ class Conv2d(Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, out_channels, H_out, W_out) for x (N, in_channels, H, W)."""
         check_pictures(x, self.in_channels, "Conv2d")
-        size = output_size(tuple(x.shape[2:]), self.kernel_size, self.stride, self.padding, self.dilation)
-        framed = padded(channels_last(x), (self.padding[0],) * 2, (self.padding[1],) * 2)
-        patches = windows(framed, self.kernel_size, self.stride, self.dilation).reshape(
-            len(x) * size[0] * size[1], kernel_matrix(self.weight).shape[1]
-        )
-        self.save(patches, framed.shape[1:3])
+        n, _, height, width = x.shape
+        size = output_size((height, width), self.kernel_size, self.stride, self.padding, self.dilation)
+        patches = self._patches(channels_last(x), size)
+        self.save(patches, (height, width))
         kernel = kernel_matrix(self.weight).t()
-        # The product accumulates onto the bias: adding it afterwards would round once more.
-        y = patches @ kernel if self.bias is None else torch.addmm(self.bias, patches, kernel)
-        return channels_first(y.view(len(x), *size, self.out_channels))
+        y = self.empty("y", (len(patches), self.out_channels), x)
+        if self.bias is None:
+            torch.mm(patches, kernel, out=y)
+        else:
+            # The product accumulates onto the bias: adding it afterwards would round once more.
+            torch.addmm(self.bias, patches, kernel, out=y)
+        return channels_first(y.view(n, *size, self.out_channels))
+
+    def _patches(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return every window of (N, H, W, C) as a row of a matrix (N * H_out * W_out, kh * kw * C)."""
+        (top, left), (kh, kw), channels = self.padding, self.kernel_size, self.in_channels
+        if any(self.padding):
+            n, height, width, _ = x.shape
+            framed = self.empty("framed", (n, height + 2 * top, width + 2 * left, channels), x)
+            x = padded(x, (top, top), (left, left), out=framed)
+        taken = windows(x, self.kernel_size, self.stride, self.dilation)
+        rows, columns = len(x) * size[0] * size[1], kh * kw * channels
+        if taken.is_contiguous():
+            return taken.view(rows, columns)
+        if channels >= PLANAR_BELOW:
+            return self.empty("patches", taken.shape, x).copy_(taken).view(rows, columns)
+        # A copy whose inner runs are few channels crawls; along the picture's rows it runs. The product does not mind
+        # which of the matrix's two directions is contiguous.
+        planar = self.empty("patches", (kh, kw, channels, len(x), *size), x)
+        planar.copy_(taken.permute(3, 4, 5, 0, 1, 2))
+        return planar.view(columns, rows).t()
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Add to ``weight_grad`` and ``bias_grad``; return (N, in_channels, H, W), or None if nobody needs it."""
-        patches, framed_size = self.saved()
+        patches, (height, width) = self.saved()
         n, _, rows, columns = grad_output.shape
         grad = channels_last(grad_output).reshape(n * rows * columns, self.out_channels)
         kernel_matrix(self.weight_grad).addmm_(grad.t(), patches)
@@ -144,7 +166,11 @@ class Conv2d(Module):
             self.bias_grad.add_(grad.sum(0))
         if not self.needs_input_grad:
             return None
-        grad_patches = (grad @ kernel_matrix(self.weight)).view(n, rows, columns, *self.kernel_size, self.in_channels)
-        framed = add_windows(grad_patches, framed_size, self.stride, self.dilation)
-        (top, left), (height, width) = self.padding, framed_size
-        return channels_first(framed[:, top : height - top, left : width - left])
+        kernel = kernel_matrix(self.weight)
+        grad_patches = torch.mm(grad, kernel, out=self.empty("grad_patches", (len(grad), kernel.shape[1]), grad))
+        top, left = self.padding
+        framed = self.empty("grad_input", (n, height + 2 * top, width + 2 * left, self.in_channels), grad)
+        add_windows(
+            grad_patches.view(n, rows, columns, *self.kernel_size, self.in_channels), self.stride, framed, self.dilation
+        )
+        return channels_first(framed[:, top : top + height, left : left + width])

@@ -37,11 +37,13 @@ class ReLU(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a tensor of the shape of ``x``."""
-        y = x.clamp(min=0)
+        y = torch.clamp(x, min=0, out=self.empty_like("y", x))
         self.save(y)
         return y
 
     def backward(self, grad_output: Tensor) -> Tensor:
         """Return the gradient where x was positive, 0 elsewhere."""
         (y,) = self.saved()
-        return grad_output * (y > 0)
+        # y is never negative, so its sign is the mask, as numbers: products with booleans are several times slower.
+        mask = torch.sign(y, out=self.empty_like("grad_input", y))
+        return mask.mul_(grad_output)

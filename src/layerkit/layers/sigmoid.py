@@ -34,11 +34,12 @@ class Sigmoid(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a tensor of the shape of ``x``."""
-        y = x.sigmoid()
+        y = torch.sigmoid(x, out=self.empty_like("y", x))
         self.save(y)
         return y
 
     def backward(self, grad_output: Tensor) -> Tensor:
         """Return y (1 - y) grad_output."""
         (y,) = self.saved()
-        return (1 - y).mul_(y).mul_(grad_output)
+        grad_input = torch.mul(y, y, out=self.empty_like("grad_input", y))
+        return torch.sub(y, grad_input, out=grad_input).mul_(grad_output)

@@ -1,17 +1,26 @@
 """Nearest-neighbour upsampling followed by a convolution, in one step (section II.C of the report).
 
-The plain formula is ``Sequential(NearestUpsampling(s), Conv2d(C, O, k, padding=p))``. It is computed here in phases,
-without ever making the enlarged picture: the output row s q + r sees the enlarged picture's rows s q + r + i - p
-through its taps i = 0 .. k-1, and those are the small picture's rows
+The plain formula is ``Sequential(NearestUpsampling(s), Conv2d(C, O, k, padding=p))``. Here the enlarged picture X is
+never made, and a kernel of k x k taps costs k x k multiplications for a pixel of the *small* picture x, where the plain
+formula needs s^2 as many.
 
-    q + floor((r + i - p) / s).
+Along one direction, the output row s q + r (its phase is r) sees through tap i the row s q + r + i - p of X, which is row
+floor((s q + r + i - p) / s) of x. With the cumulative weights c_i = w_0 + ... + w_(i-1), summation by parts gives
 
-A 3x3 kernel over a picture enlarged twice becomes four 2x2 kernels: 16 multiplications for a small pixel and channel
-instead of 36. How phases work, forwards and backwards, stands in :mod:`layerkit.layers.phases`.
+    sum over i of w_i X_i = c_k X_(k-1) - sum over i = 1 .. k-1 of c_i (X_i - X_(i-1)).
+
+X_i and X_(i-1) are one and the same small row unless s divides r + i - p, and for each i that is so in one phase only.
+So there are k kinds of products in all, Z_i = c_i x for i = 1 .. k, and each output row is a sum of a few shifted rows
+of them: +Z_k of the row that the last tap sees, and for each i at which its kernel passes from one small row to the next,
+-Z_i of the next and +Z_i of the one before. Zero padding is part of this: a row outside X lies outside x.
+
+In two directions c becomes the summed-area table of the kernel. The sums of shifted rows, forwards and backwards, stand
+in :mod:`layerkit.layers.shifts`; the gradient of the weight is the transposed cumulative sum of that of c.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -20,10 +29,8 @@ from torch import Tensor
 
 from layerkit.component import LayerSpec, Shape
 from layerkit.fields import Channels, Kernel, Padding, Scale, pair
-from layerkit.layers import phases
-from layerkit.layers.initialization import kernel_tensor, xavier_normal_
-from layerkit.layers.windows import channels_first, channels_last, check_pictures, output_size, picture_shape
-from layerkit.module import Module
+from layerkit.layers.shifts import Axis, ShiftedConvolution, Term
+from layerkit.layers.windows import check_pictures, output_size, picture_shape
 
 
 class UpsamplingSpec(LayerSpec):
@@ -66,7 +73,7 @@ class UpsamplingSpec(LayerSpec):
         )
 
 
-class Upsampling(Module):
+class Upsampling(ShiftedConvolution):
     """Enlarges a picture and convolves it.
 
     Args:
@@ -95,58 +102,44 @@ class Upsampling(Module):
         device: torch.device | str | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__()
-        self.in_channels, self.out_channels = in_channels, out_channels
-        self.kernel_size, self.scale_factor, self.padding = pair(kernel_size), pair(scale_factor), pair(padding)
-        self._phases = self.scale_factor[0] * self.scale_factor[1]
-        self._offsets = tuple(map(_offsets, self.kernel_size, self.scale_factor, self.padding))
-        area = self.kernel_size[0] * self.kernel_size[1]
-        weight = kernel_tensor(out_channels, in_channels, self.kernel_size, dtype=dtype, device=device)
-        self.add_parameter("weight", xavier_normal_(weight, in_channels * area, out_channels * area, generator))
-        self.bias = None
-        if bias:
-            self.add_parameter("bias", weight.new_zeros(out_channels))
+        super().__init__(
+            in_channels, out_channels, kernel_size, bias, (2, 3, 0, 1), generator, dtype=dtype, device=device
+        )
+        self.scale_factor, self.padding = pair(scale_factor), pair(padding)
+        self.down, self.across = map(_axis, self.kernel_size, self.scale_factor, self.padding)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (N, out_channels, H_out, W_out) for x (N, in_channels, H, W)."""
+    def size_of_output(self, x: Tensor) -> tuple[int, int]:
         check_pictures(x, self.in_channels, "Upsampling")
-        down, across = self._axes(tuple(x.shape[2:]))
-        patches = phases.phase_windows(channels_last(x), down, across)
-        kernels = phases.fold(self._flat(self.weight), self._folding(), self._phases)
-        if self.bias is None:
-            products = patches @ kernels.t()
-        else:
-            products = torch.addmm(self.bias.repeat(self._phases), patches, kernels.t())
-        self.save(patches, kernels, tuple(x.shape[2:]))
-        return channels_first(phases.interleave(products, len(x), down, across))
+        enlarged = x.shape[2] * self.scale_factor[0], x.shape[3] * self.scale_factor[1]
+        return output_size(enlarged, self.kernel_size, (1, 1), self.padding)
 
-    def backward(self, grad_output: Tensor) -> Tensor | None:
-        """Add to ``weight_grad`` and ``bias_grad``; return (N, in_channels, H, W), or None if nobody needs it."""
-        patches, kernels, size = self.saved()
-        down, across = self._axes(size)
-        grad = phases.separate(channels_last(grad_output), down, across)
-        kernels_grad = grad.t() @ patches
-        self._flat(self.weight_grad).add_(phases.unfold(kernels_grad, self._folding(), self._phases, self.in_channels))
-        if self.bias is not None:
-            self.bias_grad.add_(grad.sum(0).view(self._phases, self.out_channels).sum(0))
-        if not self.needs_input_grad:
-            return None
-        return channels_first(phases.add_phase_windows(grad @ kernels, down, across, size, self.in_channels))
+    def kernels(self) -> Tensor:
+        """Return the summed-area table of the weight, (kh * kw * O, C)."""
+        table = self.empty("kernels", (self.kernel_size[0] * self.kernel_size[1], self.out_channels * self.in_channels), self.weight)
+        return torch.mm(self._summing, self.taps(self.weight), out=table).view(-1, self.in_channels)
 
-    def _axes(self, size: tuple[int, int]) -> tuple[phases.Axis, phases.Axis]:
-        enlarged = size[0] * self.scale_factor[0], size[1] * self.scale_factor[1]
-        output = output_size(enlarged, self.kernel_size, (1, 1), self.padding)
-        down, across = self._offsets
-        return phases.axis(down, size[0], output[0]), phases.axis(across, size[1], output[1])
+    def add_kernels_grad(self, grad: Tensor) -> None:
+        self.taps(self.weight_grad).addmm_(self._summing.t(), grad.view(-1, self.out_channels * self.in_channels))
 
-    def _folding(self) -> Tensor:
-        return phases.folding(*self._offsets, self.weight.dtype, self.weight.device)
-
-    @staticmethod
-    def _flat(weight: Tensor) -> Tensor:
-        """Return (O, C, kh, kw) as the view (O, kh * kw, C)."""
-        return weight.permute(0, 2, 3, 1).flatten(1, 2)
+    @property
+    def _summing(self) -> Tensor:
+        return _summed_area(self.kernel_size, self.weight.dtype, self.weight.device)
 
 
-def _offsets(kernel: int, scale: int, padding: int) -> phases.Offsets:
-    return tuple(tuple((phase + tap - padding) // scale for tap in range(kernel)) for phase in range(scale))
+@lru_cache(maxsize=64)
+def _summed_area(kernel: tuple[int, int], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return the matrix (kh * kw, kh * kw) of zeros and ones that makes a summed-area table of a kernel."""
+    down, across = (torch.ones(size, size, dtype=dtype, device=device).tril() for size in kernel)
+    return torch.kron(down, across)
+
+
+def _axis(kernel: int, scale: int, padding: int) -> Axis:
+    """Return the terms of the module's docstring; kind i - 1 is the product with c_i."""
+    terms = []
+    for phase in range(scale):
+        terms.append(Term(phase, kernel - 1, (phase + kernel - 1 - padding) // scale, 1))
+        for tap in range(1, kernel):
+            row, rest = divmod(phase + tap - padding, scale)
+            if rest == 0:
+                terms += [Term(phase, tap - 1, row, -1), Term(phase, tap - 1, row - 1, 1)]
+    return Axis(scale, kernel, tuple(terms))

@@ -14,6 +14,9 @@ from layerkit.errors import ShapeError
 
 Pair = tuple[int, int]
 
+PLANAR_BELOW = 16
+"""With fewer channels than this, copies run faster along the picture's rows than along the channels."""
+
 
 def picture_shape(shape: Shape, who: str) -> Shape:
     """Return ``shape`` if it is (channels, height, width).
@@ -66,20 +69,24 @@ def channels_first(x: Tensor) -> Tensor:
     return x.permute(0, 3, 1, 2)
 
 
-def padded(x: Tensor, vertical: Pair, horizontal: Pair, value: float = 0.0) -> Tensor:
-    """Return (N, H, W, C) with rows and columns of ``value`` (before, after) around it, contiguous."""
+def padded(x: Tensor, vertical: Pair, horizontal: Pair, value: float = 0.0, out: Tensor | None = None) -> Tensor:
+    """Return (N, H, W, C) with rows and columns of ``value`` (before, after) around it; ``x`` itself if there are none.
+
+    Args:
+        out: where to put it, of that size; by default a new tensor.
+    """
     if not any(vertical) and not any(horizontal):
-        return x.contiguous()
+        return x
     n, height, width, channels = x.shape
-    result = x.new_full(
-        (n, height + sum(vertical), width + sum(horizontal), channels), value
-    )
-    result[:, vertical[0] : vertical[0] + height, horizontal[0] : horizontal[0] + width] = x
-    return result
+    if out is None:
+        out = x.new_empty(n, height + sum(vertical), width + sum(horizontal), channels)
+    out.fill_(value)
+    out[:, vertical[0] : vertical[0] + height, horizontal[0] : horizontal[0] + width] = x
+    return out
 
 
 def windows(x: Tensor, kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Tensor:
-    """Return all windows of a contiguous (N, H, W, C) as a view (N, H_out, W_out, kh, kw, C)."""
+    """Return all windows of (N, H, W, C) as a view (N, H_out, W_out, kh, kw, C)."""
     n, height, width, channels = x.shape
     rows, columns = output_size((height, width), kernel, stride, (0, 0), dilation)
     by_n, by_row, by_column, by_channel = x.stride()
@@ -96,18 +103,21 @@ def windows(x: Tensor, kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> T
     )
 
 
-def add_windows(grad: Tensor, size: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Tensor:
-    """Return the transpose of :func:`windows`: each value of ``grad`` added where its window took it from.
+def add_windows(grad: Tensor, stride: Pair, result: Tensor, dilation: Pair = (1, 1)) -> Tensor:
+    """Fill ``result`` with the transpose of :func:`windows`: each value of ``grad`` added where its window took it from.
 
     Args:
         grad: (N, H_out, W_out, kh, kw, C).
-        size: (H, W) of the picture the windows were taken from.
-
-    Returns:
-        (N, H, W, C), zero where no window reached.
+        result: (N, H, W, C), contiguous, of the size the windows were taken from; zero where no window reached.
     """
     n, rows, columns, kh, kw, channels = grad.shape
-    result = grad.new_zeros(n, *size, channels)
+    if kh <= stride[0] and kw <= stride[1] and dilation == (1, 1):
+        # Windows that do not overlap: every value has one place.
+        if (rows * kh, columns * kw) != tuple(result.shape[1:3]):
+            result.zero_()
+        windows(result, (kh, kw), stride).copy_(grad)
+        return result
+    result.zero_()
     for i in range(kh):
         for j in range(kw):
             top, left = i * dilation[0], j * dilation[1]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -31,11 +32,13 @@ class MSE(Loss):
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Return the loss of ``prediction`` against ``target``, both of one shape."""
         self.same_shape(prediction, target)
-        difference = prediction - target
+        difference = torch.sub(prediction, target, out=self.empty("difference", prediction.shape, prediction))
         self.save(difference)
-        return difference.square().sum() / max(difference.numel(), 1)
+        flat = difference.view(-1)
+        return torch.dot(flat, flat) / max(len(flat), 1)
 
     def backward(self) -> Tensor:
         """Return 2 (prediction - target) / n."""
         (difference,) = self.saved()
-        return difference * (2 / max(difference.numel(), 1))
+        grad = self.empty("grad_prediction", difference.shape, difference)
+        return torch.mul(difference, 2 / max(difference.numel(), 1), out=grad)

@@ -1,0 +1,60 @@
+"""Memory that layers use again at every step.
+
+A fresh tensor of some hundred kilobytes costs more in page faults than the arithmetic that fills it. Whoever repeats
+the same step, and holds nothing of what the layers returned in the last one, lends them a workspace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+
+class Workspace:
+    """Buffers by owner and name. They are handed out only inside ``with workspace:``, and overwritten at the next."""
+
+    def __init__(self) -> None:
+        self.active = False
+        self._buffers: dict[tuple[Any, str], Any] = {}
+        self._plans: dict[tuple[Any, str], tuple[Sequence[Tensor], list[Callable[[], Any]]]] = {}
+
+    def __enter__(self) -> Self:
+        self.active = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.active = False
+
+    def empty(self, owner: Any, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Return the contiguous tensor of that name, with whatever is in it, of the dtype and device of ``like``."""
+        buffer = self._buffers.get((owner, name))
+        if buffer is None or buffer.shape != shape or buffer.dtype != like.dtype or buffer.device != like.device:
+            buffer = self._buffers[owner, name] = torch.empty(shape, dtype=like.dtype, device=like.device)
+        return buffer
+
+    def empty_like(self, owner: Any, name: str, like: Tensor) -> Tensor:
+        """Return the tensor of that name that ``torch.empty_like`` would make, of the same order in memory."""
+        buffer, stride = self._buffers.get((owner, name), (None, None))
+        if buffer is None or buffer.shape != like.shape or stride != like.stride() or buffer.dtype != like.dtype:
+            buffer = torch.empty_like(like)
+            self._buffers[owner, name] = buffer, like.stride()
+        return buffer
+
+    def plan(
+        self, owner: Any, name: str, tensors: Sequence[Tensor], make: Callable[[], list[Callable[[], Any]]]
+    ) -> list[Callable[[], Any]]:
+        """Return the operations of that name that ``make`` gives, made anew only when ``tensors`` lie elsewhere."""
+        planned = self._plans.get((owner, name))
+        if planned is None or not all(map(_same_memory, planned[0], tensors)):
+            planned = self._plans[owner, name] = tensors, make()
+        return planned[1]
+
+
+def _same_memory(a: Tensor, b: Tensor) -> bool:
+    # The plan holds its tensors, so their memory cannot have been given to another.
+    return a is b or (
+        a.data_ptr() == b.data_ptr() and a.shape == b.shape and a.stride() == b.stride() and a.dtype == b.dtype
+    )
