@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
-from layerkit.component import Inner, LayerSpec, Shape
+from layerkit.component import Inner, LayerSpec, Shape, broken
 from layerkit.errors import ShapeError
 
 MAX_PARAMETERS = 2**30
 MAX_ACTIVATIONS = 2**30
-"""Numbers that the outputs of all layers hold together for one sample."""
+"""Numbers that the input and the outputs of all layers hold together for one sample."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +53,13 @@ def _walk(inner: tuple[Inner, ...], prefix: tuple[str | int, ...], depth: int) -
     for path, layer, shape in inner:
         within = layer.inner(shape)
         full = (*prefix, *path)
-        yield Step(
-            full,
-            depth,
-            layer,
-            bool(within),
-            shape,
-            layer.output_shape(shape),
-            layer.parameter_count(shape),
-            layer.multiply_adds(shape),
-        )
+        try:
+            costs = layer.output_shape(shape), layer.parameter_count(shape), layer.multiply_adds(shape)
+        except ShapeError as error:
+            raise error.inside(*full) from None
+        except Exception as error:
+            raise broken(layer, error).inside(*full) from error
+        yield Step(full, depth, layer, bool(within), shape, *costs)
         yield from _walk(within, full, depth + 1)
 
 
@@ -72,7 +69,14 @@ def check_affordable(steps: list[Step]) -> None:
     Raises:
         ShapeError: with the path of the layer at which a bound is passed.
     """
-    parameters = activations = 0
+    parameters = 0
+    activations = prod(steps[0].input_shape) if steps else 0
+    if activations > MAX_ACTIVATIONS:
+        raise ShapeError(
+            f"one picture holds {activations:,} numbers, and at most {MAX_ACTIVATIONS:,} are computed with; "
+            "make it smaller",
+            ("input",),
+        )
     for step in steps:
         if step.container:
             continue
