@@ -32,7 +32,7 @@ FORMATS = {
 }
 """The picture formats by suffix. Pillow knows some forty more, few of them needed and many of them rarely tested."""
 
-_LOSSLESS: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
+_QUALITY: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
 _WITHOUT_ALPHA = {"JPEG", "BMP"}
 
 
@@ -102,8 +102,6 @@ def _picture(image: Image.Image) -> Picture:
     transparent = "transparency" in image.info or image.mode in ("LA", "La", "PA", "RGBA", "RGBa")
     gray = image.mode in ("1", "L", "LA", "La")
     mode = ("LA" if gray else "RGBA") if transparent else ("L" if gray else "RGB")
-    if image.mode == "La":
-        raise DataError("gray with premultiplied alpha; save the picture with plain alpha")
     values = torch.from_numpy(np.array(image.convert(mode)))
     if values.dim() == 2:
         values = values[..., None]
@@ -120,7 +118,7 @@ def write_picture(path: str | Path, picture: Picture) -> None:
     """
     path = Path(path)
     name = FORMATS.get(path.suffix.lower())
-    if name is None:
+    if name is None or name == "GIF":  # GIF would reduce the picture to 256 colours
         raise DataError(f"{path}: cannot write a picture as {path.suffix or 'a file without suffix'!r}; use .png")
     if picture.alpha is not None and name in _WITHOUT_ALPHA:
         raise DataError(f"{path}: {name} has no transparency and the picture has; use .png")
@@ -131,7 +129,7 @@ def write_picture(path: str | Path, picture: Picture) -> None:
     try:
         try:
             with open(temporary, "xb") as file:
-                image.save(file, format=name, **_LOSSLESS.get(name, {}))
+                image.save(file, format=name, **_QUALITY.get(name, {}))
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
