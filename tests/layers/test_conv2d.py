@@ -61,7 +61,9 @@ def test_weights_start_xavier_normal():
 def test_errors_say_what_fits():
     with pytest.raises(ShapeError, match=r"Conv2d: expected an input of \(N, 3, H, W\), not \(1, 4, 8, 8\)"):
         Conv2d(3, 4, 3)(torch.zeros(1, 4, 8, 8))
-    with pytest.raises(ShapeError, match="kernel_size 5x5 does not fit an input of 4x4; pad it or use a smaller kernel"):
+    with pytest.raises(
+        ShapeError, match="kernel_size 5x5 does not fit an input of 4x4; pad it or use a smaller kernel"
+    ):
         Conv2d(3, 4, 5)(torch.zeros(1, 3, 4, 4))
     with pytest.raises(ShapeError, match=r"conv2d takes pictures \(channels, height, width\), not a sample of shape"):
         Conv2dSpec(type="conv2d", out_channels=4, kernel_size=3).output_shape((7,))

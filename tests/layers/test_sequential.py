@@ -55,6 +55,7 @@ def test_errors_lead_to_the_layer():
     with pytest.raises(ShapeError, match=r"^layers\[1\]\.layers\[0\]: Conv2d: expected an input of \(N, 4, H, W\)"):
         Sequential(ReLU(), Sequential(Conv2d(4, 3, 1)))(torch.zeros(1, 3, 4, 4))
     text = """{"format": 1, "name": "n", "input": {"channels": 3, "height": 4, "width": 4}, "layers": [
-        {"type": "relu"}, {"type": "sequential", "layers": [{"type": "conv2d", "out_channels": 3, "kernel_size": 5}]}]}"""
-    with pytest.raises(ValueError, match=r":2:\d+: layers\[1\]\.layers\[0\] \(conv2d\): kernel_size 5x5 does not fit"):
+        {"type": "relu"},
+        {"type": "sequential", "layers": [{"type": "conv2d", "out_channels": 3, "kernel_size": 5}]}]}"""
+    with pytest.raises(ValueError, match=r":3:\d+: layers\[1\]\.layers\[0\] \(conv2d\): kernel_size 5x5 does not fit"):
         load_architecture(text)

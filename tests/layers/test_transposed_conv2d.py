@@ -65,7 +65,9 @@ def test_errors_say_what_fits():
     with pytest.raises(ShapeError, match="output_padding 2x2 must be smaller than stride 2x2 or dilation 1x1"):
         TransposedConv2d(1, 1, 3, 2, output_padding=2)(torch.zeros(1, 1, 4, 4))
     spec = TransposedConv2dSpec(type="transposed_conv2d", out_channels=4, kernel_size=2, padding=2)
-    with pytest.raises(ShapeError, match="padding 2x2 cuts off all .* kernel of 2x2 .* input of 1x3; use less padding"):
+    with pytest.raises(
+        ShapeError, match=r"padding 2x2 cuts off all .* kernel of 2x2 .* input of 1x3; use less padding"
+    ):
         spec.output_shape((3, 1, 3))
     with pytest.raises(ShapeError, match=r"TransposedConv2d: expected an input of \(N, 3, H, W\), not \(1, 4, 8, 8\)"):
         TransposedConv2d(3, 4, 3)(torch.zeros(1, 4, 8, 8))
