@@ -12,11 +12,8 @@ from layerkit.layers.repeat import Repeat, expanded_count
 
 
 def architecture(layers: str, size: int = 8):
-    return load_architecture(
-        '{"format": 1, "name": "n", "input": {"channels": 3, "height": SIZE, "width": SIZE}, "layers": [LAYERS]}'.replace(
-            "SIZE", str(size)
-        ).replace("LAYERS", layers)
-    )
+    picture = f'{{"channels": 3, "height": {size}, "width": {size}}}'
+    return load_architecture(f'{{"format": 1, "name": "n", "input": {picture}, "layers": [{layers}]}}')
 
 
 CONV = '{"type": "conv2d", "out_channels": 3, "kernel_size": 3, "padding": 1}'
