@@ -5,8 +5,7 @@ Everything that can be wrong with a picture file becomes one :class:`~layerkit.e
 
 from __future__ import annotations
 
-import os
-import secrets
+import io
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from layerkit.errors import DataError, RunError, ShapeError
+from layerkit.errors import DataError, ShapeError
+from layerkit.files import write_atomically
 
 FORMATS = {
     ".png": "PNG",
@@ -125,19 +125,9 @@ def write_picture(path: str | Path, picture: Picture) -> None:
     planes = picture.pixels if picture.alpha is None else torch.cat([picture.pixels, picture.alpha[None]])
     values = planes.permute(1, 2, 0).contiguous().cpu().numpy()
     image = Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        try:
-            with open(temporary, "xb") as file:
-                image.save(file, format=name, **_QUALITY.get(name, {}))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise RunError(f"{path}: the picture could not be written: {reason}") from error
+    encoded = io.BytesIO()
+    image.save(encoded, format=name, **_QUALITY.get(name, {}))
+    write_atomically(path, encoded.getvalue())
 
 
 def find_pictures(paths: Iterable[str | Path]) -> list[Path]:
