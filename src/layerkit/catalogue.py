@@ -36,6 +36,16 @@ class Component:
     distribution: str
     version: str
 
+    @property
+    def example(self) -> dict[str, Any]:
+        """A typical use of the component, as it stands in a spec."""
+        return {"type": self.name, **self.spec.example}
+
+    @property
+    def summary(self) -> str:
+        """The first line of the spec's docstring, which is not inherited."""
+        return (self.spec.__doc__ or "").strip().split("\n")[0]
+
 
 @dataclass(frozen=True)
 class Catalogue:
@@ -51,9 +61,13 @@ class Catalogue:
     plugins: tuple[Plugin, ...]
     requires: Mapping[Kind, Mapping[str, str]] = field(default_factory=dict)
 
+    def of_kind(self, kind: Kind) -> list[Component]:
+        """Return the components of one kind, sorted by name."""
+        return [component for (its_kind, _), component in sorted(self.components.items()) if its_kind == kind]
+
     def names(self, kind: Kind) -> list[str]:
         """Return the names of one kind, sorted."""
-        return sorted(name for its_kind, name in self.components if its_kind == kind)
+        return [component.name for component in self.of_kind(kind)]
 
     def find(self, name: str) -> list[Component]:
         """Return the components of that name, of any kind."""
@@ -74,7 +88,7 @@ class Catalogue:
             raise _type_error("missing_type", f"missing; say which {kind} this is, such as {self._sample(kind)}", value)
         name = value["type"]
         if not isinstance(name, str):
-            message = f"expected the name of a {kind} in quotes, such as {self._sample(kind)}, got {show(name)}"
+            message = f"expected the name of {_A[kind]} in quotes, such as {self._sample(kind)}, got {show(name)}"
             raise _type_error("component", message, name)
         component = self.components.get((kind, name))
         if component is None:
@@ -105,8 +119,11 @@ class Catalogue:
             return f'did you mean "{near[0]}"?'
         elsewhere = self.find(name)
         if elsewhere:
-            return f"it is the name of a kind of {elsewhere[0].kind}"
+            return f"it is the name of {_A[elsewhere[0].kind]}"
         return f"known are {', '.join(self.names(kind))}"
+
+
+_A: dict[Kind, str] = {"layer": "a layer", "loss": "a loss", "optimizer": "an optimizer", "noise": "a noise"}
 
 
 def _type_error(code: str, message: str, given: Any, remedy: Callable[[], str] | None = None) -> ValidationError:
@@ -195,6 +212,9 @@ def _checked_name(spec: Any, kind: Kind, hook: str) -> str:
     if len(names) != 1 or not isinstance(names[0], str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", names[0]):
         shown = ", ".join(repr(name)[:80] for name in names)
         raise PluginError(f"{spec.__name__}: its type must be one name of small letters, digits and _, not {shown}")
+    unknown = [str(key) for key in spec.example if key not in spec.model_fields]
+    if unknown:
+        raise PluginError(f"{spec.__name__}: its example has fields that it does not: {', '.join(unknown)}")
     for key, wanted in _STRICT.items():
         if spec.model_config.get(key) != wanted:
             raise PluginError(f"{spec.__name__}: its model_config must leave {key}={wanted!r} as layerkit.Spec has it")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import PydanticCustomError, core_schema
 
-from layerkit.errors import ShapeError
+from layerkit.errors import ShapeError, show
 
 if TYPE_CHECKING:
     import torch
@@ -194,8 +194,8 @@ class _Registered:
         if not isinstance(value, dict):
             raise PydanticCustomError(
                 "component",
-                "expected an object such as {example}",
-                {"example": f'{{"type": "{_EXAMPLES[self.kind]}"}}'},
+                "expected an object such as {example}, got {given}",
+                {"example": f'{{"type": "{_EXAMPLES[self.kind]}"}}', "given": show(value)},
             )
         if info.context is None:
             message = "components inside a spec are read by layerkit.load_architecture"

@@ -93,6 +93,7 @@ def _message(path: Path, detail: Any, fields_at: Callable[[Path], Iterable[str]]
         remedy = context.get("remedy")
         return f"{detail['msg']}; {remedy()}" if remedy else detail["msg"]
     expected = _EXPECTED.get(code, "").format(**context) or detail["msg"][:1].lower() + detail["msg"][1:]
+    expected = re.sub(r"\b1 (character|item)s\b", r"1 \1", expected)
     if code in _NUMBERS and isinstance(given, str) and _NUMBER.fullmatch(given.strip()):
         return f"{expected}, got {shown}; write {given.strip()} without quotes"
     return f"{expected}, got {shown}"

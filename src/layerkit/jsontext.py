@@ -84,7 +84,10 @@ def from_python(value: Any, source: str) -> Any:
         text = json.dumps(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise _error(source, f"expected a value that JSON can write, got {show(value)}: {error}") from None
-    return parse(text, source)
+    try:
+        return parse(text, source)
+    except SpecError as error:  # the text is not the caller's, nor are places in it
+        raise _error(source, error.problems[0].message) from None
 
 
 def _error(source: str, message: str, line: int | None = None, column: int | None = None) -> SpecError:

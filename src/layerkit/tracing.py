@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
 from layerkit.component import Inner, LayerSpec, Shape, broken
 from layerkit.errors import ShapeError
+from layerkit.layers.repeat import MAX_LAYERS, expanded_count
 
 MAX_PARAMETERS = 2**30
 MAX_ACTIVATIONS = 2**30
@@ -45,22 +45,27 @@ def trace(network: LayerSpec, input_shape: Shape) -> list[Step]:
     Raises:
         ShapeError: at the first layer that cannot take what comes before it.
     """
+    count = expanded_count(network) - 1
+    if count > MAX_LAYERS:
+        message = f"with all inside others and every copy, these are {count:,} layers; at most {MAX_LAYERS:,} are built"
+        raise ShapeError(message, ("layers",))
     network.output_shape(input_shape)
-    return list(_walk(network.inner(input_shape), (), 0))
+    return _steps(network.inner(input_shape), (), 0)
 
 
-def _walk(inner: tuple[Inner, ...], prefix: tuple[str | int, ...], depth: int) -> Iterator[Step]:
+def _steps(inner: tuple[Inner, ...], prefix: tuple[str | int, ...], depth: int) -> list[Step]:
+    steps: list[Step] = []
     for path, layer, shape in inner:
-        within = layer.inner(shape)
-        full = (*prefix, *path)
+        within, full = layer.inner(shape), (*prefix, *path)
+        content = _steps(within, full, depth + 1)  # before the container, so that an error is the innermost layer's
         try:
             costs = layer.output_shape(shape), layer.parameter_count(shape), layer.multiply_adds(shape)
         except ShapeError as error:
             raise error.inside(*full) from None
         except Exception as error:
             raise broken(layer, error).inside(*full) from error
-        yield Step(full, depth, layer, bool(within), shape, *costs)
-        yield from _walk(within, full, depth + 1)
+        steps += [Step(full, depth, layer, bool(within), shape, *costs), *content]
+    return steps
 
 
 def check_affordable(steps: list[Step]) -> None:
