@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints, field_validator
+from pydantic_core import PydanticCustomError
 
 from layerkit.component import (
     AnyLayer,
     AnyLoss,
     AnyNoise,
     AnyOptimizer,
+    Kind,
     LayerSpec,
     Shape,
     StrictModel,
@@ -19,6 +21,11 @@ from layerkit.fields import MAX_CHANNELS, MAX_SIZE
 from layerkit.layers.sequential import SequentialSpec
 
 FORMAT = 1
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Package = Annotated[str, StringConstraints(max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.+_-]+$")]
+Requires = dict[Kind, dict[Name, Package]]
+"""By kind and name of a component, the package that provided it, as pip takes it."""
 
 
 class Input(StrictModel):
@@ -65,6 +72,19 @@ class Architecture(StrictModel):
         strict=False, min_length=1, max_length=10_000, description="The layers, first to last."
     )
     training: Training | None = Field(default=None, description="How the network is trained.")
+    requires: Requires | None = Field(
+        default=None,
+        description="The packages that provided the components when this was saved; layerkit writes it.",
+        examples=[{"layer": {"conv2d": "layerkit==0.1.0"}}],
+    )
+
+    @field_validator("format", mode="before")
+    @classmethod
+    def _known_format(cls, value: Any) -> Any:
+        # To pydantic true and 1.0 are the literal 1.
+        if value != FORMAT or type(value) is not int:
+            raise PydanticCustomError("format", "this layerkit reads format {format}", {"format": FORMAT})
+        return value
 
     @property
     def network(self) -> LayerSpec:
@@ -73,4 +93,5 @@ class Architecture(StrictModel):
 
     def to_json(self) -> str:
         """Return the file's text, with every default written out."""
-        return self.model_dump_json(by_alias=True, indent=2, exclude_none=True) + "\n"
+        absent = {name for name in ("schema_", "training", "requires") if getattr(self, name) is None}
+        return self.model_dump_json(by_alias=True, indent=2, exclude=absent) + "\n"

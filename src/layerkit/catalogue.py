@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import io
 import re
-from collections.abc import Iterable, Mapping
-from contextlib import redirect_stdout
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal, get_args, get_origin
@@ -16,9 +14,9 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from layerkit.component import KINDS, Kind, Spec
-from layerkit.discovery import OWN_DISTRIBUTION, Plugin, PluginSettings, describe, discover
-from layerkit.errors import PluginError
+from layerkit.component import KINDS, Kind, Spec, StrictModel
+from layerkit.discovery import OWN_DISTRIBUTION, Plugin, PluginSettings, describe, discover, run_foreign
+from layerkit.errors import PluginError, show
 
 HOOKS: dict[str, Kind] = {
     "layerkit_layers": "layer",
@@ -38,6 +36,16 @@ class Component:
     distribution: str
     version: str
 
+    @property
+    def example(self) -> dict[str, Any]:
+        """A typical use of the component, as it stands in a spec."""
+        return {"type": self.name, **self.spec.example}
+
+    @property
+    def summary(self) -> str:
+        """The first line of the spec's docstring, which is not inherited."""
+        return (self.spec.__doc__ or "").strip().split("\n")[0]
+
 
 @dataclass(frozen=True)
 class Catalogue:
@@ -46,14 +54,20 @@ class Catalogue:
     Attributes:
         components: by kind and name.
         plugins: every plugin that was found, with its status.
+        requires: by kind and name, the package that provided a component when the spec that is being read was saved.
     """
 
     components: Mapping[tuple[Kind, str], Component]
     plugins: tuple[Plugin, ...]
+    requires: Mapping[Kind, Mapping[str, str]] = field(default_factory=dict)
+
+    def of_kind(self, kind: Kind) -> list[Component]:
+        """Return the components of one kind, sorted by name."""
+        return [component for (its_kind, _), component in sorted(self.components.items()) if its_kind == kind]
 
     def names(self, kind: Kind) -> list[str]:
         """Return the names of one kind, sorted."""
-        return sorted(name for its_kind, name in self.components if its_kind == kind)
+        return [component.name for component in self.of_kind(kind)]
 
     def find(self, name: str) -> list[Component]:
         """Return the components of that name, of any kind."""
@@ -67,46 +81,67 @@ class Catalogue:
         """Return the spec class that the ``type`` of a JSON object names.
 
         Raises:
-            ValidationError: when ``type`` is missing or names nothing; with the nearest names and failed plugins.
+            ValidationError: when ``type`` is missing or names nothing. Its context has :meth:`remedy` under ``remedy``,
+                for it takes time to find the nearest name, and of many mistakes only some are shown.
         """
         if "type" not in value:
-            raise _type_error("missing", f"missing; say which {kind} this is, such as {self._sample(kind)}", value)
+            raise _type_error("missing_type", f"missing; say which {kind} this is, such as {self._sample(kind)}", value)
         name = value["type"]
-        component = self.components.get((kind, name)) if isinstance(name, str) else None
+        if not isinstance(name, str):
+            message = f"expected the name of {_A[kind]} in quotes, such as {self._sample(kind)}, got {show(name)}"
+            raise _type_error("component", message, name)
+        component = self.components.get((kind, name))
         if component is None:
-            raise _type_error("unknown_component", self._unknown(kind, name), name)
+            # Not functools.partial: pydantic takes the repr of everything in the context, here the whole catalogue's.
+            raise _type_error("component", f"unknown {kind} {show(name)}", name, lambda: self.remedy(kind, name))
         return component.spec
 
     def _sample(self, kind: Kind) -> str:
         return " or ".join(f'"{name}"' for name in self.names(kind)[:2])
 
-    def _unknown(self, kind: Kind, name: Any) -> str:
-        if not isinstance(name, str):
-            return f"expected the name of a {kind} in quotes, such as {self._sample(kind)}"
-        near = difflib.get_close_matches(name.lower(), self.names(kind), n=1)
-        text = f'unknown {kind} "{name[:80]}"'
-        text += f'; did you mean "{near[0]}"?' if near else f"; known are {', '.join(self.names(kind))}"
-        elsewhere = [component.kind for component in self.find(name)]
-        if elsewhere:
-            text += f' ("{name}" is the name of a {elsewhere[0]})'
+    def remedy(self, kind: Kind, name: str) -> str:
+        """Return what to do about a name that no loaded plugin provides, and which plugins are not loaded."""
+        text = self._nearest(kind, name)
+        blocked = [plugin.name for plugin in self.plugins if plugin.status == "blocked"]
+        if blocked:
+            text += f". Left out by the settings: {', '.join(blocked)}"
         for plugin in self.failures():
             text += f". Not loaded: {plugin} ({plugin.reason})"
         return text
 
+    def _nearest(self, kind: Kind, name: str) -> str:
+        package = self.requires.get(kind, {}).get(name)
+        if package is not None:
+            was = package.replace("==", " ")
+            return f'it was provided by {was} when this was saved; pip install "{package}"'
+        near = difflib.get_close_matches(name[:80].lower(), self.names(kind), n=1)
+        if near:
+            return f'did you mean "{near[0]}"?'
+        elsewhere = self.find(name)
+        if elsewhere:
+            return f"it is the name of {_A[elsewhere[0].kind]}"
+        return f"known are {', '.join(self.names(kind))}"
 
-def _type_error(code: str, message: str, given: Any) -> ValidationError:
-    error = PydanticCustomError(code, "{message}", {"message": message})
+
+_A: dict[Kind, str] = {"layer": "a layer", "loss": "a loss", "optimizer": "an optimizer", "noise": "a noise"}
+
+
+def _type_error(code: str, message: str, given: Any, remedy: Callable[[], str] | None = None) -> ValidationError:
+    error = PydanticCustomError(code, "{message}", {"message": message, "remedy": remedy})
     return ValidationError.from_exception_data("component", [{"type": error, "loc": ("type",), "input": given}])
 
 
-@cache
 def installed(settings: PluginSettings | None = None) -> Catalogue:
     """Return the catalogue of this environment; with no settings, as the environment variables say.
 
     Raises:
         PluginError: in strict mode, when any plugin fails.
     """
-    settings = settings or PluginSettings.from_environment()
+    return _installed(settings or PluginSettings.from_environment())
+
+
+@cache
+def _installed(settings: PluginSettings) -> Catalogue:
     catalogue = collect(discover(settings))
     if settings.strict and catalogue.failures():
         raise PluginError("; ".join(f"{plugin}: {plugin.reason}" for plugin in catalogue.failures()))
@@ -129,9 +164,9 @@ def collect(plugins: Iterable[Plugin]) -> Catalogue:
             provided = {}
         components.update(provided)
         seen.append(replace(plugin, components=tuple(provided)))
-    broken = next((plugin for plugin in seen if plugin.status == "failed" and plugin.distribution == OWN_DISTRIBUTION), None)
-    if broken:
-        raise PluginError(f"this installation of layerkit is damaged: {broken}: {broken.reason}")
+    for plugin in seen:
+        if plugin.status == "failed" and plugin.distribution == OWN_DISTRIBUTION:
+            raise PluginError(f"this installation of layerkit is damaged: {plugin}: {plugin.reason}")
     return Catalogue(MappingProxyType(components), tuple(seen))
 
 
@@ -149,11 +184,9 @@ def _components(plugin: Plugin) -> dict[tuple[Kind, str], Component]:
 def _call(plugin: Plugin, hook: str) -> list[Any]:
     if hook not in plugin.hooks:
         return []
-    try:
-        with redirect_stdout(io.StringIO()):
-            specs = plugin.hooks[hook]()
-    except (Exception, SystemExit) as error:
-        raise PluginError(f"{hook} failed: {describe(error)}") from error
+    specs, fault, _ = run_foreign(plugin.hooks[hook])
+    if fault is not None:
+        raise PluginError(f"{hook} failed: {describe(fault)}") from fault
     if not isinstance(specs, list | tuple):
         raise PluginError(f"{hook} must return a list of Spec classes, not {type(specs).__name__}")
     return list(specs)
@@ -167,17 +200,28 @@ def _checked_name(spec: Any, kind: Kind, hook: str) -> str:
     if inspect.isabstract(spec):
         missing = ", ".join(sorted(spec.__abstractmethods__))
         raise PluginError(f"{spec.__name__} does not define {missing}")
-    field = spec.model_fields.get("type")
-    if field is None or get_origin(field.annotation) is not Literal or not field.is_required():
-        raise PluginError(f'{spec.__name__} needs a field type: Literal["its_name"], without a default')
-    values = get_args(field.annotation)
-    if len(values) != 1 or not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", str(values[0])):
-        raise PluginError(f"{spec.__name__}: its type must be one name of small letters, digits and _, not {values}")
     try:
+        spec.model_rebuild()
         spec.model_json_schema()
     except Exception as error:
         raise PluginError(f"{spec.__name__} cannot be described as a JSON Schema: {describe(error)}") from error
-    return values[0]
+    type_ = spec.model_fields.get("type")
+    if type_ is None or get_origin(type_.annotation) is not Literal or not type_.is_required():
+        raise PluginError(f'{spec.__name__} needs a field type: Literal["its_name"], without a default')
+    names = get_args(type_.annotation)
+    if len(names) != 1 or not isinstance(names[0], str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", names[0]):
+        shown = ", ".join(repr(name)[:80] for name in names)
+        raise PluginError(f"{spec.__name__}: its type must be one name of small letters, digits and _, not {shown}")
+    unknown = [str(key) for key in spec.example if key not in spec.model_fields]
+    if unknown:
+        raise PluginError(f"{spec.__name__}: its example has fields that it does not: {', '.join(unknown)}")
+    for key, wanted in _STRICT.items():
+        if spec.model_config.get(key) != wanted:
+            raise PluginError(f"{spec.__name__}: its model_config must leave {key}={wanted!r} as layerkit.Spec has it")
+    return names[0]
+
+
+_STRICT = {key: StrictModel.model_config[key] for key in ("strict", "extra", "frozen", "allow_inf_nan")}
 
 
 def _check_new(provided: Mapping[tuple[Kind, str], Component], known: Mapping[tuple[Kind, str], Component]) -> None:

@@ -11,6 +11,7 @@ written, so that every plugin's components can stand in every other plugin's con
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import PydanticCustomError, core_schema
 
-from layerkit.errors import ShapeError
+from layerkit.errors import ShapeError, show
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +37,7 @@ Shape = tuple[int, ...]
 class StrictModel(BaseModel):
     """A model that takes only what it declares: no conversions, no unknown keys, no NaN or infinity."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
 class Spec(StrictModel):
@@ -184,7 +185,7 @@ class _Registered:
         )
 
     def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: Any) -> dict[str, Any]:
-        # A mark, for a class alone does not know what is installed; the schema of an architecture puts that in its place.
+        # A mark, for a class alone does not know what is installed; an architecture's schema has that in its place.
         return {"type": "object", REGISTERED: self.kind}
 
     def _validate(self, value: Any, info: ValidationInfo) -> Spec:
@@ -193,13 +194,22 @@ class _Registered:
         if not isinstance(value, dict):
             raise PydanticCustomError(
                 "component",
-                "expected an object such as {example}",
-                {"example": f'{{"type": "{_EXAMPLES[self.kind]}"}}'},
+                "expected an object such as {example}, got {given}",
+                {"example": f'{{"type": "{_EXAMPLES[self.kind]}"}}', "given": show(value)},
             )
         if info.context is None:
-            raise PydanticCustomError("component", "components inside a spec are read by layerkit.load_architecture", {})
-        # Errors of the inner model keep their own place: pydantic puts this field's path before theirs.
-        return info.context.spec_class(self.kind, value).model_validate(value, context=info.context)
+            message = "components inside a spec are read by layerkit.load_architecture"
+            raise PydanticCustomError("component", message, {})
+        spec_class = info.context.spec_class(self.kind, value)
+        try:
+            # As JSON, of which alone pydantic takes a list for a tuple and yet converts nothing else. Errors of the
+            # inner model keep their own place: pydantic puts this field's path before theirs.
+            return spec_class.model_validate_json(json.dumps(value), context=info.context)
+        except (ValueError, PydanticCustomError):
+            raise
+        except Exception as error:
+            fault = {"name": spec_class.__name__, "error": f"{type(error).__name__}: {error}"}
+            raise PydanticCustomError("component", "{name} failed to check this ({error})", fault) from error
 
 
 _EXAMPLES: dict[Kind, str] = {"layer": "relu", "loss": "mse", "optimizer": "sgd", "noise": "gaussian"}
@@ -223,4 +233,14 @@ def chain(layers: tuple[LayerSpec, ...], input_shape: Shape, field: str = "layer
             shape = layer.output_shape(shape)
         except ShapeError as error:
             raise error.inside(field, index) from None
+        except Exception as error:
+            raise broken(layer, error).inside(field, index) from error
     return tuple(inner), shape
+
+
+def broken(layer: LayerSpec, error: Exception) -> ShapeError:
+    """Return the error of a layer whose own arithmetic of shapes and costs fails, which no spec can mend."""
+    return ShapeError(
+        f"{type(layer).__name__} failed to compute its shape or costs ({type(error).__name__}: {error}); "
+        "this is a mistake in its package, please report it there"
+    )

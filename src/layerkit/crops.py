@@ -1,8 +1,8 @@
 """Training pairs from pictures: crops at random places, each with two independent draws of noise.
 
-Noise is drawn on *plates*, pieces of a picture that are larger than a crop, because an operation on many small crops
-costs more than the same on a few plates. Several crops are cut from a plate; there are as many copies of it, each with
-noise of its own, as it takes for the crops to have about as many pixels as the plates they come from.
+An operation on one small crop costs little more than its own start. So crops come in *strips*: those of a strip lie
+evenly on a straight line through a picture, which makes all of them together one strided view of it, (n, C, h, w),
+and noise is drawn on the view at once, for every crop its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from torch import Tensor
 from layerkit.noise import Noise
 from layerkit.pairs import chunk_size, seeded_generator
 
-CROPS_PER_PLATE = 32
+CROPS_PER_STRIP = 32
+REACH = 3
+"""How far a strip may go down and to the right, in crops: what it covers is read as a whole."""
 
 Views = Sequence[Sequence[Tensor]]
 """For every picture the forms in which it may be shown (sizes, mirrored, ...), uint8 (C, height, width)."""
@@ -58,9 +60,7 @@ class PictureCrops:
         """Return two noisy versions, or a noisy and the clean one, of each crop in a chunk."""
         count = min(self.chunk_size, self.samples - number * self.chunk_size)
         generator = seeded_generator(self.seed, epoch, number)
-        return cut_crops(
-            self.views, self.noise, self.shape, count, generator, CROPS_PER_PLATE, clean_targets=self.clean_targets
-        )
+        return cut_crops(self.views, self.noise, self.shape, count, generator, CROPS_PER_STRIP, self.clean_targets)
 
 
 def cut_crops(
@@ -69,30 +69,23 @@ def cut_crops(
     shape: tuple[int, int, int],
     count: int,
     generator: torch.Generator,
-    per_plate: int,
+    per_strip: int,
     clean_targets: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Return (inputs, targets) of ``count`` crops, each (count, C, H, W): noisy, and noisy anew or clean.
+    """Return (inputs, targets) of ``count`` crops, float32 (count, C, H, W) each: noisy, and noisy anew or clean.
 
-    A picture is chosen uniformly, then one of its views, then a place. The crops of a plate are ``count / per_plate``
-    samples apart, so that they do not meet in a batch.
+    For every strip a picture is chosen uniformly, then one of its views, then a place. The crops of a strip are
+    ``count / per_strip`` samples apart, so that they do not meet in a small batch.
     """
-    per_plate = min(per_plate, count)
-    plates = math.ceil(count / per_plate)
-    inputs = torch.empty(per_plate, plates, *shape)
-    targets = torch.empty(per_plate, plates, *shape)
-    choices = torch.rand(plates, 4, generator=generator).tolist()
-    places = torch.rand(plates, 3, per_plate, generator=generator)
-    for plate, (picture, view, top, left) in enumerate(choices):
-        source = _pick(_pick(views, picture), view)
-        source = _plate(source, noise.scale, shape, per_plate, top, left)
-        noisy = noise.draw(source, generator)
-        clean = noise.clean(source[:1]).expand_as(noisy) if clean_targets else noise.draw(source, generator)
-        copies, _, height, width = noisy.shape
-        ranges = torch.tensor([copies, height - shape[1] + 1, width - shape[2] + 1])
-        index = (places[plate] * ranges[:, None]).long().unbind()
-        inputs[:, plate] = _cut(noisy, shape, *index)
-        targets[:, plate] = _cut(clean, shape, *index)
+    per_strip = max(1, min(per_strip, count))
+    strips = math.ceil(count / per_strip)
+    inputs = torch.empty(per_strip, strips, *shape)
+    targets = torch.empty(per_strip, strips, *shape)
+    choices = torch.rand(strips, 6, generator=generator).tolist()
+    for strip, (picture, view, *place) in enumerate(choices):
+        source = _strip(_pick(_pick(views, picture), view), noise.scale, shape, per_strip, place)
+        inputs[:, strip] = noise.draw(source, generator)
+        targets[:, strip] = noise.clean(source) if clean_targets else noise.draw(source, generator)
     return inputs.flatten(0, 1)[:count], targets.flatten(0, 1)[:count]
 
 
@@ -101,23 +94,21 @@ def _pick(options: Sequence, uniform: float) -> Sequence:
     return options[int(uniform * len(options))]
 
 
-def _plate(
-    view: Tensor, scale: int, shape: tuple[int, int, int], crops: int, top: float, left: float
-) -> Tensor:
-    """Return a piece of a view at a random place as float32 (N, C, scale * h, scale * w), N times the same memory."""
-    across = math.ceil(math.sqrt(crops))
-    slices, sizes = [], []
-    for crop, length, uniform in zip(shape[1:], view.shape[1:], (top, left), strict=True):
-        # One pixel less than there is room for, so that the place can vary by more than a part of a pixel.
-        size = min(across * crop, max(crop, length // scale - 1))
-        start = int(uniform * (length - scale * size + 1))
-        slices.append(slice(start, start + scale * size))
-        sizes.append(size)
-    copies = math.ceil(crops * shape[1] * shape[2] / math.prod(sizes))
+def _strip(view: Tensor, scale: int, shape: tuple[int, int, int], crops: int, place: Sequence[float]) -> Tensor:
+    """Return float32 crops (crops, C, scale * H, scale * W) of a view at evenly spaced places, in shared memory.
+
+    ``place`` has four uniform numbers from [0, 1): how far the strip goes and where it starts, down and to the right.
+    """
+    steps, slices = [], []
+    for side, length, reach, start in zip(shape[1:], view.shape[1:], place[:2], place[2:], strict=True):
+        side *= scale
+        step = int(reach * (min(length - side, REACH * side) + 1)) // max(1, crops - 1)
+        covered = side + step * (crops - 1)
+        first = int(start * (length - covered + 1))
+        steps.append(step)
+        slices.append(slice(first, first + covered))
     # Eight bits until here: they are a quarter of the memory, and reading it is what takes time.
-    return view[:, slices[0], slices[1]].float().mul_(1 / 255).expand(copies, -1, -1, -1)
-
-
-def _cut(plate: Tensor, shape: tuple[int, int, int], copy: Tensor, top: Tensor, left: Tensor) -> Tensor:
-    """Return the crops (n, C, H, W) of a plate (N, C, h, w) at n places."""
-    return plate.unfold(2, shape[1], 1).unfold(3, shape[2], 1)[copy, :, top, left]
+    piece = view[:, slices[0], slices[1]].float().mul_(1 / 255)
+    channel, row, column = piece.stride()
+    size = (crops, shape[0], scale * shape[1], scale * shape[2])
+    return piece.as_strided(size, (steps[0] * row + steps[1] * column, channel, row, column))

@@ -246,7 +246,7 @@ def _spans(size: int, grid: int, core: int, halo: int, smallest: int) -> list[_S
     spans = []
     for start in range(0, size, core):
         stop = min(start + core, size)
-        end = min(size, max(stop + halo, start - halo + smallest, smallest))
+        end = min(size, max(stop + halo, smallest))
         begin = max(0, min(start - halo, end - smallest)) // grid * grid
         spans.append(_Span(begin, start, stop, end))
     return spans

@@ -6,8 +6,11 @@ order is that of the directories, and a second entry point of one name is skippe
 
 from __future__ import annotations
 
+import difflib
+import importlib.metadata
 import io
 import os
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
@@ -15,9 +18,11 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
 import pluggy
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from layerkit import hookspecs
+from layerkit.errors import show
 from layerkit.version import __version__
 
 OWN_DISTRIBUTION = "layerkit"
@@ -59,6 +64,7 @@ class Plugin:
         module: what the entry point names.
         status: ``loaded``, ``failed``, or ``blocked`` where the settings leave it out.
         reason: why it is not loaded.
+        note: what its author should mend although it is loaded.
         components: (kind, name) of everything it provides.
         hooks: its implementation of each hook, by name.
     """
@@ -69,6 +75,7 @@ class Plugin:
     module: str
     status: Literal["loaded", "failed", "blocked"] = "loaded"
     reason: str = ""
+    note: str = ""
     components: tuple[tuple[str, str], ...] = ()
     hooks: Mapping[str, Callable[[], Any]] = field(default_factory=dict, repr=False)
 
@@ -92,7 +99,7 @@ def discover(settings: PluginSettings, found: Iterable[EntryPoint] | None = None
     plugins: list[Plugin] = []
     for entry_point in sorted(entry_points(group=hookspecs.PROJECT) if found is None else found, key=_order):
         plugin = Plugin(entry_point.name, *_distribution(entry_point), entry_point.value)
-        namesake = next((other for other in plugins if other.name == plugin.name), None)
+        namesake = next((other for other in plugins if other.name == plugin.name and other.status != "blocked"), None)
         if _blocked(plugin, settings):
             plugins.append(replace(plugin, status="blocked", reason="left out by the settings"))
         elif namesake:
@@ -108,59 +115,107 @@ def _order(entry_point: EntryPoint) -> tuple[bool, str, str, str]:
 
 
 def _distribution(entry_point: EntryPoint) -> tuple[str, str]:
-    dist = entry_point.dist
-    return (dist.name, dist.version) if dist else ("unknown", "?")
+    try:
+        metadata = entry_point.dist.metadata
+        return metadata["Name"] or "unknown", metadata["Version"] or "?"
+    except Exception:  # no distribution, or one whose METADATA is lost: importlib.metadata raises what it comes across
+        return "unknown", "?"
 
 
 def _blocked(plugin: Plugin, settings: PluginSettings) -> bool:
     if plugin.distribution == OWN_DISTRIBUTION:
         return False
-    return not settings.enabled or bool(settings.without & {plugin.name, plugin.distribution})
+    names = {canonicalize_name(plugin.name), canonicalize_name(plugin.distribution)}
+    return not settings.enabled or any(canonicalize_name(name) in names for name in settings.without)
 
 
 def _load(plugin: Plugin, entry_point: EntryPoint, manager: pluggy.PluginManager) -> Plugin:
-    too_new = _needs_other_layerkit(entry_point)
-    if too_new:
-        return plugin.failed(too_new)
-    try:
-        # What a plugin prints while it is imported would end up among the output that programs read.
-        with redirect_stdout(io.StringIO()):
-            implementation = entry_point.load()
-    except (Exception, SystemExit) as error:
-        return plugin.failed(f"importing {plugin.module} failed: {describe(error)}")
-    try:
-        manager.register(implementation, plugin.name)
-        manager.check_pending()
-    except (Exception, SystemExit) as error:
-        # pluggy leaves half of the hooks behind.
-        if manager.get_plugin(plugin.name) is not None:
+    mismatch = _needs_other_layerkit(entry_point)
+    if mismatch:
+        return plugin.failed(mismatch)
+    implementation, fault, printed = run_foreign(entry_point.load)
+    if fault is not None:
+        return plugin.failed(f"importing {plugin.module} failed: {describe(fault)}")
+    if printed.strip():
+        plugin = replace(plugin, note=f"it prints while it is imported: {show(printed.strip())}")
+    namesake = manager.get_name(implementation)
+    if namesake is not None:
+        return plugin.failed(f'{plugin.module} is already the plugin "{namesake}"')
+    _, fault, _ = run_foreign(lambda: manager.register(implementation, plugin.name))
+    callers = manager.get_hookcallers(implementation) or []
+    reason = f"its hooks are not valid: {describe(fault)}" if fault is not None else _fault(plugin, callers)
+    if reason:
+        # pluggy may leave half of the hooks behind.
+        if manager.has_plugin(plugin.name):
             manager.unregister(name=plugin.name)
-        return plugin.failed(f"its hooks are not valid: {describe(error)}")
+        return plugin.failed(reason)
     hooks = {
         caller.name: hook.function
-        for caller in manager.get_hookcallers(implementation) or ()
+        for caller in callers
         for hook in caller.get_hookimpls()
         if hook.plugin is implementation
     }
-    if not hooks:
-        return plugin.failed(f"{plugin.module} has no function marked with @layerkit.hookimpl")
     return replace(plugin, hooks=hooks)
+
+
+def _fault(plugin: Plugin, callers: list[pluggy.HookCaller]) -> str:
+    """Return a sentence if the hooks that a plugin has registered are not layerkit's, or one comes twice."""
+    if not callers:
+        return f"{plugin.module} has no function marked with @layerkit.hookimpl"
+    known = [name for name in vars(hookspecs) if name.startswith(f"{hookspecs.PROJECT}_")]
+    for caller in callers:
+        if not caller.has_spec():
+            near = difflib.get_close_matches(caller.name, known, n=1, cutoff=0)
+            return f'unknown hook "{caller.name}"; did you mean "{near[0]}"?'
+        if sum(hook.plugin_name == plugin.name for hook in caller.get_hookimpls()) > 1:
+            return f"{plugin.module} has more than one {caller.name}"
+    return ""
+
+
+def run_foreign(call: Callable[[], Any]) -> tuple[Any, BaseException | None, str]:
+    """Return what a plugin's code returned, what it raised, and what it printed, which would spoil what programs read.
+
+    Whatever it raises is caught but for the user's own interrupt: SystemExit, and what test tools derive from
+    BaseException, must not end the tool either.
+    """
+    printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="replace", write_through=True)
+    result, fault = None, None
+    with redirect_stdout(printed):
+        try:
+            result = call()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            fault = error
+    return result, fault, "" if printed.closed else printed.buffer.getvalue().decode("utf-8", "replace")
 
 
 def _needs_other_layerkit(entry_point: EntryPoint) -> str:
     """Return a sentence if the plugin's package asks for another version of layerkit than this one."""
-    for text in (entry_point.dist.requires if entry_point.dist else None) or ():
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:
+    try:
+        requirements = [Requirement(text) for text in entry_point.dist.requires or ()]
+    except Exception:  # no distribution, or one whose METADATA is not as it should be; that alone is no reason to fail
+        return ""
+    for requirement in requirements:
+        applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if canonicalize_name(requirement.name) != OWN_DISTRIBUTION or not applies:
             continue
-        if requirement.name.lower() == OWN_DISTRIBUTION and not requirement.marker:
-            if not requirement.specifier.contains(__version__, prereleases=True):
-                return f"it needs layerkit{requirement.specifier}, and this is layerkit {__version__}"
+        if not requirement.specifier.contains(__version__, prereleases=True):
+            return f"it needs layerkit{requirement.specifier}, and this is layerkit {__version__}"
     return ""
 
 
 def describe(error: BaseException) -> str:
-    """Return an exception as one line: its kind and the first line of what it says."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    """Return an exception as one line: its kind, what it says, and the line of the plugin that raised it."""
+    try:
+        said = " ".join(str(error).split())
+    except Exception:
+        said = ""
+    said = "".join(char if char.isprintable() else "?" for char in said[:400])
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen")]
+    inside = [frame for frame in frames if os.path.dirname(frame.filename) not in _NOT_THE_PLUGINS]
+    where = f" ({os.path.basename(inside[-1].filename)}:{inside[-1].lineno})" if inside else ""
+    return f"{type(error).__name__}{': ' if said else ''}{said}{where}"
+
+
+_NOT_THE_PLUGINS = {os.path.dirname(module.__file__) for module in (pluggy, hookspecs, importlib, importlib.metadata)}

@@ -5,6 +5,8 @@ The exit code of the command line is part of the error: 2 for a mistake the user
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -97,13 +99,34 @@ class SpecError(UserError, ValueError):
     """A spec that is not valid; ``problems`` holds every mistake that was found, in order."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
+        super().__init__(problems)
         self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
 
 
 def json_path(path: tuple[str | int, ...]) -> str:
     """Return keys and indices as text: ``("layers", 3, "kernel_size")`` is ``layers[3].kernel_size``."""
     text = ""
     for key in path:
-        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
+        if isinstance(key, int):
+            text += f"[{key}]"
+        elif _PLAIN_KEY.fullmatch(key):
+            text += f".{key}" if text else key
+        else:
+            text += f"[{show(key)}]"
     return text
+
+
+_PLAIN_KEY = re.compile(r"[\w$-]{1,60}", re.ASCII)
+
+
+def show(value: Any) -> str:
+    """Return a value as JSON, short enough for a sentence and without characters that would steer a terminal."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        text = repr(value)
+    text = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text[:61])
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from layerkit.errors import RunError, ShapeError
+from layerkit.errors import ShapeError
+from layerkit.files import write_atomically
 from layerkit.metrics import psnr
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def loss_curve(path: str | Path, images_seen: Sequence[int], losses: Sequence[fl
     axes.set_xlabel("training images seen", color=INK)
     axes.set_ylabel("training loss\n(mean since the point before)", color=INK)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.set_xlim(left=0, right=1.04 * max(images_seen) or 1)
+    axes.set_xlim(left=0)
     axes.margins(y=0.1)
     axes.grid(color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
@@ -140,18 +140,8 @@ def _panel_size(height: int, width: int) -> tuple[int, int]:
 
 
 def _write(path: str | Path, figure: Figure) -> None:
-    """Write the figure as a PNG; a file under that name is either the old one or the new one, never a part."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     png = io.BytesIO()
     FigureCanvasAgg(figure).print_png(png)
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        try:
-            unfinished.write_bytes(png.getvalue())
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot write the picture {path}: {error.strerror or error}") from error
+    write_atomically(path, png.getvalue())

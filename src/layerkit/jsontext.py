@@ -8,19 +8,28 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
-from layerkit.errors import Problem, SpecError
+from layerkit.errors import Problem, SpecError, show
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32
 MAX_DIGITS = 40
+MAX_FLOAT_DIGITS = 1_000
 
 Path = tuple[str | int, ...]
 
 
 class _Refused(ValueError):
-    """What the hooks of the JSON reader raise; they do not know where in the text they are."""
+    """What the hooks of the JSON reader raise; they do not know where in the text they are.
+
+    ``token`` is the number as it is written; None stands for a key that its object already has.
+    """
+
+    def __init__(self, message: str, token: str | None) -> None:
+        super().__init__(message)
+        self.message, self.token = message, token
 
 
 def decode(data: bytes, source: str) -> str:
@@ -30,7 +39,7 @@ def decode(data: bytes, source: str) -> str:
         SpecError: when they are too many, or not UTF-8.
     """
     if len(data) > MAX_BYTES:
-        raise _error(source, f"a spec has at most {MAX_BYTES:,} bytes, this one has {len(data):,}")
+        raise _error(source, f"the text is too long; at most {MAX_BYTES:,} bytes are read")
     if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         raise _error(source, "the text begins with a byte-order mark; save it as UTF-8 without one")
     try:
@@ -47,33 +56,70 @@ def parse(text: str, source: str) -> Any:
         SpecError: when the text is not JSON, is too long or too deep, repeats a key, or has a number that is none.
     """
     if len(text) > MAX_BYTES:
-        raise _error(source, f"a spec has at most {MAX_BYTES:,} bytes, this one has {len(text):,}")
+        raise _error(source, f"the text is too long; at most {MAX_BYTES:,} bytes are read")
     _check_depth(text, source)
     try:
         value = json.loads(
             text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_short_int, parse_float=_finite
         )
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-        return value
     except json.JSONDecodeError as error:
-        raise _error(source, f"not JSON: {error.msg}", error.lineno, error.colno) from None
+        raise _error(source, _not_json(error), error.lineno, error.colno) from None
+    except _Refused as error:
+        place = _second_key(text) if error.token is None else _first_number(text, error.token)
+        raise _error(source, error.message, *line_and_column(text, place)) from None
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
         raise _error(source, "half of a surrogate pair is not a character; remove the \\u escape") from None
-    except _Refused as error:
-        message, token = error.args
-        raise _error(source, message, *_first_place(text, token)) from None
+    return value
+
+
+def from_python(value: Any, source: str) -> Any:
+    """Return a value that a program gave, as it is when written as JSON and read again.
+
+    Raises:
+        SpecError: when JSON cannot write it, or :func:`parse` would not read it.
+    """
+    try:
+        text = json.dumps(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise _error(source, f"expected a value that JSON can write, got {show(value)}: {error}") from None
+    try:
+        return parse(text, source)
+    except SpecError as error:  # the text is not the caller's, nor are places in it
+        raise _error(source, error.problems[0].message) from None
 
 
 def _error(source: str, message: str, line: int | None = None, column: int | None = None) -> SpecError:
     return SpecError((Problem(message, source=source, line=line, column=column),))
 
 
+NOT_JSON = "not JSON: "
+
+
+def _not_json(error: json.JSONDecodeError) -> str:
+    """Return what is wrong, with a remedy for what other languages allow."""
+    rest = error.doc[error.pos :]
+    before = error.doc[: error.pos].rstrip()
+    if rest[:1] in ("/", "#"):
+        hint = '; JSON has no comments, "description" is the place for them'
+    elif rest[:1] == "'":
+        hint = '; texts stand in double quotes "..."'
+    elif rest[:1] in ("}", "]") and before.endswith(","):
+        hint = "; remove the comma before it"
+    elif re.match(r"True\b|False\b|None\b", rest):
+        hint = "; write true, false or null"
+    else:
+        hint = ""
+    return f"{NOT_JSON}{error.msg[:1].lower()}{error.msg[1:]}{hint}"
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise _Refused(f'the key "{_short(twice)}" stands twice in one object; keep one of them', twice)
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in result:
+            raise _Refused(f"the key {show(key)} stands twice in one object; keep one of them", None)
+        result[key] = value
     return result
 
 
@@ -88,23 +134,17 @@ def _short_int(token: str) -> int:
 
 
 def _finite(token: str) -> float:
-    if len(token) > MAX_BYTES // 1000:
-        raise _Refused(f"a number of {len(token):,} digits; at most {MAX_BYTES // 1000} are read", token)
+    if len(token) > MAX_FLOAT_DIGITS:
+        raise _Refused(f"a number of {len(token):,} digits; at most {MAX_FLOAT_DIGITS:,} are read", token)
     value = float(token)
     if value in (float("inf"), float("-inf")):
-        raise _Refused(f"{_short(token)} is too large for a number; write a finite one", token)
+        raise _Refused(f"{token[:40]} is too large for a number; write a finite one", token)
     return value
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else text[:37] + "..."
 
 
 # A JSON text is a sequence of these and white space. A string that does not end matches to the end of its line, so that
 # it cannot hide brackets; the real reader refuses it afterwards.
-_TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"?|[\[\]{},:]|[^\s\[\]{},:"]+')
-
-_COLON = re.compile(r"\s*:")
+_TOKEN = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"?|[\[\]{},:]|[^\s\[\]{},:"]+')
 
 
 def _check_depth(text: str, source: str) -> None:
@@ -119,22 +159,19 @@ def _check_depth(text: str, source: str) -> None:
             depth -= 1
 
 
-def _first_place(text: str, token: str) -> tuple[int, int] | tuple[None, None]:
-    """Return where the value ``token``, or the second key ``token`` of one object, stands in the text."""
-    seen: list[set[str]] = []
-    for match in _TOKEN.finditer(text):
-        if match[0] == token:
-            return line_and_column(text, match.start())
-        if match[0] == "{":
-            seen.append(set())
-        elif match[0] == "}" and seen:
-            seen.pop()
-        elif match[0].startswith('"') and _COLON.match(text, match.end()) and seen:
-            key = json.loads(match[0])
-            if key == token and key in seen[-1]:
-                return line_and_column(text, match.start())
-            seen[-1].add(key)
-    return None, None
+def _first_number(text: str, token: str) -> int:
+    """Return the offset of a number that begins like ``token``; where there are several, all are wrong."""
+    return next(match.start() for match in _TOKEN.finditer(text) if match[0].startswith(token))
+
+
+def _second_key(text: str) -> int:
+    """Return the offset of the first key that its object already has; the text before it is valid JSON."""
+    seen: set[Path] = set()
+    for path, offset in _walk(text):
+        if path in seen:
+            return offset
+        seen.add(path)
+    raise AssertionError("the reader found a key twice")
 
 
 def line_and_column(text: str, offset: int) -> tuple[int, int]:
@@ -145,33 +182,35 @@ def line_and_column(text: str, offset: int) -> tuple[int, int]:
 
 def places(text: str) -> dict[Path, int]:
     """Return the offset of every value of a valid JSON text by its path; that of an object's member is its key's."""
-    found: dict[Path, int] = {(): 0}
+    return dict(_walk(text))
+
+
+def _walk(text: str) -> Iterator[tuple[Path, int]]:
+    """Yield the path and offset of every value, in the order of the text."""
     path: list[str | int] = []
-    objects: list[bool] = []
     key_next = False
     for match in _TOKEN.finditer(text):
-        token = match[0]
-        if token in "[{":
-            if objects and not objects[-1]:
-                found[tuple(path)] = match.start()
-            objects.append(token == "{")
-            path.append("" if token == "{" else 0)
-            key_next = token == "{"
-        elif token in "]}":
-            objects.pop()
+        token, start = match[0], match.start()
+        if token == ":":
+            continue
+        if token == ",":
+            if isinstance(path[-1], int):
+                path[-1] += 1
+            else:
+                key_next = True
+        elif token in ("]", "}"):
             path.pop()
             key_next = False
-        elif token == ",":
-            if objects[-1]:
-                key_next = True
-            else:
-                path[-1] += 1
-        elif token == ":":
-            continue
         elif key_next:
             path[-1] = json.loads(token)
-            found[tuple(path)] = match.start()
+            yield tuple(path), start
             key_next = False
-        elif not objects[-1:] or not objects[-1]:
-            found[tuple(path)] = match.start()
-    return found
+        else:
+            # A member of an object has been yielded with its key.
+            if not path or isinstance(path[-1], int):
+                yield tuple(path), start
+            if token == "[":
+                path.append(0)
+            elif token == "{":
+                path.append("")
+                key_next = True

@@ -19,7 +19,7 @@ from layerkit.errors import CheckpointError, ShapeError, StateError
 from layerkit.workspace import Workspace
 
 
-class Differentiable(ABC):
+class Differentiable(ABC):  # noqa: B024 - the abstract methods of layers and losses differ in their arguments
     """What layers and losses share: the bookkeeping around a hand-written forward and backward."""
 
     training: bool = True
@@ -96,6 +96,10 @@ class Differentiable(ABC):
         self._saved = None
         self._output = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy starts fresh: a copied tensor counts its changes anew, so that what was kept could not be trusted.
+        return {name: value for name, value in vars(self).items() if name not in ("_saved", "_versions", "_output")}
+
 
 def _version(value: Any) -> int:
     """Return the counter that every in-place change of a tensor raises."""
@@ -113,13 +117,13 @@ def _backward_first(node: Differentiable) -> StateError:
 
 def _guard_forward(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @wraps(forward)
-    def guarded(self: Differentiable, *inputs: Tensor) -> Tensor:
+    def guarded(self: Differentiable, *inputs: Tensor, **named: Tensor) -> Tensor:
         self.forget()
         if torch.is_grad_enabled():
             with torch.no_grad():
-                output = forward(self, *inputs)
+                output = forward(self, *inputs, **named)
         else:
-            output = forward(self, *inputs)
+            output = forward(self, *inputs, **named)
         if self.training:
             self._output = output.shape, output.dtype
         return output
@@ -129,10 +133,10 @@ def _guard_forward(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
 def _guard_backward(backward: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @wraps(backward)
-    def guarded(self: Differentiable, *grad_output: Tensor) -> Tensor:
+    def guarded(self: Differentiable, *grads: Tensor, **named: Tensor) -> Tensor:
         if self._output is None:
             raise _backward_first(self)
-        for grad in grad_output:
+        for grad in (*grads, *named.values()):
             if (grad.shape, grad.dtype) != self._output:
                 shape, dtype = self._output
                 raise ShapeError(
@@ -141,8 +145,8 @@ def _guard_backward(backward: Callable[..., Tensor]) -> Callable[..., Tensor]:
                 )
         if torch.is_grad_enabled():
             with torch.no_grad():
-                return backward(self, *grad_output)
-        return backward(self, *grad_output)
+                return backward(self, *grads, **named)
+        return backward(self, *grads, **named)
 
     return guarded
 
@@ -167,9 +171,14 @@ class Module(Differentiable):
     needs_input_grad: bool = True
     mixes_batch: bool = False
 
-    def __init__(self) -> None:
-        self._parameters: list[str] = []
-        self._buffers: list[str] = []
+    _parameters: list[str]
+    _buffers: list[str]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        # Here and not in __init__, which a subclass may forget to call.
+        self = super().__new__(cls)
+        self._parameters, self._buffers = [], []
+        return self
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
@@ -224,12 +233,12 @@ class Module(Differentiable):
         """Yield this module and all modules inside it with their dotted names, parents first."""
         yield prefix, self
         for name, child in self.children().items():
-            yield from child.modules(f"{prefix}.{name}" if prefix else name)
+            yield from child.modules(_dotted(prefix, name))
 
     def named_param(self) -> dict[str, tuple[Tensor, Tensor]]:
         """Return the (parameter, gradient) pairs by dotted name."""
         return {
-            f"{prefix}.{name}" if prefix else name: (getattr(module, name), getattr(module, f"{name}_grad"))
+            _dotted(prefix, name): (getattr(module, name), getattr(module, f"{name}_grad"))
             for prefix, module in self.modules()
             for name in module._parameters
         }
@@ -272,15 +281,20 @@ class Module(Differentiable):
 
         The tensors of parameters and buffers are the module's own, not copies.
         """
-        state = {}
-        for prefix, module in self.modules():
-            dot = f"{prefix}." if prefix else ""
-            state |= {dot + name: getattr(module, name) for name in (*module._parameters, *module._buffers)}
-            state |= {dot + name: generator.get_state() for name, generator in module._generators().items()}
-        return state
+        tensors = {
+            _dotted(prefix, name): getattr(module, name)
+            for prefix, module in self.modules()
+            for name in (*module._parameters, *module._buffers)
+        }
+        return tensors | {name: generator.get_state() for name, generator in self._all_generators().items()}
 
-    def _generators(self) -> dict[str, torch.Generator]:
-        return {name: value for name, value in vars(self).items() if isinstance(value, torch.Generator)}
+    def _all_generators(self) -> dict[str, torch.Generator]:
+        return {
+            _dotted(prefix, name): value
+            for prefix, module in self.modules()
+            for name, value in vars(module).items()
+            if isinstance(value, torch.Generator)
+        }
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Copy ``state`` into the module; nothing is changed unless everything fits.
@@ -288,7 +302,7 @@ class Module(Differentiable):
         Raises:
             CheckpointError: when a name is missing or unknown, or a shape or kind of number differs.
         """
-        own = self.state_dict()
+        own, generators = self.state_dict(), self._all_generators()
         faults = [f"{name} is missing" for name in own.keys() - state.keys()]
         faults += [f"{name} is unknown" for name in state.keys() - own.keys()]
         for name in own.keys() & state.keys():
@@ -297,12 +311,26 @@ class Module(Differentiable):
                 faults.append(f"{name} must be {tuple(want.shape)}, not {tuple(given.shape)}")
             elif want.is_floating_point() != given.is_floating_point():
                 faults.append(f"{name} must be {want.dtype}, not {given.dtype}")
+            elif name in generators and not _is_state(generators[name], given):
+                faults.append(f"{name} is not the state of a random generator")
         if faults:
             more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
-            raise CheckpointError(f"the weights do not fit {type(self).__name__}: {'; '.join(sorted(faults)[:5])}{more}")
+            listed = "; ".join(sorted(faults)[:5])
+            raise CheckpointError(f"the weights do not fit {type(self).__name__}: {listed}{more}")
         with torch.no_grad():
-            for name, tensor in own.items():
-                tensor.copy_(state[name])
-        for prefix, module in self.modules():
-            for name, generator in module._generators().items():
-                generator.set_state(state[f"{prefix}.{name}" if prefix else name])
+            for name in own.keys() - generators.keys():
+                own[name].copy_(state[name])
+        for name, generator in generators.items():
+            generator.set_state(state[name])
+
+
+def _is_state(generator: torch.Generator, state: Tensor) -> bool:
+    try:
+        torch.Generator(generator.device).set_state(state)
+    except (RuntimeError, TypeError):
+        return False
+    return True
+
+
+def _dotted(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name

@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from layerkit.noise import Noise
+
 MAX_CHUNK = 1024
 MAX_CHUNK_VALUES = 2**22
 
@@ -29,11 +31,11 @@ class TrainingPairs(Protocol):
     def __len__(self) -> int: ...
 
     def chunk(self, epoch: int, number: int) -> tuple[Tensor, Tensor]:
-        """Return inputs and targets of one chunk, float32 (n, C, H, W), values 0..1 where nothing is noisy."""
+        """Return inputs and targets of one chunk, float32 (n, C, H, W), values 0..1 (noise may reach beyond)."""
 
 
 class Validation(NamedTuple):
-    """Noisy pictures and what they should become, float32 (N, C, H, W), values 0..1 where nothing is noisy."""
+    """Noisy pictures and the clean ones, float32 (N, C, H, W), values 0..1 (noise may reach beyond)."""
 
     noisy: Tensor
     clean: Tensor
@@ -51,16 +53,35 @@ class Dataset:
     description: str
 
 
-def batches(
-    pairs: TrainingPairs, epoch: int, batch_size: int, start: int = 0
-) -> Iterator[tuple[Tensor, Tensor]]:
+@dataclass(frozen=True)
+class Request:
+    """What a network and its training ask of a data set.
+
+    Attributes:
+        shape: the network's input, (C, H, W).
+        noise: what makes clean pictures noisy; data files come with noise of their own.
+        seed: decides places, noise and order of the training pairs, and nothing of the validation pictures.
+        samples: training pairs in an epoch; a data file may hold fewer.
+        clean_targets: whether training may see clean targets, instead of a second noisy picture.
+        validation_samples: crops for validation; a data file's validation pictures are always all used.
+    """
+
+    shape: tuple[int, int, int]
+    noise: Noise
+    seed: int
+    samples: int
+    clean_targets: bool = False
+    validation_samples: int = 1000
+
+
+def batches(pairs: TrainingPairs, epoch: int, batch_size: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield an epoch's batches (input, target) in order; each has ``batch_size`` samples, but the last may have fewer.
 
     Args:
         pairs: where the samples come from.
         epoch: number of the epoch; every epoch has its own samples or order.
         batch_size: samples in a batch.
-        start: number of the first batch to yield; the chunks before it are not made.
+        start: number of the first batch to yield; the chunks before its own are not made.
     """
     held, chunk = -1, ()
     for first in range(start * batch_size, len(pairs), batch_size):
@@ -83,7 +104,11 @@ def chunk_size(shape: tuple[int, ...]) -> int:
 
 
 def seeded_generator(*numbers: int) -> torch.Generator:
-    """Return a generator whose stream depends on all ``numbers`` (0 or more) and their order."""
-    # Mixed, so that neighbouring seeds and epochs have unrelated streams: torch uses only the seed's low 32 bits.
-    (seed,) = np.random.SeedSequence(numbers).generate_state(1)
+    """Return a generator whose stream depends on all ``numbers`` (from 0 to 2^64 - 1), their order and their count."""
+    # Mixed, so that neighbouring seeds and epochs have unrelated streams. SeedSequence strings 32-bit words together,
+    # and shorter strings are like those with zeros behind: two words a number and the count keep them apart.
+    words = [len(numbers)]
+    for number in numbers:
+        words += [number & 0xFFFF_FFFF, number >> 32]
+    (seed,) = np.random.SeedSequence(words).generate_state(1)
     return torch.Generator().manual_seed(int(seed))

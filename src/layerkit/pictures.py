@@ -5,8 +5,7 @@ Everything that can be wrong with a picture file becomes one :class:`~layerkit.e
 
 from __future__ import annotations
 
-import os
-import secrets
+import io
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from layerkit.errors import DataError, RunError, ShapeError
+from layerkit.errors import DataError, ShapeError
+from layerkit.files import write_atomically
 
 FORMATS = {
     ".png": "PNG",
@@ -32,7 +32,7 @@ FORMATS = {
 }
 """The picture formats by suffix. Pillow knows some forty more, few of them needed and many of them rarely tested."""
 
-_LOSSLESS: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
+_QUALITY: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
 _WITHOUT_ALPHA = {"JPEG", "BMP"}
 
 
@@ -102,8 +102,6 @@ def _picture(image: Image.Image) -> Picture:
     transparent = "transparency" in image.info or image.mode in ("LA", "La", "PA", "RGBA", "RGBa")
     gray = image.mode in ("1", "L", "LA", "La")
     mode = ("LA" if gray else "RGBA") if transparent else ("L" if gray else "RGB")
-    if image.mode == "La":
-        raise DataError("gray with premultiplied alpha; save the picture with plain alpha")
     values = torch.from_numpy(np.array(image.convert(mode)))
     if values.dim() == 2:
         values = values[..., None]
@@ -120,26 +118,16 @@ def write_picture(path: str | Path, picture: Picture) -> None:
     """
     path = Path(path)
     name = FORMATS.get(path.suffix.lower())
-    if name is None:
+    if name is None or name == "GIF":  # GIF would reduce the picture to 256 colours
         raise DataError(f"{path}: cannot write a picture as {path.suffix or 'a file without suffix'!r}; use .png")
     if picture.alpha is not None and name in _WITHOUT_ALPHA:
         raise DataError(f"{path}: {name} has no transparency and the picture has; use .png")
     planes = picture.pixels if picture.alpha is None else torch.cat([picture.pixels, picture.alpha[None]])
     values = planes.permute(1, 2, 0).contiguous().cpu().numpy()
     image = Image.fromarray(values[..., 0] if values.shape[2] == 1 else values)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        try:
-            with open(temporary, "xb") as file:
-                image.save(file, format=name, **_LOSSLESS.get(name, {}))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise RunError(f"{path}: the picture could not be written: {reason}") from error
+    encoded = io.BytesIO()
+    image.save(encoded, format=name, **_QUALITY.get(name, {}))
+    write_atomically(path, encoded.getvalue())
 
 
 def find_pictures(paths: Iterable[str | Path]) -> list[Path]:

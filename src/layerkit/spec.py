@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,11 @@ from pydantic import ValidationError
 from layerkit import jsontext
 from layerkit.architecture import Architecture, Input, Training
 from layerkit.catalogue import Catalogue, installed
-from layerkit.diagnosis import kind_around, problems_of, show
-from layerkit.errors import Problem, ShapeError, SpecError
+from layerkit.constants import DEFINE, Expanded, expand
+from layerkit.diagnosis import at_most_twenty, kind_around, problems_of
+from layerkit.errors import Problem, ShapeError, SpecError, show
 from layerkit.overrides import apply_overrides, overridden_at
+from layerkit.requirements import readable_requirements
 from layerkit.tracing import check_affordable, trace
 
 
@@ -49,9 +53,9 @@ def read_architecture(
     catalogue = catalogue or installed()
     tree = jsontext.parse(text, source)
     try:
-        tree = apply_overrides(tree, overrides or {})
-        architecture = _validate(tree, catalogue)
-        _check_shapes(architecture, tree)
+        expanded = expand(apply_overrides(tree, overrides or {}))
+        architecture = _validate(expanded, catalogue)
+        _check_shapes(architecture, expanded.tree)
     except SpecError as error:
         raise _located(error, text, source, overrides or {}) from None
     return architecture
@@ -61,25 +65,39 @@ def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(jsontext.MAX_BYTES + 1)
-    except OSError as error:
-        reason = "there is no such file" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
+    except (OSError, ValueError) as error:
+        missing = isinstance(error, FileNotFoundError)
+        reason = "there is no such file" if missing else getattr(error, "strerror", None) or str(error)
         raise SpecError((Problem(f"cannot be read: {reason}", source=str(path)),)) from None
 
 
-def _validate(tree: Any, catalogue: Catalogue) -> Architecture:
+def _validate(expanded: Expanded, catalogue: Catalogue) -> Architecture:
+    tree, used, known = expanded
     if not isinstance(tree, dict):
         raise SpecError((Problem(f"expected an object {{...}} with a network, got {show(tree)}"),))
+    catalogue = replace(catalogue, requires=readable_requirements(tree.get("requires")))
     try:
-        return Architecture.model_validate(tree, context=catalogue)
+        architecture = Architecture.model_validate_json(json.dumps(tree), context=catalogue)
     except ValidationError as error:
-        raise SpecError(tuple(problems_of(error, tree, lambda path: _fields(tree, path, catalogue)))) from None
+        problems = problems_of(error, tree, lambda path: _fields(tree, path, catalogue), known)
+        raise SpecError(tuple(_with_constant(problem, used) for problem in problems)) from None
+    if known:
+        raise SpecError(at_most_twenty(list(known), len(known)))
+    return architecture
+
+
+def _with_constant(problem: Problem, used: Mapping[jsontext.Path, str]) -> Problem:
+    if problem.path not in used:
+        return problem
+    return replace(problem, message=f'{problem.message} (from the constant "{used[problem.path]}")')
 
 
 def _fields(tree: Any, path: jsontext.Path, catalogue: Catalogue) -> list[str]:
     """Return the names of the fields that the object at ``path`` may have."""
     own = {(): Architecture, ("input",): Input, ("training",): Training}.get(path)
     if own is not None:
-        return [field.alias or name for name, field in own.model_fields.items()]
+        names = [field.alias or name for name, field in own.model_fields.items()]
+        return names if path else [*names, DEFINE]
     kind = kind_around(tree, path)
     return [name for component in catalogue.find(kind or "") for name in component.spec.model_fields]
 
@@ -96,6 +114,9 @@ def _located(error: SpecError, text: str, source: str, overrides: Mapping[str, A
     places = jsontext.places(text)
     located = []
     for problem in error.problems:
+        if problem.source != Problem.source:  # a value from outside the text, which knows its place
+            located.append(problem)
+            continue
         override = overridden_at(problem.path, overrides)
         if override is not None:
             located.append(problem.at(f"{source} with {override}", None, None))

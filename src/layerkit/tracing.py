@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
-from layerkit.component import Inner, LayerSpec, Shape
+from layerkit.component import Inner, LayerSpec, Shape, broken
 from layerkit.errors import ShapeError
+from layerkit.layers.repeat import MAX_LAYERS, expanded_count
 
 MAX_PARAMETERS = 2**30
 MAX_ACTIVATIONS = 2**30
-"""Numbers that the outputs of all layers hold together for one sample."""
+"""Numbers that the input and the outputs of all layers hold together for one sample."""
 
 
 @dataclass(frozen=True)
@@ -45,25 +45,27 @@ def trace(network: LayerSpec, input_shape: Shape) -> list[Step]:
     Raises:
         ShapeError: at the first layer that cannot take what comes before it.
     """
+    count = expanded_count(network) - 1
+    if count > MAX_LAYERS:
+        message = f"with all inside others and every copy, these are {count:,} layers; at most {MAX_LAYERS:,} are built"
+        raise ShapeError(message, ("layers",))
     network.output_shape(input_shape)
-    return list(_walk(network.inner(input_shape), (), 0))
+    return _steps(network.inner(input_shape), (), 0)
 
 
-def _walk(inner: tuple[Inner, ...], prefix: tuple[str | int, ...], depth: int) -> Iterator[Step]:
+def _steps(inner: tuple[Inner, ...], prefix: tuple[str | int, ...], depth: int) -> list[Step]:
+    steps: list[Step] = []
     for path, layer, shape in inner:
-        within = layer.inner(shape)
-        full = (*prefix, *path)
-        yield Step(
-            full,
-            depth,
-            layer,
-            bool(within),
-            shape,
-            layer.output_shape(shape),
-            layer.parameter_count(shape),
-            layer.multiply_adds(shape),
-        )
-        yield from _walk(within, full, depth + 1)
+        within, full = layer.inner(shape), (*prefix, *path)
+        content = _steps(within, full, depth + 1)  # before the container, so that an error is the innermost layer's
+        try:
+            costs = layer.output_shape(shape), layer.parameter_count(shape), layer.multiply_adds(shape)
+        except ShapeError as error:
+            raise error.inside(*full) from None
+        except Exception as error:
+            raise broken(layer, error).inside(*full) from error
+        steps += [Step(full, depth, layer, bool(within), shape, *costs), *content]
+    return steps
 
 
 def check_affordable(steps: list[Step]) -> None:
@@ -72,7 +74,14 @@ def check_affordable(steps: list[Step]) -> None:
     Raises:
         ShapeError: with the path of the layer at which a bound is passed.
     """
-    parameters = activations = 0
+    parameters = 0
+    activations = prod(steps[0].input_shape) if steps else 0
+    if activations > MAX_ACTIVATIONS:
+        raise ShapeError(
+            f"one picture holds {activations:,} numbers, and at most {MAX_ACTIVATIONS:,} are computed with; "
+            "make it smaller",
+            ("input",),
+        )
     for step in steps:
         if step.container:
             continue

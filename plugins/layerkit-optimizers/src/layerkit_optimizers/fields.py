@@ -1,0 +1,20 @@
+"""Field types that the optimizers share, each with its range."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+from torch import Tensor
+
+LearningRate = Annotated[float, Field(ge=0, le=1e6)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+"""What is left of a running average after one step."""
+WeightDecay = Annotated[float, Field(ge=0, le=1e3)]
+Epsilon = Annotated[float, Field(ge=1e-16, le=1)]
+
+
+def named(name: str, tensors: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Return the tensors under ``name.0``, ``name.1``, ..."""
+    return {f"{name}.{index}": tensor for index, tensor in enumerate(tensors)}

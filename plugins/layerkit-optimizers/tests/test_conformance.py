@@ -1,0 +1,6 @@
+from layerkit.testing import parametrize_with_checks
+
+
+@parametrize_with_checks("layerkit-optimizers")
+def test_conformance(check):
+    check()
