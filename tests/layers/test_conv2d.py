@@ -72,8 +72,8 @@ def test_errors_say_what_fits():
 
 
 def test_a_changed_input_is_noticed():
-    x = torch.randn(1, 3, 1, 1).contiguous(memory_format=torch.channels_last)
-    layer = Conv2d(3, 4, 1)
+    x = torch.randn(1, 16, 1, 1).contiguous(memory_format=torch.channels_last)
+    layer = Conv2d(16, 4, 1)
     y = layer(x)
     x.zero_()
     with pytest.raises(StateError, match="changed in place before backward"):

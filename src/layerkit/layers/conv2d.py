@@ -21,7 +21,7 @@ from torch import Tensor
 
 from layerkit.component import LayerSpec, Shape
 from layerkit.fields import Channels, Kernel, Padding, Stride, pair
-from layerkit.layers.initialization import kernel_matrix, kernel_tensor, xavier_normal_
+from layerkit.layers.initialization import xavier_normal_
 from layerkit.layers.windows import (
     PLANAR_BELOW,
     add_windows,
@@ -114,9 +114,15 @@ class Conv2d(Module):
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size, self.stride = pair(kernel_size), pair(stride)
         self.padding, self.dilation = pair(padding), pair(dilation)
-        area = self.kernel_size[0] * self.kernel_size[1]
-        weight = kernel_tensor(out_channels, in_channels, self.kernel_size, dtype=dtype, device=device)
-        self.add_parameter("weight", xavier_normal_(weight, in_channels * area, out_channels * area, generator))
+        # A copy whose inner runs are few channels crawls; along the picture's rows it runs. So with few channels the
+        # windows are copied plane by plane, and the weight lies in memory to match.
+        self._planar = in_channels < PLANAR_BELOW
+        kh, kw = self.kernel_size
+        if self._planar:
+            weight = torch.empty(in_channels, kh, kw, out_channels, dtype=dtype, device=device).permute(3, 0, 1, 2)
+        else:
+            weight = torch.empty(out_channels, kh, kw, in_channels, dtype=dtype, device=device).permute(0, 3, 1, 2)
+        self.add_parameter("weight", xavier_normal_(weight, in_channels * kh * kw, out_channels * kh * kw, generator))
         self.bias = None
         if bias:
             self.add_parameter("bias", weight.new_zeros(out_channels))
@@ -128,49 +134,60 @@ class Conv2d(Module):
         size = output_size((height, width), self.kernel_size, self.stride, self.padding, self.dilation)
         patches = self._patches(channels_last(x), size)
         self.save(patches, (height, width))
-        kernel = kernel_matrix(self.weight).t()
-        y = self.empty("y", (len(patches), self.out_channels), x)
+        y = self.empty("y", (n * size[0] * size[1], self.out_channels), x)
         if self.bias is None:
-            torch.mm(patches, kernel, out=y)
+            torch.mm(patches, self._matrix(self.weight), out=y)
         else:
             # The product accumulates onto the bias: adding it afterwards would round once more.
-            torch.addmm(self.bias, patches, kernel, out=y)
+            torch.addmm(self.bias, patches, self._matrix(self.weight), out=y)
         return channels_first(y.view(n, *size, self.out_channels))
-
-    def _patches(self, x: Tensor, size: tuple[int, int]) -> Tensor:
-        """Return every window of (N, H, W, C) as a row of a matrix (N * H_out * W_out, kh * kw * C)."""
-        (top, left), (kh, kw), channels = self.padding, self.kernel_size, self.in_channels
-        if any(self.padding):
-            n, height, width, _ = x.shape
-            framed = self.empty("framed", (n, height + 2 * top, width + 2 * left, channels), x)
-            x = padded(x, (top, top), (left, left), out=framed)
-        taken = windows(x, self.kernel_size, self.stride, self.dilation)
-        rows, columns = len(x) * size[0] * size[1], kh * kw * channels
-        if taken.is_contiguous():
-            return taken.view(rows, columns)
-        if channels >= PLANAR_BELOW:
-            return self.empty("patches", taken.shape, x).copy_(taken).view(rows, columns)
-        # A copy whose inner runs are few channels crawls; along the picture's rows it runs. The product does not mind
-        # which of the matrix's two directions is contiguous.
-        planar = self.empty("patches", (kh, kw, channels, len(x), *size), x)
-        planar.copy_(taken.permute(3, 4, 5, 0, 1, 2))
-        return planar.view(columns, rows).t()
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Add to ``weight_grad`` and ``bias_grad``; return (N, in_channels, H, W), or None if nobody needs it."""
         patches, (height, width) = self.saved()
         n, _, rows, columns = grad_output.shape
         grad = channels_last(grad_output).reshape(n * rows * columns, self.out_channels)
-        kernel_matrix(self.weight_grad).addmm_(grad.t(), patches)
+        self._matrix(self.weight_grad).addmm_(patches.t(), grad)
         if self.bias is not None:
             self.bias_grad.add_(grad.sum(0))
         if not self.needs_input_grad:
             return None
-        kernel = kernel_matrix(self.weight)
-        grad_patches = torch.mm(grad, kernel, out=self.empty("grad_patches", (len(grad), kernel.shape[1]), grad))
+        taken, by_row = self._patch_memory("grad_patches", n, (rows, columns), grad)
+        torch.mm(grad, self._matrix(self.weight).t(), out=by_row)
         top, left = self.padding
         framed = self.empty("grad_input", (n, height + 2 * top, width + 2 * left, self.in_channels), grad)
-        add_windows(
-            grad_patches.view(n, rows, columns, *self.kernel_size, self.in_channels), self.stride, framed, self.dilation
-        )
+        add_windows(taken, self.stride, framed, self.dilation)
         return channels_first(framed[:, top : top + height, left : left + width])
+
+    def _matrix(self, weight: Tensor) -> Tensor:
+        """Return the weight, or its gradient, as the view (C * kh * kw or kh * kw * C, O) that patches are multiplied by."""
+        if self._planar:
+            return weight.permute(1, 2, 3, 0).view(-1, self.out_channels)
+        return weight.permute(0, 2, 3, 1).view(self.out_channels, -1).t()
+
+    def _patches(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return every window of (N, H, W, C) as a row of a matrix (N * H_out * W_out, kh * kw * C)."""
+        top, left = self.padding
+        if top or left:
+            n, height, width, channels = x.shape
+            framed = self.empty("framed", (n, height + 2 * top, width + 2 * left, channels), x)
+            x = padded(x, (top, top), (left, left), out=framed)
+        taken = windows(x, self.kernel_size, self.stride, self.dilation)
+        if not self._planar and taken.is_contiguous():
+            return taken.view(len(x) * size[0] * size[1], -1) if len(x) else taken.reshape(0, self._taps)
+        memory, by_row = self._patch_memory("patches", len(x), size, x)
+        memory.copy_(taken)
+        return by_row
+
+    @property
+    def _taps(self) -> int:
+        return self.kernel_size[0] * self.kernel_size[1] * self.in_channels
+
+    def _patch_memory(self, name: str, n: int, size: tuple[int, int], like: Tensor) -> tuple[Tensor, Tensor]:
+        """Return memory for patches as (N, H_out, W_out, kh, kw, C) and, the same, as a matrix with a patch a row."""
+        rows = n * size[0] * size[1]
+        if self._planar:
+            memory = self.empty(name, (self.in_channels, *self.kernel_size, n, *size), like)
+            return memory.permute(3, 4, 5, 1, 2, 0), memory.view(self._taps, rows).t()
+        memory = self.empty(name, (n, *size, *self.kernel_size, self.in_channels), like)
+        return memory, memory.view(rows, self._taps)

@@ -15,6 +15,7 @@ the roles of y and Z exchanged and the offsets negated.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -139,6 +140,27 @@ class ShiftedConvolution(Module):
         if bias:
             self.add_parameter("bias", weight.new_zeros(out_channels))
 
+    @abstractmethod
+    def size_of_output(self, x: Tensor) -> tuple[int, int]:
+        """Return (H_out, W_out) for an input (N, C, H, W).
+
+        Raises:
+            ShapeError: when the input does not fit.
+        """
+
+    @abstractmethod
+    def kernels(self) -> Tensor:
+        """Return the kernels of all kinds, (kinds down * kinds across * O, C)."""
+
+    @abstractmethod
+    def add_kernels_grad(self, rows: Tensor, grad_products: Tensor) -> None:
+        """Add to ``weight_grad`` what comes through the kernels, whose gradient is ``grad_products rows``.
+
+        Args:
+            rows: the pixels of the input, (N * H * W, C).
+            grad_products: the gradient of the products, (kinds * O, N * H * W).
+        """
+
     def taps(self, weight: Tensor) -> Tensor:
         """Return the weight, or its gradient, as the view (kh * kw, O * C)."""
         return weight.permute(self._memory_order).view(-1, self.out_channels * self.in_channels)
@@ -182,7 +204,7 @@ class ShiftedConvolution(Module):
         for move in self.plan("backward", (products, halfway, grad_output), moves):
             move()
         by_row = products.t() if self._planar else products
-        self.add_kernels_grad(torch.mm(by_row.t(), rows, out=self.empty("grad_kernels", kernels.shape, kernels)))
+        self.add_kernels_grad(rows, by_row.t())
         if not self.needs_input_grad:
             return None
         n, channels, height, width = shape

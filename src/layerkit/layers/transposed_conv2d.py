@@ -6,19 +6,13 @@ of the output, and windows that overlap add up:
     y[n, o, p * stride + i * dilation - padding, ...] += weight[c, o, i, j] * x[n, c, p, q],   and bias[o] everywhere.
 
 It is a convolution's backward pass used forwards (Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep
-learning", chapter 4). With the pixels of x as rows of a matrix X (N * H * W, C) and the weight as a matrix
-W (C, kh * kw * O), the rows of X W are the windows to be added. Backward, with G (N * H * W, kh * kw * O), the windows
-of grad_output that the pixels were spread over:
-
-    weight_grad += X^T G        bias_grad += sum of grad_output over all pixels        grad_X = G W^T.
-
-The windows hold kh * kw times as many numbers as the pixels they belong to. A batch is therefore walked in slices whose
-windows stay in the processor's cache.
+learning", chapter 4). Along one direction, the output row s q + r sees through tap i the input row (s q + r + p - i d) / s
+where that is a whole number, so it is a sum of shifted rows of the products Z_i = w_i x, one for each tap. How such sums
+are made, and their transpose for the gradients, stands in :mod:`layerkit.layers.shifts`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -28,12 +22,8 @@ from torch import Tensor
 from layerkit.component import LayerSpec, Shape
 from layerkit.errors import ShapeError
 from layerkit.fields import Channels, IntegerOrPair, Kernel, Padding, Stride, pair
-from layerkit.layers.initialization import kernel_matrix, kernel_tensor, xavier_normal_
-from layerkit.layers.windows import Pair, channels_first, channels_last, check_pictures, padded, picture_shape, windows
-from layerkit.module import Module
-
-SLICE = 2**19
-"""Numbers that the windows of one slice of a batch hold together."""
+from layerkit.layers.shifts import Axis, ShiftedConvolution, Term
+from layerkit.layers.windows import Pair, check_pictures, picture_shape
 
 
 class TransposedConv2dSpec(LayerSpec):
@@ -94,7 +84,7 @@ class TransposedConv2dSpec(LayerSpec):
         }
 
 
-class TransposedConv2d(Module):
+class TransposedConv2d(ShiftedConvolution):
     """Transposed convolution of pictures, as ``torch.nn.ConvTranspose2d``.
 
     Args:
@@ -125,73 +115,33 @@ class TransposedConv2d(Module):
         device: torch.device | str | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__()
-        self.in_channels, self.out_channels = in_channels, out_channels
-        self.kernel_size, self.stride, self.padding = pair(kernel_size), pair(stride), pair(padding)
+        super().__init__(
+            in_channels, out_channels, kernel_size, bias, (3, 2, 0, 1), generator, dtype=dtype, device=device
+        )
+        self.stride, self.padding = pair(stride), pair(padding)
         self.output_padding, self.dilation = pair(output_padding), pair(dilation)
-        area = self.kernel_size[0] * self.kernel_size[1]
-        weight = kernel_tensor(in_channels, out_channels, self.kernel_size, dtype=dtype, device=device)
-        self.add_parameter("weight", xavier_normal_(weight, in_channels * area, out_channels * area, generator))
-        self.bias = None
-        if bias:
-            self.add_parameter("bias", weight.new_zeros(out_channels))
+        self.down, self.across = map(_axis, self.kernel_size, self.stride, self.padding, self.dilation)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return (N, out_channels, H_out, W_out) for x (N, in_channels, H, W)."""
+    def size_of_output(self, x: Tensor) -> Pair:
         check_pictures(x, self.in_channels, "TransposedConv2d")
-        pixels = channels_last(x).contiguous()
-        self.save(pixels)
-        n, *size, _ = pixels.shape
-        (top, left), (rows, columns), framed_size = self._frame(tuple(size))
-        framed = pixels.new_zeros(n, *framed_size, self.out_channels)
-        if self.bias is not None:
-            framed += self.bias
-        targets = self._windows(framed, tuple(size))
-        for part, buffer in self._slices(pixels):
-            torch.mm(pixels[part].flatten(0, 2), kernel_matrix(self.weight), out=buffer)
-            spread = buffer.view(targets[part].shape)
-            for i in range(self.kernel_size[0]):
-                for j in range(self.kernel_size[1]):
-                    targets[part][:, :, :, i, j] += spread[:, :, :, i, j]
-        return channels_first(framed[:, top : top + rows, left : left + columns])
+        size = x.shape[2], x.shape[3]
+        return _output_size(size, self.kernel_size, self.stride, self.padding, self.output_padding, self.dilation)
 
-    def backward(self, grad_output: Tensor) -> Tensor | None:
-        """Add to ``weight_grad`` and ``bias_grad``; return (N, in_channels, H, W), or None if nobody needs it."""
-        (pixels,) = self.saved()
-        size = tuple(pixels.shape[1:3])
-        (top, left), (rows, columns), (height, width) = self._frame(size)
-        grad = channels_last(grad_output)
-        if self.bias is not None:
-            self.bias_grad.add_(grad.sum((0, 1, 2)))
-        framed = padded(grad, (top, height - top - rows), (left, width - left - columns))
-        sources = self._windows(framed, size)
-        grad_pixels = torch.empty_like(pixels) if self.needs_input_grad else None
-        for part, buffer in self._slices(pixels):
-            buffer.view(sources[part].shape).copy_(sources[part])
-            kernel_matrix(self.weight_grad).addmm_(pixels[part].flatten(0, 2).t(), buffer)
-            if grad_pixels is not None:
-                torch.mm(buffer, kernel_matrix(self.weight).t(), out=grad_pixels[part].flatten(0, 2))
-        return None if grad_pixels is None else channels_first(grad_pixels)
+    def kernels(self) -> Tensor:
+        return self.taps(self.weight).view(-1, self.in_channels)
 
-    def _frame(self, size: Pair) -> tuple[Pair, Pair, Pair]:
-        """Return where the output begins in all that the windows cover, its size, and the size of all."""
-        output = _output_size(size, self.kernel_size, self.stride, self.padding, self.output_padding, self.dilation)
-        covered = ((size[i] - 1) * self.stride[i] + self.dilation[i] * (self.kernel_size[i] - 1) + 1 for i in range(2))
-        height, width = (max(side, self.padding[i] + output[i]) for i, side in enumerate(covered))
-        return self.padding, output, (height, width)
+    def add_kernels_grad(self, rows: Tensor, products: Tensor) -> None:
+        self.taps(self.weight_grad).view(-1, self.in_channels).addmm_(products, rows)
 
-    def _windows(self, framed: Tensor, size: Pair) -> Tensor:
-        """Return the window (kh, kw, O) of every pixel, a view (N, H, W, kh, kw, O)."""
-        return windows(framed, self.kernel_size, self.stride, self.dilation)[:, : size[0], : size[1]]
 
-    def _slices(self, pixels: Tensor) -> Iterator[tuple[slice, Tensor]]:
-        """Yield slices of the batch, each with a buffer for its windows, which the next one reuses."""
-        n, height, width, _ = pixels.shape
-        taps = kernel_matrix(self.weight).shape[1]
-        step = max(1, SLICE // (height * width * taps))
-        buffer = pixels.new_empty(min(step, n) * height * width, taps)
-        for start in range(0, n, step):
-            yield slice(start, start + step), buffer[: min(step, n - start) * height * width]
+def _axis(kernel: int, stride: int, padding: int, dilation: int) -> Axis:
+    terms = []
+    for phase in range(stride):
+        for tap in range(kernel):
+            row, rest = divmod(phase + padding - tap * dilation, stride)
+            if rest == 0:
+                terms.append(Term(phase, tap, row, 1))
+    return Axis(stride, kernel, tuple(terms))
 
 
 def _output_size(size: Pair, kernel: Pair, stride: Pair, padding: Pair, output_padding: Pair, dilation: Pair) -> Pair:

@@ -114,12 +114,15 @@ class Upsampling(ShiftedConvolution):
         return output_size(enlarged, self.kernel_size, (1, 1), self.padding)
 
     def kernels(self) -> Tensor:
-        """Return the summed-area table of the weight, (kh * kw * O, C)."""
-        table = self.empty("kernels", (self.kernel_size[0] * self.kernel_size[1], self.out_channels * self.in_channels), self.weight)
-        return torch.mm(self._summing, self.taps(self.weight), out=table).view(-1, self.in_channels)
+        """Return the summed-area table of the weight."""
+        taps = self.taps(self.weight)
+        return torch.mm(self._summing, taps, out=self.empty("kernels", taps.shape, taps)).view(-1, self.in_channels)
 
-    def add_kernels_grad(self, grad: Tensor) -> None:
-        self.taps(self.weight_grad).addmm_(self._summing.t(), grad.view(-1, self.out_channels * self.in_channels))
+    def add_kernels_grad(self, rows: Tensor, grad_products: Tensor) -> None:
+        grad = self.empty("grad_kernels", (len(grad_products), self.in_channels), rows)
+        torch.mm(grad_products, rows, out=grad)
+        taps = self.taps(self.weight_grad)
+        taps.addmm_(self._summing.t(), grad.view(taps.shape))
 
     @property
     def _summing(self) -> Tensor:
