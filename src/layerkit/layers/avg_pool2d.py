@@ -19,8 +19,8 @@ from torch import Tensor
 
 from layerkit.component import LayerSpec, Shape
 from layerkit.fields import Kernel, Padding, Stride, pair
-from layerkit.layers.pooling import COLUMNS, ROWS, pooled_size, spread, tap
-from layerkit.layers.windows import channels_first, channels_last, check_pictures, padded, picture_shape
+from layerkit.layers.pooling import COLUMNS, ROWS, pooled_size, spread, taps
+from layerkit.layers.windows import channels_first, channels_last, check_pictures, picture_shape
 from layerkit.module import Module
 
 
@@ -72,41 +72,41 @@ class AvgPool2d(Module):
         """Return (N, C, H_out, W_out) for x (N, C, H, W)."""
         check_pictures(x, None, "AvgPool2d")
         rows, columns = pooled_size(tuple(x.shape[2:]), self.kernel_size, self.stride, self.padding)
-        framed = channels_last(x)
-        if self.padding != (0, 0):
-            framed = padded(framed, (self.padding[0],) * 2, (self.padding[1],) * 2)
-        self.save(framed.shape[1], framed.shape[2])
+        self.save(x.shape[2], x.shape[3])
         # Rows first: they are long and lie next to each other, and there are fewer of them afterwards.
-        sums = self._sums(self._sums(framed, ROWS, rows), COLUMNS, columns)
+        sums = self._sums(self._sums(channels_last(x), ROWS, rows), COLUMNS, columns)
         return channels_first(sums.mul_(1 / (self.kernel_size[0] * self.kernel_size[1])))
 
     def backward(self, grad_output: Tensor) -> Tensor:
         """Return (N, C, H, W), each gradient spread evenly over its window."""
         height, width = self.saved()
         grad = channels_last(grad_output) * (1 / (self.kernel_size[0] * self.kernel_size[1]))
-        grad = self._spread(self._spread(grad, COLUMNS, width), ROWS, height)
-        top, left = self.padding
-        return channels_first(grad[:, top : height - top, left : width - left])
+        return channels_first(self._spread(self._spread(grad, COLUMNS, width), ROWS, height))
 
     def _sums(self, x: Tensor, dim: int, count: int) -> Tensor:
         """Return the sums of the windows along ``dim``."""
-        kernel, stride = self.kernel_size[dim - 1], self.stride[dim - 1]
-        first = tap(x, dim, 0, stride, count)
-        if kernel == 1:
-            return first.clone()
-        total = first + tap(x, dim, 1, stride, count)
-        for index in range(2, kernel):
-            total += tap(x, dim, index, stride, count)
+        kernel, stride, padding = self._along(dim)
+        shape = (*x.shape[:dim], count, *x.shape[dim + 1 :])
+        # Without padding, the first tap sees something in every window.
+        total = x.new_zeros(shape) if padding else x.new_empty(shape)
+        for tap, (seen, windows) in enumerate(taps(x, count, dim, kernel, stride, padding)):
+            if tap or padding:
+                total[windows] += x[seen]
+            else:
+                total.copy_(x[seen])
         return total
 
     def _spread(self, grad: Tensor, dim: int, size: int) -> Tensor:
         """Return the transpose of :meth:`_sums`."""
-        kernel, stride, count = self.kernel_size[dim - 1], self.stride[dim - 1], grad.shape[dim]
-        result = spread(grad, dim, size, kernel, stride)
-        for index in range(kernel):
-            target = tap(result, dim, index, stride, count)
+        kernel, stride, padding = self._along(dim)
+        result = spread(grad, dim, size, kernel, stride, padding)
+        for seen, windows in taps(result, grad.shape[dim], dim, kernel, stride, padding):
             if kernel > stride:
-                target += grad
+                result[seen] += grad[windows]
             else:
-                target.copy_(grad)
+                result[seen] = grad[windows]
         return result
+
+    def _along(self, dim: int) -> tuple[int, int, int]:
+        """Return kernel size, stride and padding in the direction of ``dim``."""
+        return self.kernel_size[dim - 1], self.stride[dim - 1], self.padding[dim - 1]

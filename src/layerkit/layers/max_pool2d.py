@@ -8,10 +8,10 @@ Backward, the gradient goes to the value that was the maximum; of equal ones to 
 A maximum over a window is the maximum over its rows of the maxima within each row, so both passes take one direction
 after the other: k + k comparisons in place of k * k. In each direction the maximum grows tap by tap,
 
-    m_0 = x_0,    m_t = max(m_(t-1), x_t),    won_t = sign(m_t - m_(t-1)),
+    m_0 = x_0,    m_t = max(m_(t-1), x_t),    won_t = 1[x_t > m_(t-1)],
 
-and won_t is 1 where tap t is larger than all before it, else 0. Backwards, from the last tap to the first, a tap takes
-the gradient where it won and leaves the rest to those before it: grad_t = won_t * rest, rest <- rest - grad_t.
+so that won_t is 1 where tap t is larger than all before it, else 0. Backwards, from the last tap to the first, a tap
+takes the gradient where it won and leaves the rest to those before it: grad_t = won_t * rest, rest <- rest - grad_t.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from torch import Tensor
 
 from layerkit.component import LayerSpec, Shape
 from layerkit.fields import Kernel, Padding, Stride, pair
-from layerkit.layers.pooling import COLUMNS, ROWS, pooled_size, spread, tap
-from layerkit.layers.windows import channels_first, channels_last, check_pictures, padded, picture_shape
+from layerkit.layers.pooling import COLUMNS, ROWS, pooled_size, spread, taps
+from layerkit.layers.windows import channels_first, channels_last, check_pictures, picture_shape
 from layerkit.module import Module
 
 
@@ -78,47 +78,58 @@ class MaxPool2d(Module):
         """Return (N, C, H_out, W_out) for x (N, C, H, W)."""
         check_pictures(x, None, "MaxPool2d")
         rows, columns = pooled_size(tuple(x.shape[2:]), self.kernel_size, self.stride, self.padding)
-        framed = channels_last(x)
-        if self.padding != (0, 0):
-            framed = padded(framed, (self.padding[0],) * 2, (self.padding[1],) * 2, float("-inf"))
-        narrow, won_columns = self._maxima(framed, COLUMNS, columns)
+        narrow, won_columns = self._maxima(channels_last(x), COLUMNS, columns)
         y, won_rows = self._maxima(narrow, ROWS, rows)
-        self.save(tuple(framed.shape), won_columns, won_rows)
-        # With windows of one pixel nothing was computed; an output is never the caller's own tensor.
-        return channels_first(y.clone() if self.kernel_size == (1, 1) else y)
+        self.save(x.shape[2], x.shape[3], won_columns, won_rows)
+        return channels_first(y)
 
     def backward(self, grad_output: Tensor) -> Tensor:
         """Return (N, C, H, W), each gradient where its maximum was."""
-        (_, height, width, _), won_columns, won_rows = self.saved()
+        height, width, won_columns, won_rows = self.saved()
         grad = self._to_winners(channels_last(grad_output), ROWS, height, won_rows)
-        grad = self._to_winners(grad, COLUMNS, width, won_columns)
-        top, left = self.padding
-        return channels_first(grad[:, top : height - top, left : width - left])
+        return channels_first(self._to_winners(grad, COLUMNS, width, won_columns))
 
     def _maxima(self, x: Tensor, dim: int, count: int) -> tuple[Tensor, list[Tensor]]:
         """Return the maxima along ``dim``, and for each tap but the first, where it won."""
-        kernel, stride = self.kernel_size[dim - 1], self.stride[dim - 1]
-        maximum, won = tap(x, dim, 0, stride, count), []
-        for index in range(1, kernel):
-            larger = torch.maximum(maximum, tap(x, dim, index, stride, count))
-            if self.training:
+        kernel, stride, padding = self._along(dim)
+        shape = (*x.shape[:dim], count, *x.shape[dim + 1 :])
+        maximum, won = x.new_full(shape, float("-inf")) if padding else None, []
+        for tap, (seen, windows) in enumerate(taps(x, count, dim, kernel, stride, padding)):
+            if maximum is None:
+                maximum = x[seen] if kernel > 1 else x[seen].clone()
+                continue
+            before = maximum[windows]
+            larger = torch.maximum(before, x[seen])
+            if tap and self.training:
                 # As a number, for products with a mask of bool are several times slower. Infinity less infinity is no
                 # number, and its sign is 0, which is right: an equal value does not win.
-                won.append(torch.sub(larger, maximum).sign_())
-            maximum = larger
+                won.append(torch.sub(larger, before).sign_())
+            if padding:
+                before.copy_(larger)
+            else:
+                maximum = larger
         return maximum, won
 
     def _to_winners(self, grad: Tensor, dim: int, size: int, won: list[Tensor]) -> Tensor:
         """Return the transpose of :meth:`_maxima`."""
-        kernel, stride, count = self.kernel_size[dim - 1], self.stride[dim - 1], grad.shape[dim]
-        result, rest = spread(grad, dim, size, kernel, stride), grad
-        for index in range(kernel - 1, -1, -1):
-            part = rest * won[index - 1] if index else rest
-            target = tap(result, dim, index, stride, count)
-            if kernel > stride:
-                target += part
+        kernel, stride, padding = self._along(dim)
+        result = spread(grad, dim, size, kernel, stride, padding)
+        rest = grad.clone() if padding else grad
+        for tap, (seen, windows) in reversed(
+            list(enumerate(taps(result, grad.shape[dim], dim, kernel, stride, padding)))
+        ):
+            target, left = result[seen], rest[windows]
+            if kernel <= stride:
+                part = torch.mul(left, won[tap - 1], out=target) if tap else target.copy_(left)
             else:
-                target.copy_(part)
-            if index:
+                part = left * won[tap - 1] if tap else left
+                target += part
+            if padding:
+                left -= part
+            elif tap:
                 rest = rest - part
         return result
+
+    def _along(self, dim: int) -> tuple[int, int, int]:
+        """Return kernel size, stride and padding in the direction of ``dim``."""
+        return self.kernel_size[dim - 1], self.stride[dim - 1], self.padding[dim - 1]

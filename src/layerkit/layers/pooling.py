@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from torch import Tensor
 
 from layerkit.errors import ShapeError
 from layerkit.layers.windows import Pair, output_size
 
+Index = tuple[slice, ...]
 ROWS, COLUMNS = 1, 2
 """The dimensions of (N, H, W, C)."""
 
@@ -25,12 +28,27 @@ def pooled_size(size: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Pair:
     return output_size(size, kernel, stride, padding)
 
 
-def tap(x: Tensor, dim: int, index: int, stride: int, count: int) -> Tensor:
-    """Return, along ``dim``, the values number ``index`` of ``count`` windows ``stride`` apart: a view."""
-    return x[(slice(None),) * dim + (slice(index, index + stride * (count - 1) + 1, stride),)]
+def taps(x: Tensor, count: int, dim: int, kernel: int, stride: int, padding: int) -> Iterator[tuple[Index, Index]]:
+    """Yield for each tap of the windows along ``dim`` the index of what it sees in x, and that of the windows which do.
+
+    Args:
+        x: what the windows are taken from, (N, H, W, C).
+        count: the number of windows.
+        padding: nothing before and behind x; some taps of a window there see nothing.
+    """
+    around = (slice(None),) * dim
+    for offset in range(-padding, kernel - padding):
+        first = max(0, -(offset // stride))
+        last = min(count - 1, (x.shape[dim] - 1 - offset) // stride)
+        if last < first:
+            yield (*around, slice(0, 0)), (*around, slice(0, 0))
+        else:
+            start, stop = first * stride + offset, last * stride + offset + 1
+            yield (*around, slice(start, stop, stride)), (*around, slice(first, last + 1))
 
 
-def spread(grad: Tensor, dim: int, size: int, kernel: int, stride: int) -> Tensor:
+def spread(grad: Tensor, dim: int, size: int, kernel: int, stride: int, padding: int) -> Tensor:
     """Return what the windows along ``dim`` give back to ``size`` values: zeros, or nothing yet if each is written."""
     shape = (*grad.shape[:dim], size, *grad.shape[dim + 1 :])
-    return grad.new_empty(shape) if size == kernel * grad.shape[dim] and kernel == stride else grad.new_zeros(shape)
+    covered = size == kernel * grad.shape[dim] and kernel == stride and not padding
+    return grad.new_empty(shape) if covered else grad.new_zeros(shape)

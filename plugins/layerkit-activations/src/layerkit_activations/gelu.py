@@ -38,13 +38,14 @@ class GELU(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a tensor of the shape of ``x``."""
-        self.save(x)
-        return torch.special.erfc(x * -math.sqrt(0.5)).mul_(0.5).mul_(x)
+        distribution = torch.special.erfc(x * -math.sqrt(0.5)).mul_(0.5)
+        self.save(x, distribution)
+        return x * distribution
 
     def backward(self, grad_output: Tensor) -> Tensor:
         """Return (P(x) + x p(x)) grad_output."""
-        (x,) = self.saved()
+        x, distribution = self.saved()
         # Beyond 1e4 the density is zero in any precision, and the square must not overflow.
         near = x.clamp(-1e4, 1e4)
-        slope = near.square().mul_(-0.5).exp_().mul_(near).mul_(1 / math.sqrt(2 * math.pi))
-        return slope.add_(torch.special.erfc(x * -math.sqrt(0.5)), alpha=0.5).mul_(grad_output)
+        density = near.square().mul_(-0.5).exp_().mul_(1 / math.sqrt(2 * math.pi))
+        return torch.addcmul(distribution, near, density, out=density).mul_(grad_output)

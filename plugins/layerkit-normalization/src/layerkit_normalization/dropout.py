@@ -55,9 +55,7 @@ class Dropout(Module):
         """Return a tensor of the shape of ``x``."""
         if not self.training:
             return x.clone()
-        device = x.device if self.generator is None else self.generator.device
-        mask = torch.empty_like(x, device=device).bernoulli_(1 - self.p, generator=self.generator).to(x.device)
-        mask.mul_(1 / (1 - self.p))
+        mask = self._draw(x.shape).to(x)
         self.save(mask)
         return x * mask
 
@@ -65,3 +63,15 @@ class Dropout(Module):
         """Return the gradient where the last forward kept the values, scaled like them."""
         (mask,) = self.saved()
         return grad_output * mask
+
+    def _draw(self, shape: torch.Size) -> Tensor:
+        """Return a mask of 0 and 1 / (1 - p), the same whatever the precision and layout of the input."""
+        device = None if self.generator is None else self.generator.device
+        if len(shape) == 4:
+            n, channels, height, width = shape
+            uniform = torch.empty(n, height, width, channels, dtype=torch.float32, device=device).permute(0, 3, 1, 2)
+        else:
+            uniform = torch.empty(shape, dtype=torch.float32, device=device)
+        # Less p and rounded down, a number from 0 to 1 is -1 with probability p and 0 else; bernoulli_ is far slower.
+        factor = 1 / (1 - self.p)
+        return uniform.uniform_(generator=self.generator).sub_(self.p).floor_().mul_(factor).add_(factor)

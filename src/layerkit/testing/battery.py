@@ -1,0 +1,65 @@
+"""All checks, in the order in which they are run and reported."""
+
+from __future__ import annotations
+
+import difflib
+from types import ModuleType
+
+from layerkit.component import Kind
+from layerkit.errors import UserError
+from layerkit.testing.check import Check
+from layerkit.testing.checks import (
+    composition,
+    declarations,
+    determinism,
+    gradients,
+    layout,
+    losses,
+    noises,
+    optimizers,
+    oracle,
+    persistence,
+    registration,
+    shapes,
+    state,
+)
+
+
+def _checks_in(*modules: ModuleType) -> tuple[Check, ...]:
+    return tuple(value for module in modules for value in vars(module).values() if isinstance(value, Check))
+
+
+BATTERY: tuple[Check, ...] = _checks_in(
+    registration,
+    determinism,
+    shapes,
+    gradients,
+    composition,
+    state,
+    declarations,
+    layout,
+    persistence,
+    losses,
+    optimizers,
+    noises,
+    oracle,
+)
+
+
+def checks_for(kind: Kind) -> tuple[Check, ...]:
+    """Return the battery of one kind of component."""
+    return tuple(check for check in BATTERY if kind in check.kinds)
+
+
+def check_named(name: str) -> Check:
+    """Return the check of that name.
+
+    Raises:
+        UserError: when there is none.
+    """
+    for check in BATTERY:
+        if check.name == name:
+            return check
+    near = difflib.get_close_matches(name, [check.name for check in BATTERY], n=1)
+    hint = f'did you mean "{near[0]}"?' if near else "layerkit conformance --checks lists them"
+    raise UserError(f'unknown check "{name}"; {hint}')

@@ -1,0 +1,161 @@
+"""What a layer declares is true, both ways, and what it does not declare does not happen."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from layerkit.testing.cases import LayerCase
+from layerkit.testing.check import check
+from layerkit.testing.comparison import require_close
+from layerkit.testing.judgement import CheckFailed, not_applicable
+from layerkit.testing.passes import Frozen, forward, gradients_of
+
+
+@check("layer", share=0.6)
+def undeclared_randomness(case: LayerCase) -> None:
+    """A layer that is not declared ``stochastic`` gives the same output for the same input, again and again."""
+    if case.declares("stochastic"):
+        not_applicable("the layer is declared stochastic")
+    difference = _between_calls(case)
+    if difference is not None:
+        raise CheckFailed(f"two forwards of one input differ by {difference:.3g}: declare stochastic, or find out why")
+
+
+@check("layer", witness=True)
+def declared_randomness(case: LayerCase) -> bool:
+    """A layer that is declared ``stochastic`` gives different outputs for the same input, in some example."""
+    if not case.spec.stochastic:
+        not_applicable("the layer is not declared stochastic")
+    return _between_calls(case) is not None
+
+
+def _between_calls(case: LayerCase) -> float | None:
+    layer, x = case.layer(), case.input()
+    return _difference(forward(layer, x).clone(), forward(layer, x))
+
+
+def _difference(first: Tensor, second: Tensor, tolerance: float = 1e-9) -> float | None:
+    if first.shape != second.shape:
+        return torch.inf
+    difference = float((first - second).abs().nan_to_num(nan=torch.inf).max()) if first.numel() else 0.0
+    return difference if difference > tolerance * (1 + float(first.abs().max() if first.numel() else 0)) else None
+
+
+@check("layer", share=0.6)
+def undeclared_modes(case: LayerCase) -> None:
+    """A layer that is not declared ``modal`` gives the same output in training and in evaluation."""
+    if case.declares("modal"):
+        not_applicable("the layer is declared modal")
+    difference = _between_modes(case)
+    if difference is not None:
+        raise CheckFailed(f"training and evaluation mode differ by {difference:.3g}: declare modal, or find out why")
+
+
+@check("layer", witness=True)
+def declared_modes(case: LayerCase) -> bool:
+    """A layer that is declared ``modal`` gives another output in evaluation than in training, in some example."""
+    if not case.spec.modal:
+        not_applicable("the layer is not declared modal")
+    return _between_modes(case) is not None
+
+
+def _between_modes(case: LayerCase) -> float | None:
+    x = case.input()
+    return _difference(forward(case.layer(), x), forward(case.layer().eval(), x))
+
+
+@check("layer", share=0.6)
+def undeclared_mixing(case: LayerCase) -> None:
+    """Unless ``mixes_batch`` is declared, a sample's output and gradient depend on no other sample."""
+    if case.declares("mixes_batch"):
+        not_applicable("the layer is declared to mix the batch")
+    fault = _mixing(case)
+    if fault:
+        raise CheckFailed(f"{fault}: declare mixes_batch, or find out why")
+
+
+@check("layer", witness=True)
+def declared_mixing(case: LayerCase) -> bool:
+    """A layer that is declared to mix the batch does so, in some example."""
+    if not case.spec.mixes_batch:
+        not_applicable("the layer is not declared to mix the batch")
+    return bool(_mixing(case))
+
+
+def _mixing(case: LayerCase) -> str:
+    """Return what of the first sample changes when all others do."""
+    frozen = Frozen(case.layer())
+    batch = max(case.batch, 2)
+    x, other = case.input(batch), case.input(batch, purpose="other")
+    other[0] = x[0]
+    output = frozen.forward(x).clone()
+    cotangent = case.cotangent(output)
+    done = frozen.run_pass(x, cotangent)
+    changed = case.cotangent(output, "other cotangent")
+    changed[0] = cotangent[0]
+    again = frozen.run_pass(other, changed)
+    if _difference(done.output[0], again.output[0]) is not None:
+        return "the output of one sample changes with the others"
+    if _difference(done.grad_input[0], again.grad_input[0]) is not None:
+        return "the gradient of one sample changes with the others"
+    return ""
+
+
+@check("layer", share=0.4)
+def samples_add_up(case: LayerCase) -> None:
+    """A batch gives what its samples give one by one: their outputs side by side, their parameters' gradients summed."""
+    if case.declares("mixes_batch") or case.declares("stochastic"):
+        not_applicable("the layer is declared to mix the batch or to be stochastic")
+    layer, x = case.layer(), case.input()
+    done = Frozen(layer).run_pass(x, case.cotangent)
+    cotangent = case.cotangent(done.output)
+    layer.zero_grad()
+    for index in range(case.batch):
+        output = forward(layer, x[index : index + 1])
+        require_close(output, done.output[index : index + 1], "a sample alone gives another output than in a batch")
+        grad_input = layer.backward(cotangent[index : index + 1])
+        require_close(grad_input, done.grad_input[index : index + 1], "a sample alone has another gradient")
+    for name, gradient in gradients_of(layer).items():
+        require_close(gradient, done.gradients[name], f"the gradient of {name} is not the sum over the samples", 1e-8)
+
+
+@check("layer", share=0.5)
+def undeclared_kinks(case: LayerCase) -> None:
+    """A layer that is not declared ``kinked`` is smooth along every line."""
+    if case.declares("kinked"):
+        not_applicable("the layer is declared kinked")
+    if _kink_along_a_line(case):
+        raise CheckFailed("the output has a kink or a jump: declare kinked, or find out why")
+
+
+@check("layer", witness=True)
+def declared_kinks(case: LayerCase) -> bool:
+    """A layer that is declared ``kinked`` has a kink, in some example."""
+    if not case.spec.kinked:
+        not_applicable("the layer is not declared kinked")
+    return _kink_along_a_line(case)
+
+
+def _kink_along_a_line(case: LayerCase) -> bool:
+    """Return whether the output has a kink along a random line, found by zooming in on where it bends most.
+
+    Over three neighbours at distance h, the change of slope is h f'' where f is smooth, and falls with h; at a kink it
+    stays as it is.
+    """
+    frozen, x = Frozen(case.layer()), case.input()
+    direction = case.normal("direction", *x.shape)
+    cotangent = case.cotangent(frozen.forward(x))
+
+    def along(positions: Tensor) -> Tensor:
+        return torch.stack([(cotangent * frozen.forward(x + t * direction)).sum() for t in positions.tolist()])
+
+    centre, reach = 0.0, 3.0
+    for _ in range(7):
+        positions = torch.linspace(centre - reach, centre + reach, 19, dtype=torch.float64)
+        slopes = along(positions).diff() / positions.diff()
+        bends = slopes.diff().abs()
+        worst = int(bends.argmax())
+        centre, reach = float(positions[worst + 1]), 1.5 * float(positions[1] - positions[0])
+    slope = float(slopes[worst : worst + 2].abs().max())
+    return float(bends[worst]) > 5e-3 * slope + 1e-6

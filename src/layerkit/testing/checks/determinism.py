@@ -1,0 +1,87 @@
+"""The same again gives the same, and chance comes from the generator alone."""
+
+from __future__ import annotations
+
+import torch
+
+from layerkit.testing.cases import Case, LayerCase
+from layerkit.testing.check import check
+from layerkit.testing.comparison import require_same_bits
+from layerkit.testing.judgement import CheckFailed, require
+from layerkit.testing.observation import Operations, nothing_global_touched, nothing_opened, without_autograd
+from layerkit.testing.passes import Frozen, forward, run_pass
+
+FORBIDDEN = ("convolution", "conv1d", "conv2d", "conv3d", "conv_transpose", "cudnn", "mkldnn_conv")
+"""Parts of the names of torch's ready-made convolutions; its backward kernels are known by ``_backward``."""
+
+
+@check("layer", share=0.6)
+def same_input_same_bits(case: LayerCase) -> None:
+    """From the same state the same input and gradient give the same bits, in the same layer and in an equal one."""
+    layer, x = case.layer(), case.input()
+    frozen = Frozen(layer)
+    first, again = frozen.run_pass(x, case.cotangent), frozen.run_pass(x.clone(), case.cotangent)
+    for done, who in ((again, "a second pass"), (run_pass(case.layer(), x, case.cotangent), "an equal layer")):
+        require_same_bits(done.output, first.output, f"{who} gives another output")
+        require_same_bits(done.grad_input, first.grad_input, f"{who} gives another gradient of the input")
+        for name, gradient in first.gradients.items():
+            require_same_bits(done.gradients[name], gradient, f"{who} gives another gradient of {name}")
+
+
+@check("layer", share=0.5)
+def passes_touch_nothing_global(case: LayerCase) -> None:
+    """Forward and backward draw from no global random generator, change no setting of torch and open nothing."""
+    layer, x = case.layer(), case.input()
+    cotangent = case.cotangent(Frozen(layer).forward(x))
+    with nothing_global_touched("a pass"), nothing_opened("a pass"):
+        forward(layer, x)
+        layer.backward(cotangent)
+        forward(layer.eval(), x)
+
+
+@check("layer", share=0.4)
+def written_by_hand(case: LayerCase) -> None:
+    """The gradients are the layer's own: no autograd, no ready-made convolution, none of torch's backward kernels."""
+    layer, x = case.layer(), case.input()
+    cotangent = case.cotangent(Frozen(layer).forward(x))
+
+    def passes() -> None:
+        with Operations() as operations:
+            layer.forward(x)
+            layer.backward(cotangent)
+        for name in operations.names:
+            short = name.removeprefix("aten::")
+            if short.endswith("_backward") or any(part in short for part in FORBIDDEN):
+                raise CheckFailed(f"the layer calls torch's {short}, which is to be written by hand")
+
+    without_autograd(passes, "a pass")
+
+
+@check("layer", "loss", "optimizer", "noise", share=0.5)
+def building_is_contained(case: Case) -> None:
+    """Building draws from no global random generator, changes no setting of torch, and opens no file or socket."""
+    kind = case.subject.kind
+    generator, pairs = case.generator("parameters"), case.pairs() if kind == "optimizer" else []
+    case.spec  # noqa: B018 - read before, for reading is not building
+    with nothing_global_touched("building"), nothing_opened("building"):
+        if kind == "layer":
+            case.spec.build(case.input_shape, generator)
+        elif kind == "optimizer":
+            case.spec.build(pairs)
+        else:
+            case.spec.build()
+
+
+@check("layer", share=0.5)
+def same_seed_same_parameters(case: LayerCase) -> None:
+    """Built twice from generators of one seed a layer is the same to the last bit; torch's own seed does not matter."""
+    torch_state = torch.get_rng_state()
+    try:
+        first = case.fresh().state_dict()
+        torch.manual_seed(12345)
+        second = case.fresh().state_dict()
+    finally:
+        torch.set_rng_state(torch_state)
+    require(list(first) == list(second), f"built twice it has {list(first)} and {list(second)}")
+    for name, value in first.items():
+        require_same_bits(second[name], value, f"built twice from one seed, {name} differs")

@@ -1,0 +1,225 @@
+"""The battery of losses."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+from layerkit.errors import ShapeError, StateError
+from layerkit.loss import Loss
+from layerkit.testing.cases import LossCase
+from layerkit.testing.check import check
+from layerkit.testing.checks.layout import LAYOUTS
+from layerkit.testing.comparison import require_close, require_same_bits
+from layerkit.testing.judgement import CheckFailed, Rejected, require
+from layerkit.testing.numerics import check_directions
+from layerkit.testing.observation import held_bytes, nothing_global_touched, nothing_opened, share_memory
+
+
+def _evaluate(loss: Loss, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    value = loss.forward(prediction, target)
+    return value, loss.backward()
+
+
+@check("loss")
+def loss_is_one_number(case: LossCase) -> None:
+    """Forward returns a finite tensor of no dimensions, backward one like the prediction; float32 and float64 agree."""
+    found = {}
+    for dtype in (torch.float32, torch.float64):
+        prediction, target = case.prediction(dtype), case.target(dtype)
+        value, gradient = _evaluate(case.loss(), prediction, target)
+        found[dtype] = value.double(), gradient.double()
+        require(value.shape == (), f"the loss has the shape {tuple(value.shape)} and should have none")
+        require(
+            value.dtype == dtype and gradient.dtype == dtype,
+            f"for {dtype} the results are {value.dtype}, {gradient.dtype}",
+        )
+        require(gradient.shape == prediction.shape, f"the gradient is {tuple(gradient.shape)}, not {case.shape}")
+        require(bool(value.isfinite()) and bool(gradient.isfinite().all()), "the loss or its gradient is not finite")
+    for what, single, double in zip(("loss", "gradient"), found[torch.float32], found[torch.float64], strict=True):
+        require_close(single, double, f"in float32 the {what} is not what it is in float64", 3e-4)
+
+
+@check("loss")
+def loss_gradient(case: LossCase) -> None:
+    """<backward(), v> is the central difference of the loss along v."""
+    loss, prediction, target = case.loss(), case.prediction(), case.target()
+    _, gradient = _evaluate(loss, prediction, target)
+    count = prediction.numel()
+    counts = {
+        "batch size": case.shape[0],
+        "number of values": count,
+        "number of values in one sample": count // case.shape[0],
+    }
+    check_directions(
+        lambda: loss.forward(prediction, target),
+        prediction,
+        gradient,
+        torch.ones((), dtype=torch.float64),
+        "the gradient of the prediction",
+        case.generator("directions"),
+        kinked=case.spec.kinked,
+        counts=counts,
+    )
+
+
+@check("loss")
+def loss_is_a_mean(case: LossCase) -> None:
+    """The same batch twice over has the same loss, and each sample half of its gradient."""
+    prediction, target = case.prediction(), case.target()
+    value, gradient = _evaluate(case.loss(), prediction, target)
+    twice, half = _evaluate(case.loss(), torch.cat([prediction, prediction]), torch.cat([target, target]))
+    require_close(twice, value, "the same batch twice over has another loss: it is not a mean over the batch")
+    require_close(half, torch.cat([gradient, gradient]) / 2, "the same batch twice over has another gradient")
+
+
+@check("loss", share=0.5)
+def loss_refuses_other_shapes(case: LossCase) -> None:
+    """A target that would have to be broadcast to the prediction's shape, or the reverse, is a ShapeError."""
+    prediction, target = case.prediction(), case.target()
+    for bad in (target[..., :0], torch.cat([target, target]), target[None], target.flatten()[:1]):
+        if bad.shape == prediction.shape:
+            continue
+        try:
+            case.loss().forward(prediction, bad)
+        except ShapeError:
+            continue
+        except Exception as error:
+            name = type(error).__name__
+            raise CheckFailed(f"a target of {tuple(bad.shape)} for {case.shape} is {name}, not ShapeError") from None
+        raise CheckFailed(f"a target of {tuple(bad.shape)} is accepted for a prediction of {case.shape}")
+
+
+@check("loss", share=0.5)
+def loss_of_an_empty_batch(case: LossCase) -> None:
+    """An empty batch has a finite loss and an empty gradient."""
+    empty = torch.zeros(0, *case.shape[1:], dtype=torch.float64)
+    value, gradient = _evaluate(case.loss(), empty, empty.clone())
+    require(bool(value.isfinite()), f"the loss of an empty batch is {float(value)}")
+    require(gradient.shape == empty.shape, f"the gradient of an empty batch is {tuple(gradient.shape)}")
+
+
+@check("loss")
+def loss_keeps_to_itself(case: LossCase) -> None:
+    """Prediction and target are not changed, nothing returned is overwritten or shared, and no graph is recorded."""
+    loss = case.loss()
+    prediction, target = case.prediction(), case.target()
+    values, versions = (prediction.clone(), target.clone()), (prediction._version, target._version)
+    with torch.enable_grad():
+        value, gradient = _evaluate(loss, prediction.requires_grad_(), target)
+    require(not value.requires_grad and not gradient.requires_grad, "the loss hangs on an autograd graph")
+    prediction = prediction.detach()
+    same = torch.equal(prediction, values[0]) and torch.equal(target, values[1])
+    require(same and versions == (prediction._version, target._version), "the prediction or the target is written to")
+    apart = not share_memory(gradient, prediction) and not share_memory(gradient, target)
+    require(apart, "the gradient lies in the memory of the prediction or of the target")
+    kept = value.clone(), gradient.clone()
+    _evaluate(loss, case.prediction(purpose="second"), target)
+    require_same_bits(value, kept[0], "a later call overwrites the loss that an earlier one returned")
+    require_same_bits(gradient, kept[1], "a later call overwrites the gradient that an earlier one returned")
+
+
+@check("loss")
+def loss_state(case: LossCase) -> None:
+    """Backward needs a forward in training mode and belongs to the last one; changes in between are noticed."""
+    loss = case.loss()
+    _require_state_error(loss, "backward before forward")
+    prediction, target = case.prediction(), case.target()
+    _, expected = _evaluate(case.loss(), prediction, target)
+    loss.forward(case.prediction(purpose="earlier"), target)
+    _, gradient = _evaluate(loss, prediction, target)
+    require_close(gradient, expected, "after two forwards, backward is not that of the last one")
+    for which in range(2):
+        pair = [prediction.clone(), target.clone()]
+        loss.forward(*pair)
+        pair[which].mul_(0.5)
+        try:
+            gradient = loss.backward()
+        except StateError:
+            continue
+        require_close(
+            gradient, expected, "the caller changed a tensor after forward, and unnoticed the gradient is another"
+        )
+    loss.training = False
+    held = held_bytes(loss)
+    loss.forward(prediction, target)
+    require(held_bytes(loss) <= held, "in evaluation mode the loss keeps tensors")
+    _require_state_error(loss, "backward after a forward in evaluation mode")
+
+
+def _require_state_error(loss: Loss, what: str) -> None:
+    try:
+        loss.backward()
+    except StateError:
+        return
+    except Exception as error:
+        raise CheckFailed(f"{what} is {type(error).__name__}, and should be layerkit.StateError") from None
+    raise CheckFailed(f"{what} is accepted, and should be layerkit.StateError")
+
+
+@check("loss")
+def loss_is_deterministic(case: LossCase) -> None:
+    """Again, in a copy, beside another and in any layout the loss is the same; it touches nothing global."""
+    loss, prediction, target = case.loss(), case.prediction(), case.target()
+    with nothing_global_touched("a pass"), nothing_opened("a pass"):
+        value, gradient = _evaluate(loss, prediction, target)
+    other = case.loss()
+    loss.forward(prediction, target)
+    other.forward(case.prediction(purpose="other"), target)
+    require_same_bits(loss.backward(), gradient, "another loss of the class changes this one's gradient")
+    for again in (loss, copy.deepcopy(loss), case.loss()):
+        value_again, gradient_again = _evaluate(again, prediction, target)
+        require_same_bits(value_again, value, "the same again gives another loss")
+        require_same_bits(gradient_again, gradient, "the same again gives another gradient")
+    for layout, lay_out in LAYOUTS.items():
+        value_again, gradient_again = _evaluate(loss, lay_out(prediction), lay_out(target))
+        require_close(value_again, value, f"for tensors that are {layout} the loss is another")
+        require_close(gradient_again, gradient, f"for tensors that are {layout} the gradient is another")
+
+
+@check("loss", share=0.5)
+def loss_at_its_target(case: LossCase) -> None:
+    """Where prediction and target are equal, and for large differences, loss and gradient are finite."""
+    target = case.target()
+    for prediction in (target.clone(), *((target + 100, target - 100) if case.spec.domain is None else ())):
+        for dtype in (torch.float64, torch.float32):
+            value, gradient = _evaluate(case.loss(), prediction.to(dtype), target.to(dtype))
+            require(bool(value.isfinite()) and bool(gradient.isfinite().all()), "loss or gradient is not finite")
+
+
+@check("loss", share=0.6)
+def undeclared_loss_kinks(case: LossCase) -> None:
+    """At equal values, where an absolute difference bends, the gradient is right unless ``kinked`` is declared."""
+    if case.spec.kinked:
+        # The other way: a declared kink must be there for something.
+        raise_if_smooth(case)
+        return
+    prediction, target = case.prediction(), case.target()
+    prediction.view(-1)[0] = target.view(-1)[0]
+    loss = case.loss()
+    _, gradient = _evaluate(loss, prediction, target)
+    one = torch.ones((), dtype=torch.float64)
+    try:
+        check_directions(
+            lambda: loss.forward(prediction, target),
+            prediction,
+            gradient,
+            one,
+            "the gradient at the target",
+            case.generator("directions"),
+        )
+    except Rejected:
+        raise CheckFailed("the loss has a kink: declare kinked") from None
+
+
+def raise_if_smooth(case: LossCase) -> None:
+    """Fail when a loss that declares kinks has none where prediction and target are equal."""
+    loss, target = case.loss(), case.target()
+    step = 1e-6
+    at, right, left = (float(loss.forward(target + shift, target)) for shift in (0.0, step, -step))
+    slope = max(abs(right - at), abs(left - at)) / step
+    require(
+        abs(right - 2 * at + left) / step > 5e-3 * slope, "kinked is declared, and the loss is smooth at its target"
+    )

@@ -1,0 +1,154 @@
+"""The battery of noises."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from layerkit.testing.cases import NoiseCase
+from layerkit.testing.check import check
+from layerkit.testing.comparison import require_close, require_same_bits
+from layerkit.testing.judgement import CheckFailed, not_applicable, require
+from layerkit.testing.observation import nothing_global_touched, nothing_opened, share_memory
+
+DRAWS = 400
+SIGMAS = 6.0
+"""A mean that is further off than this many standard errors is not the expected one."""
+
+
+@check("noise")
+def noise_keeps_shape_and_dtype(case: NoiseCase) -> None:
+    """``draw`` and ``clean`` return finite pictures (N, C, H, W) in the source's dtype, for empty batches as well."""
+    for dtype in (torch.float32, torch.float64):
+        for count in (case.shape[0], 0, 1):
+            shape = (count, *case.shape[1:])
+            noise = case.noise()
+            source = case.source(noise, dtype, shape)
+            for what, picture in (("draw", noise.draw(source, case.generator("draw"))), ("clean", noise.clean(source))):
+                require(tuple(picture.shape) == shape, f"{what} returns {tuple(picture.shape)}, and should {shape}")
+                require(picture.dtype == dtype, f"{what} returns {picture.dtype} for a source of {dtype}")
+                require(bool(picture.isfinite().all()), f"{what} returns numbers that are infinite or not a number")
+
+
+@check("noise")
+def noise_leaves_its_source(case: NoiseCase) -> None:
+    """The source is not written to, nothing drawn lies in its memory, and a later draw overwrites no earlier one."""
+    noise = case.noise()
+    source = case.source(noise)
+    value, version = source.clone(), source._version
+    generator = case.generator("draw")
+    first, clean = noise.draw(source, generator), noise.clean(source).clone()
+    require(torch.equal(source, value) and source._version == version, "draw writes into its source")
+    require(not share_memory(first, source), "what draw returns lies in the memory of the source")
+    kept = first.clone()
+    noise.draw(source, generator)
+    require_same_bits(first, kept, "a later draw overwrites an earlier one")
+    require_same_bits(noise.clean(source), clean, "clean gives another picture after a draw")
+    require(torch.equal(source, value), "clean writes into its source")
+
+
+@check("noise")
+def noise_comes_from_its_generator(case: NoiseCase) -> None:
+    """Generators in the same state draw the same bits, whatever was drawn before; nothing global is touched."""
+    noise = case.noise()
+    source = case.source(noise)
+    with nothing_global_touched("a draw"), nothing_opened("a draw"):
+        first = noise.draw(source, case.generator("draw"))
+    noise.draw(source, case.generator("something else"))
+    torch_state = torch.get_rng_state()
+    try:
+        torch.manual_seed(case.seed + 1)
+        again = noise.draw(source.clone(), case.generator("draw"))
+        other = case.noise().draw(source, case.generator("draw"))
+    finally:
+        torch.set_rng_state(torch_state)
+    require_same_bits(again, first, "the same generator draws something else the second time")
+    require_same_bits(other, first, "an equal noise draws something else from the same generator")
+
+
+@check("noise", witness=True)
+def draws_differ(case: NoiseCase) -> bool:
+    """Two draws from one generator differ, and so does the noise of two equal pictures in a batch, in some example."""
+    noise = case.noise()
+    source = case.source(noise)[:1].repeat(2, 1, 1, 1)
+    generator = case.generator("draw")
+    first, second = noise.draw(source, generator), noise.draw(source, generator)
+    return not torch.equal(first, second) and not torch.equal(first[0], first[1])
+
+
+@check("noise", share=0.4)
+def draws_are_independent(case: NoiseCase) -> None:
+    """The deviations of two draws from their mean do not go together, of one picture nor of two in a batch."""
+    noise = case.noise()
+    source = case.source(noise, shape=(1, *case.shape[1:])).repeat(DRAWS, 1, 1, 1)
+    first, second = (noise.draw(source, case.generator(purpose)) for purpose in ("first", "second"))
+    generator = case.generator("draws")
+    pairs = {
+        "two draws": (noise.draw(source, generator), noise.draw(source, generator)),
+        "two pictures of a batch": (first[::2], first[1::2]),
+        "draws of different seeds": (first, second),
+    }
+    for what, (one, other) in pairs.items():
+        products = ((one - one.mean(0)) * (other - other.mean(0))).flatten(1).mean(1)
+        _require_mean(products, torch.zeros((), dtype=torch.float64), f"{what} are not independent")
+
+
+def _require_mean(values: Tensor, expected: Tensor, what: str) -> None:
+    """Fail unless the mean over dimension 0 is ``expected``, as far as that many values can tell."""
+    error = values.std(0) / len(values) ** 0.5
+    off = (values.mean(0) - expected).abs()
+    wrong = off > SIGMAS * error + 1e-9
+    if bool(wrong.any()):
+        worst = int((off / (error + 1e-12)).argmax())
+        raise CheckFailed(
+            what,
+            analytic=float(values.mean(0).flatten()[worst]),
+            numeric=float(expected.expand_as(off).flatten()[worst]),
+        )
+
+
+@check("noise", share=0.6)
+def undeclared_bias(case: NoiseCase) -> None:
+    """Where ``unbiased`` is declared the mean of many draws is the clean picture, which Noise2Noise needs."""
+    if not case.spec.unbiased:
+        not_applicable("the noise is declared biased")
+    draws, clean = _many(case)
+    _require_mean(draws, clean, "the mean of many noisy pictures is not the clean one: declare unbiased = False?")
+
+
+@check("noise", witness=True)
+def declared_bias(case: NoiseCase) -> bool:
+    """Where ``unbiased = False`` is declared the mean of many draws is another than the clean picture, in some example."""
+    if case.spec.unbiased:
+        not_applicable("the noise is declared unbiased")
+    draws, clean = _many(case)
+    try:
+        _require_mean(draws, clean, "biased")
+    except CheckFailed:
+        return True
+    return False
+
+
+def _many(case: NoiseCase) -> tuple[Tensor, Tensor]:
+    noise = case.noise()
+    source = case.source(noise, shape=(1, *case.shape[1:]))
+    draws = noise.draw(source.repeat(DRAWS, 1, 1, 1), case.generator("draws"))
+    return draws, noise.clean(source)[0]
+
+
+@check("noise", share=0.6)
+def noise_takes_any_layout(case: NoiseCase) -> None:
+    """A source that is a slice or a transposed view gives what its contiguous copy gives."""
+    noise = case.noise()
+    source = case.source(noise)
+    expected, clean = noise.draw(source, case.generator("draw")), noise.clean(source)
+    larger = torch.zeros(*(size + 3 for size in source.shape), dtype=source.dtype)
+    window = larger[tuple(slice(1, 1 + size) for size in source.shape)]
+    window.copy_(source)
+    for what, view in (
+        ("sliced", window),
+        ("channels-last", source.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)),
+        ("transposed", source.transpose(2, 3).contiguous().transpose(2, 3)),
+    ):
+        require_close(noise.draw(view, case.generator("draw")), expected, f"a {what} source gives another noise")
+        require_close(noise.clean(view), clean, f"a {what} source gives another clean picture")

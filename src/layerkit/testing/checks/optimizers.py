@@ -1,0 +1,232 @@
+"""The battery of optimizers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from layerkit.errors import CheckpointError
+from layerkit.optimizer import Optimizer
+from layerkit.testing.cases import OptimizerCase
+from layerkit.testing.check import check
+from layerkit.testing.comparison import require_close, require_same_bits
+from layerkit.testing.judgement import CheckFailed, not_applicable, require
+from layerkit.testing.observation import held_bytes, held_items, nothing_global_touched, nothing_opened, share_memory
+
+Pairs = list[tuple[Tensor, Tensor]]
+
+
+def _steps(case: OptimizerCase, optimizer: Optimizer, pairs: Pairs, steps: range) -> None:
+    for step in steps:
+        case.give_gradients(pairs, step)
+        optimizer.step()
+
+
+def _lr(case: OptimizerCase) -> float:
+    if "lr" not in type(case.spec).model_fields:
+        not_applicable("the optimizer has no field lr")
+    return case.spec.lr
+
+
+def _after(case: OptimizerCase, steps: int, dtype: torch.dtype = torch.float64) -> Pairs:
+    pairs = case.pairs(dtype)
+    _steps(case, case.optimizer(pairs), pairs, range(steps))
+    return pairs
+
+
+@check("optimizer")
+def steps_in_place(case: OptimizerCase) -> None:
+    """``step`` writes into the very parameters it was given, and leaves their gradients, shapes and dtypes alone."""
+    for dtype in (torch.float64, torch.float32):
+        pairs = case.pairs(dtype)
+        optimizer = case.optimizer(pairs)
+        places = [parameter.data_ptr() for parameter, _ in pairs]
+        case.give_gradients(pairs, 0)
+        gradients = [gradient.clone() for _, gradient in pairs]
+        optimizer.step()
+        for (parameter, gradient), held, place, kept in zip(
+            pairs, optimizer.parameters, places, gradients, strict=True
+        ):
+            require(
+                parameter is held and parameter.data_ptr() == place, "step puts another tensor in a parameter's place"
+            )
+            require(
+                parameter.dtype == dtype and bool(parameter.isfinite().all()),
+                "a parameter is not finite, or of another dtype",
+            )
+            require_same_bits(gradient, kept, "step changes a gradient")
+
+
+@check("optimizer", witness=True)
+def steps_change_parameters(case: OptimizerCase) -> bool:
+    """A step with gradients that are not zero changes every parameter, in some example."""
+    before, after = case.pairs(), _after(case, 3)
+    return all(not torch.equal(old, new) for (old, _), (new, _) in zip(before, after, strict=True))
+
+
+@check("optimizer")
+def lr_zero_changes_nothing(case: OptimizerCase) -> None:
+    """With a learning rate of zero, set at the start or later, no step changes any parameter."""
+    _lr(case)
+    try:
+        pairs = case.pairs()
+        optimizer = case.optimizer(pairs, lr=0.0)
+    except Exception:
+        optimizer = case.optimizer(pairs := case.pairs())
+        optimizer.lr = 0.0
+    values = [parameter.clone() for parameter, _ in pairs]
+    _steps(case, optimizer, pairs, range(4))
+    for (parameter, _), value in zip(pairs, values, strict=True):
+        require_same_bits(parameter, value, "with lr = 0 a parameter changes")
+
+
+@check("optimizer")
+def lr_may_change(case: OptimizerCase) -> None:
+    """Setting ``lr`` between steps has effect: it is what the next step uses."""
+    lr = _lr(case)
+    pairs = case.pairs()
+    optimizer = case.optimizer(pairs)
+    require(optimizer.lr == lr, f"the field lr is {lr}, and the optimizer's is {optimizer.lr}")
+    _steps(case, optimizer, pairs, range(2))
+    values = [parameter.clone() for parameter, _ in pairs]
+    optimizer.lr = 0.0
+    _steps(case, optimizer, pairs, range(2, 4))
+    for (parameter, _), value in zip(pairs, values, strict=True):
+        require_same_bits(parameter, value, "lr was set to 0 between steps, and a parameter changes")
+
+
+@check("optimizer")
+def zero_grad_clears(case: OptimizerCase) -> None:
+    """``zero_grad`` sets every gradient to zero in place, infinities included."""
+    pairs = case.pairs()
+    optimizer = case.optimizer(pairs)
+    for _, gradient in pairs:
+        gradient.fill_(torch.inf)
+    optimizer.zero_grad()
+    for (_, gradient), held in zip(pairs, optimizer.gradients, strict=True):
+        require(gradient is held and not bool(gradient.any()), "zero_grad leaves a gradient that is not zero")
+
+
+@check("optimizer")
+def gradients_are_read_when_stepping(case: OptimizerCase) -> None:
+    """Each step uses what stands in the gradients at that time, and each parameter its own gradient alone."""
+    expected = _after(case, 3)
+    for index in range(len(expected)):
+        pairs = case.pairs()[index : index + 1]
+        optimizer = case.optimizer(pairs)
+        for step in range(3):
+            pairs[0][1].copy_(case.normal(f"gradient {step}/{index}", *pairs[0][1].shape))
+            optimizer.step()
+        require_close(pairs[0][0], expected[index][0], "beside others a parameter is changed in another way than alone")
+
+
+@check("optimizer")
+def order_does_not_matter(case: OptimizerCase) -> None:
+    """With the parameters given in the reverse order each one changes in the same way."""
+    expected = _after(case, 4)
+    pairs = case.pairs()
+    optimizer = case.optimizer(pairs[::-1])
+    _steps(case, optimizer, pairs, range(4))
+    for (parameter, _), (value, _) in zip(pairs, expected, strict=True):
+        require_close(parameter, value, "in the reverse order a parameter changes in another way")
+
+
+@check("optimizer")
+def state_resumes(case: OptimizerCase) -> None:
+    """Saved after some steps and loaded into a new optimizer, it goes on to the last bit; the state is a copy then."""
+    pairs = case.pairs()
+    optimizer = case.optimizer(pairs)
+    fresh = list(optimizer.state_dict())
+    _steps(case, optimizer, pairs, range(3))
+    state = {name: value.clone() for name, value in optimizer.state_dict().items()}
+    require(fresh == list(state), f"the names of the state change with use: {fresh} became {list(state)}")
+    others = [(parameter.clone(), gradient.clone()) for parameter, gradient in pairs]
+    resumed = case.optimizer(others)
+    resumed.load_state_dict(state)
+    for name, value in resumed.state_dict().items():
+        require(not share_memory(value, state[name]), f"after loading, {name} lies in the memory of what was loaded")
+    _steps(case, optimizer, pairs, range(3, 6))
+    _steps(case, resumed, others, range(3, 6))
+    for (expected, _), (given, _) in zip(pairs, others, strict=True):
+        require_same_bits(
+            given, expected, "resumed from its state it goes another way: something is missing in the state"
+        )
+
+
+@check("optimizer", share=0.5)
+def wrong_optimizer_state_is_refused(case: OptimizerCase) -> None:
+    """A state with a name missing or too many, or of a wrong shape, is a CheckpointError."""
+    optimizer = case.optimizer(case.pairs())
+    state = {name: value.clone() for name, value in optimizer.state_dict().items()}
+    wrong = [state | {"nobody": torch.zeros(1)}]
+    for name, value in state.items():
+        wrong.append({key: its for key, its in state.items() if key != name})
+        wrong.append(state | {name: torch.zeros(*value.shape, 2)})
+    for bad in wrong:
+        try:
+            optimizer.load_state_dict(bad)
+        except CheckpointError:
+            continue
+        except Exception as error:
+            raise CheckFailed(f"a wrong state is {type(error).__name__}, not CheckpointError") from None
+        raise CheckFailed("a wrong state is accepted")
+
+
+@check("optimizer")
+def descends(case: OptimizerCase) -> None:
+    """On a convex quadratic |p|^2 / 2, with a small learning rate, it ends lower than it began."""
+    _lr(case)
+    pairs = case.pairs()
+    if not any(bool(parameter.any()) for parameter, _ in pairs):
+        not_applicable("all parameters begin at the minimum")
+    optimizer = case.optimizer(pairs)
+    optimizer.lr = 1e-3
+
+    def height() -> float:
+        return sum(float(parameter.square().sum()) for parameter, _ in pairs)
+
+    before = height()
+    for _ in range(20):
+        for parameter, gradient in pairs:
+            gradient.copy_(parameter)
+        optimizer.step()
+    if height() >= before:
+        raise CheckFailed("on a convex quadratic it climbs, or stands still", analytic=height(), numeric=before)
+
+
+@check("optimizer")
+def any_parameters(case: OptimizerCase) -> None:
+    """It takes no parameters at all, empty ones, and ones whose memory is not contiguous, as the weights of a layer."""
+    empty = case.optimizer([])
+    empty.step()
+    empty.zero_grad()
+    expected = _after(case, 2)
+    laid_out = [(_reversed(parameter), _reversed(gradient)) for parameter, gradient in case.pairs()]
+    nothing = (torch.zeros(0, 3, dtype=torch.float64), torch.zeros(0, 3, dtype=torch.float64))
+    _steps(case, case.optimizer([*laid_out, nothing]), laid_out, range(2))
+    for (parameter, _), (value, _) in zip(laid_out, expected, strict=True):
+        require_close(parameter, value, "a parameter that is not contiguous changes in another way")
+
+
+def _reversed(tensor: Tensor) -> Tensor:
+    order = tuple(reversed(range(tensor.dim())))
+    return tensor.permute(order).contiguous().permute(order)
+
+
+@check("optimizer", share=0.5)
+def optimizer_keeps_to_itself(case: OptimizerCase) -> None:
+    """Two optimizers have nothing in common, nothing global is touched, no graph is recorded, and memory does not grow."""
+    expected, pairs, others = _after(case, 4), case.pairs(), case.pairs()
+    optimizer, other = case.optimizer(pairs), case.optimizer(others)
+    with nothing_global_touched("a step"), nothing_opened("a step"), torch.enable_grad():
+        for step in range(4):
+            case.give_gradients(others, step + 10)
+            other.step()
+            case.give_gradients(pairs, step)
+            optimizer.step()
+    for (parameter, _), (value, _) in zip(pairs, expected, strict=True):
+        require_same_bits(parameter, value, "another optimizer of the class changes what this one does")
+        require(not parameter.requires_grad, "a parameter hangs on an autograd graph")
+    held, items = held_bytes(optimizer), held_items(optimizer)
+    _steps(case, optimizer, pairs, range(4, 9))
+    require(held_bytes(optimizer) <= held and held_items(optimizer) <= items, "it keeps more with every step")

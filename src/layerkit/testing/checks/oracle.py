@@ -1,0 +1,102 @@
+"""Where torch has the same layer, loss or optimizer, it agrees."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from layerkit.module import Module
+from layerkit.testing.cases import LayerCase, LossCase, OptimizerCase
+from layerkit.testing.check import check
+from layerkit.testing.comparison import require_close
+from layerkit.testing.judgement import CheckFailed, not_applicable, require
+from layerkit.testing.passes import run_pass
+
+NO_REFERENCE = "reference() names no torch namesake"
+
+
+def _namesake(home: object, reference: tuple[str, dict], *first: object) -> object:
+    name, arguments = reference
+    if not hasattr(home, name):
+        raise CheckFailed(f"reference() names {name}, which torch does not have")
+    return getattr(home, name)(*first, **arguments)
+
+
+@check("layer", "loss", share=0.8)
+def agrees_with_reference(case: LayerCase | LossCase) -> None:
+    """The ``torch.nn`` module that ``reference()`` names gives the same output and, by autograd, the same gradients."""
+    if isinstance(case, LossCase):
+        _loss_agrees(case)
+    else:
+        _layer_agrees(case)
+
+
+def _layer_agrees(case: LayerCase) -> None:
+    reference = case.spec.reference(case.input_shape)
+    if reference is None:
+        not_applicable(NO_REFERENCE)
+    if case.declares("stochastic"):
+        not_applicable("two random generators do not agree")
+    layer, x = case.layer(), case.input()
+    oracle = _namesake(nn, reference).to(torch.float64)
+    _give_parameters(layer, oracle)
+    for training in (True, False):
+        oracle.train(training)
+        layer.train(training)
+        with torch.enable_grad():
+            leaf = x.clone().requires_grad_()
+            expected = oracle(leaf)
+        if not training:
+            require_close(layer.forward(x), expected.detach(), "in evaluation the output is not torch's")
+            continue
+        done = run_pass(layer, x, case.cotangent)
+        require_close(done.output, expected.detach(), "the output is not torch's")
+        cotangent = case.cotangent(done.output)
+        if not expected.requires_grad:
+            continue
+        expected.backward(cotangent)
+        require_close(done.grad_input, leaf.grad, "the gradient of the input is not torch's")
+        for name, parameter in oracle.named_parameters():
+            require_close(done.gradients[name], parameter.grad, f"the gradient of {name} is not torch's")
+
+
+def _give_parameters(layer: Module, oracle: nn.Module) -> None:
+    own, its = layer.named_param(), dict(oracle.named_parameters())
+    require(own.keys() == its.keys(), f"the parameters are {sorted(own)}, and torch's are {sorted(its)}")
+    for name, parameter in its.items():
+        mine = own[name][0]
+        same = parameter.shape == mine.shape
+        require(same, f"the parameter {name} is {tuple(mine.shape)}, and torch's is {tuple(parameter.shape)}")
+        parameter.copy_(mine)
+
+
+def _loss_agrees(case: LossCase) -> None:
+    reference = case.spec.reference()
+    if reference is None:
+        not_applicable(NO_REFERENCE)
+    loss, prediction, target = case.loss(), case.prediction(), case.target()
+    with torch.enable_grad():
+        leaf = prediction.clone().requires_grad_()
+        expected = _namesake(nn, reference)(leaf, target)
+        expected.backward()
+    require_close(loss.forward(prediction, target), expected.detach(), "the loss is not torch's")
+    require_close(loss.backward(), leaf.grad, "the gradient is not torch's")
+
+
+@check("optimizer")
+def agrees_with_torch(case: OptimizerCase) -> None:
+    """Over many steps the parameters are those that the ``torch.optim`` namesake makes of the same gradients."""
+    reference = case.spec.reference()
+    if reference is None:
+        not_applicable(NO_REFERENCE)
+    pairs = case.pairs()
+    theirs: list[Tensor] = [parameter.clone().requires_grad_() for parameter, _ in pairs]
+    optimizer, oracle = case.optimizer(pairs), _namesake(torch.optim, reference, theirs)
+    for step in range(12):
+        case.give_gradients(pairs, step)
+        for (_, gradient), parameter in zip(pairs, theirs, strict=True):
+            parameter.grad = gradient.clone()
+        optimizer.step()
+        oracle.step()
+        for (parameter, _), expected in zip(pairs, theirs, strict=True):
+            require_close(parameter, expected.detach(), f"after step {step + 1} a parameter is not torch's")

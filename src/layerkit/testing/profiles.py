@@ -1,0 +1,45 @@
+"""How thorough a run is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from layerkit.errors import UserError
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How many cases a check is tried on.
+
+    Attributes:
+        name: quick, default or thorough.
+        examples: cases of a check; costly checks take a part of them.
+        shrinks: further cases that a failure may cost while a smaller one is looked for.
+    """
+
+    name: str
+    examples: int
+    shrinks: int
+
+    def examples_of(self, share: float) -> int:
+        """Return the cases of a check that takes ``share`` of them."""
+        return max(4, round(self.examples * share))
+
+
+QUICK = Profile("quick", 6, 60)
+DEFAULT = Profile("default", 20, 150)
+THOROUGH = Profile("thorough", 200, 400)
+PROFILES = {profile.name: profile for profile in (QUICK, DEFAULT, THOROUGH)}
+
+
+def profile_named(profile: str | Profile) -> Profile:
+    """Return the profile of that name.
+
+    Raises:
+        UserError: when there is none.
+    """
+    if isinstance(profile, Profile):
+        return profile
+    if profile not in PROFILES:
+        raise UserError(f'unknown profile "{profile}"; known are {", ".join(PROFILES)}')
+    return PROFILES[profile]

@@ -1,0 +1,122 @@
+"""The kit in plain Python."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from layerkit.catalogue import Catalogue
+from layerkit.errors import UserError
+from layerkit.testing.battery import check_named, checks_for
+from layerkit.testing.check import Check
+from layerkit.testing.engine import run_check
+from layerkit.testing.examples import Examples
+from layerkit.testing.profiles import Profile, profile_named
+from layerkit.testing.results import Failure, Report, Result
+from layerkit.testing.subjects import Subject, subjects
+
+KnownFailures = Mapping[str, str] | Mapping[str, Mapping[str, str]]
+"""{check: reason}, or {component: {check: reason}}."""
+
+
+def run(
+    *what: object,
+    only: str | None = None,
+    profile: str | Profile = "default",
+    seed: int = 0,
+    replay: str | None = None,
+    known_failures: KnownFailures | None = None,
+    catalogue: Catalogue | None = None,
+    progress: Callable[[Result], None] | None = None,
+) -> Report:
+    """Return what the battery says about components.
+
+    Args:
+        what: names of components or distributions, spec classes or plugin modules; nothing for all that is registered.
+        only: the name of a single check.
+        profile: quick, default or thorough.
+        seed: of the examples; the same seed gives the same ones.
+        replay: the token of a failure, whose very case is run again.
+        known_failures: reasons by check, or by component and check. They are strict: one that passes is a failure.
+        catalogue: of what may stand in containers; by default everything installed.
+        progress: is called with each result.
+
+    Raises:
+        UserError: for a name that nothing has.
+    """
+    chosen, profile = subjects(what, catalogue), profile_named(profile)
+    return run_subjects(chosen, only, profile, seed, replay, known_failures, progress)
+
+
+def run_subjects(
+    chosen: tuple[Subject, ...],
+    only: str | None,
+    profile: Profile,
+    seed: int = 0,
+    replay: str | None = None,
+    known_failures: KnownFailures | None = None,
+    progress: Callable[[Result], None] | None = None,
+) -> Report:
+    """Return what the battery says about these subjects; see :func:`run`."""
+    began = time.perf_counter()
+    pairs = pairs_of(chosen, only)
+    if replay and len(pairs) != 1:
+        raise UserError("a token stands for one case of one check: name the component, and the check with --only")
+    check_known_failures(known_failures, chosen)
+    results = []
+    examples = {id(subject): Examples(subject, profile, seed) for subject in chosen}
+    for subject, check in pairs:
+        result = run_check(check, examples[id(subject)], replay or "")
+        result = expected_or_not(result, known_reason(known_failures, subject, check))
+        results.append(result)
+        if progress:
+            progress(result)
+    return Report(tuple(results), profile.name, seed, time.perf_counter() - began)
+
+
+def pairs_of(chosen: tuple[Subject, ...], only: str | None = None) -> list[tuple[Subject, Check]]:
+    """Return every subject with every check of its kind, or with the one check of that name.
+
+    Raises:
+        UserError: when no check of that name is for any of these kinds.
+    """
+    wanted = check_named(only) if only else None
+    pairs = [(subject, check) for subject in chosen for check in checks_for(subject.kind) if wanted in (None, check)]
+    if not pairs and wanted:
+        kinds = " and ".join(wanted.kinds)
+        raise UserError(f'the check "{wanted.name}" is for components of the kind {kinds}, and none was chosen')
+    return pairs
+
+
+def check_known_failures(known: KnownFailures | None, chosen: tuple[Subject, ...]) -> None:
+    """Refuse known failures of checks or components that are not there.
+
+    Raises:
+        UserError: with the first such name.
+    """
+    for name, value in (known or {}).items():
+        if isinstance(value, str):
+            check_named(name)
+            continue
+        if name not in {subject.name for subject in chosen}:
+            raise UserError(f'known failures name the component "{name}", which is not among those tested')
+        for check in value:
+            check_named(check)
+
+
+def known_reason(known: KnownFailures | None, subject: Subject, check: Check) -> str:
+    """Return why ``subject`` is known to fail ``check``; nothing where it is not."""
+    own = (known or {}).get(subject.name)
+    found = own.get(check.name) if isinstance(own, Mapping) else (known or {}).get(check.name)
+    return found if isinstance(found, str) else ""
+
+
+def expected_or_not(result: Result, reason: str) -> Result:
+    """Return the result in the light of a known failure: it is one if it fails, and a failure if it does not."""
+    if not reason:
+        return result
+    if result.outcome == "failed":
+        return replace(result, outcome="known failure", reason=reason)
+    message = f"it is known to fail ({reason}), and it does not: take it off the list of known failures"
+    return replace(result, outcome="failed", failure=Failure(message))
