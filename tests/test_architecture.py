@@ -30,7 +30,7 @@ def test_it_cannot_be_changed() -> None:
 
 
 def test_layers_as_plain_data_need_a_catalogue() -> None:
-    with pytest.raises(ValidationError, match="components inside a spec are read by layerkit.load_architecture"):
+    with pytest.raises(ValidationError, match=r"components inside a spec are read by layerkit.load_architecture"):
         architecture(layers=[{"type": "relu"}])
 
 
@@ -46,7 +46,7 @@ def test_what_is_absent_is_not_written_and_every_default_is() -> None:
     written = json.loads(architecture().to_json())
     assert list(written) == ["format", "name", "description", "input", "layers"]
     assert written["description"] == ""
-    assert list(json.loads(architecture(**{"$schema": "./s.json"}).to_json()))[0] == "$schema"
+    assert next(iter(json.loads(architecture(**{"$schema": "./s.json"}).to_json()))) == "$schema"
 
 
 @pytest.mark.parametrize("package", ["layerkit==0.1.0", "a-b_c.d==1.0.0rc1+cpu.1_2"])

@@ -119,7 +119,7 @@ def test_too_many_activations_are_refused_where_they_become_too_many() -> None:
 
 def test_the_input_counts_too() -> None:
     steps = trace(sequence(conv(1)), (2, MAX_ACTIVATIONS // 2 + 1, 1))
-    with pytest.raises(ShapeError, match="one picture holds 1,073,741,826 numbers, .*; make it smaller") as caught:
+    with pytest.raises(ShapeError, match=r"one picture holds 1,073,741,826 numbers, .*; make it smaller") as caught:
         check_affordable(steps)
     assert caught.value.path == ("input",)
 
