@@ -16,7 +16,8 @@ from torch import Tensor
 from layerkit.noise import Noise
 from layerkit.pairs import chunk_size, seeded_generator
 
-CROPS_PER_STRIP = 32
+CROPS_PER_STRIP = 16
+"""Twice as many would take a third less time, and training would see half as many places."""
 REACH = 3
 """How far a strip may go down and to the right, in crops: what it covers is read as a whole."""
 
