@@ -13,7 +13,7 @@ W (O, kh * kw * C) it is one product, y = X W^T + bias. From that product the gr
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -66,6 +66,11 @@ class Conv2dSpec(LayerSpec):
         kh, kw = pair(self.kernel_size)
         out_channels, rows, columns = self.output_shape(input_shape)
         return out_channels * rows * columns * input_shape[0] * kh * kw
+
+    def reference(self, input_shape: Shape) -> tuple[str, dict[str, Any]]:
+        arguments = {name: pair(getattr(self, name)) for name in ("kernel_size", "stride", "padding", "dilation")}
+        channels = {"in_channels": input_shape[0], "out_channels": self.out_channels}
+        return "Conv2d", {**channels, **arguments, "bias": self.bias}
 
     def build(self, input_shape: Shape, generator: torch.Generator) -> Conv2d:
         return Conv2d(

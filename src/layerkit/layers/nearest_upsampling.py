@@ -9,7 +9,7 @@ Backward, each input value has fed a block of a x b outputs, so its gradient is 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -33,6 +33,9 @@ class NearestUpsamplingSpec(LayerSpec):
         channels, height, width = picture_shape(input_shape, "nearest_upsampling")
         down, across = pair(self.scale_factor)
         return channels, height * down, width * across
+
+    def reference(self, input_shape: Shape) -> tuple[str, dict[str, Any]]:
+        return "Upsample", {"scale_factor": pair(self.scale_factor), "mode": "nearest"}
 
     def build(self, input_shape: Shape, generator: torch.Generator) -> NearestUpsampling:
         return NearestUpsampling(self.scale_factor)

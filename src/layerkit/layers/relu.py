@@ -8,7 +8,7 @@ meant is 1[x > 0]. At x = 0, where there is no derivative, 0 is used.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -27,6 +27,12 @@ class ReLUSpec(LayerSpec):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
+
+    def kinks(self) -> dict[float, float]:
+        return {0.0: 0.0}
+
+    def reference(self, input_shape: Shape) -> tuple[str, dict[str, Any]]:
+        return "ReLU", {}
 
     def build(self, input_shape: Shape, generator: torch.Generator) -> ReLU:
         return ReLU()

@@ -7,7 +7,7 @@ Backward, equation (8): grad_x = y (1 - y) grad_output.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -24,6 +24,9 @@ class SigmoidSpec(LayerSpec):
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
+
+    def reference(self, input_shape: Shape) -> tuple[str, dict[str, Any]]:
+        return "Sigmoid", {}
 
     def build(self, input_shape: Shape, generator: torch.Generator) -> Sigmoid:
         return Sigmoid()

@@ -7,7 +7,7 @@ Backward, equation (10), with respect to the prediction x: 2 (x - y) / n.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -21,6 +21,9 @@ class MSESpec(LossSpec):
     """Mean squared error: sum of (prediction - target)^2 / n over all n elements."""
 
     type: Literal["mse"] = Field(description="The name of the loss.")
+
+    def reference(self) -> tuple[str, dict[str, Any]]:
+        return "MSELoss", {}
 
     def build(self) -> MSE:
         return MSE()

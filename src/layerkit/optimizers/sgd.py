@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -21,6 +21,9 @@ class SGDSpec(OptimizerSpec):
 
     type: Literal["sgd"] = Field(description="The name of the optimizer.")
     lr: LearningRate = Field(description="The learning rate.")
+
+    def reference(self) -> tuple[str, dict[str, Any]]:
+        return "SGD", {"lr": self.lr}
 
     def build(self, parameters: list[tuple[Tensor, Tensor]]) -> SGD:
         return SGD(parameters, lr=self.lr)
