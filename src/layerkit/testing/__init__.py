@@ -36,17 +36,12 @@ def __getattr__(name: str) -> Any:
     # hypothesis loads a module of this package at every start, so nothing may be imported that is not asked for.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
+    from importlib import import_module
 
-    try:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    except ModuleNotFoundError as error:
-        if error.name not in ("hypothesis", "pytest"):
-            raise
-        from layerkit.errors import UserError
+    from layerkit.testing.extra import require_extra
 
-        message = f"layerkit.testing needs {error.name}: pip install 'layerkit[testing]'"
-        raise UserError(message) from error
+    require_extra("hypothesis", *(["pytest"] if name == "parametrize_with_checks" else []))
+    return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

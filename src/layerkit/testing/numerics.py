@@ -1,9 +1,9 @@
 """Derivatives by central differences in float64, against which a hand-written gradient is held.
 
 For a function f, an input x, a direction v and a cotangent u, the number <u, f(x + e v) - f(x - e v)> / 2e is the
-derivative along v, and <backward(u), v> must equal it. At e = 1e-6 truncation and rounding leave about 1e-10 of a smooth
-layer's numbers, so that the tolerance can be 1e-6. Where that is missed other steps are tried before it counts: a wrong
-gradient is wrong for all of them, and a steep function is not.
+derivative along v, and <backward(u), v> must equal it. At e = 1e-6 truncation and rounding leave about 1e-10 of the
+numbers of a smooth layer, so that the tolerance can be 1e-6. Where that is missed other steps are tried before it
+counts: a wrong gradient is wrong for all of them, and a steep function is not.
 
 A kink shows itself in the one-sided differences, which then have a gap between them that no smaller step closes.
 """
@@ -128,7 +128,7 @@ def numeric_gradient(evaluate: Evaluate, tensor: Tensor, cotangent: Tensor) -> T
 
 
 def jacobian(evaluate: Evaluate, tensor: Tensor, cotangents: Tensor | None = None) -> Tensor:
-    """Return the derivatives (rows, tensor.numel()) of every output value, or of ``cotangents`` (rows, outputs) of them."""
+    """Return the derivatives (rows, tensor.numel()) of every output value, or of ``cotangents`` (rows, outputs)."""
     columns = []
     for index in range(tensor.numel()):
         direction = torch.zeros_like(tensor, memory_format=torch.contiguous_format)

@@ -106,7 +106,7 @@ _listener: ContextVar[list[str] | None] = ContextVar("audit events", default=Non
 
 @cache
 def _install_audit_hook() -> None:
-    """Let Python tell us of files and sockets; a hook cannot be removed, so there is one, and it is quiet by default."""
+    """Let Python tell of files and sockets; a hook cannot be removed, so there is one, quiet by default."""
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         events = _listener.get()

@@ -27,8 +27,8 @@ class Profile:
 
 
 QUICK = Profile("quick", 6, 60)
-DEFAULT = Profile("default", 20, 150)
-THOROUGH = Profile("thorough", 200, 400)
+DEFAULT = Profile("default", 30, 120)
+THOROUGH = Profile("thorough", 300, 400)
 PROFILES = {profile.name: profile for profile in (QUICK, DEFAULT, THOROUGH)}
 
 

@@ -10,6 +10,7 @@ cannot be valid is not drawn: a configuration that the spec refuses, or a shape 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from itertools import islice
 from typing import Any, NoReturn
@@ -200,9 +201,12 @@ def layer_cases(what: str | type[Spec] | Subject) -> st.SearchStrategy[LayerCase
 @st.composite
 def _layer_cases(draw: Draw, subject: Subject, unfit: list[str] | None) -> LayerCase:
     configuration = draw(_configurations(subject, DEPTH, unfit))
-    shape = draw(_input_shapes(subject.read(configuration), unfit))
+    spec = subject.read(configuration)
+    shape = draw(_input_shapes(spec, unfit))
     batch = draw(st.sampled_from([2, 3, 1, 2, 3, 5, 2, 3, 1, 2, 3, 2, 3, 2, 17]))
-    return LayerCase(subject, configuration, draw(_SEEDS), shape, batch)
+    case = LayerCase(subject, configuration, draw(_SEEDS), shape, batch)
+    # One sample of one pixel has no spread; a layer that mixes the batch may need more than one sample.
+    return replace(case, batch=max(2, batch)) if case.declares("mixes_batch") else case
 
 
 @st.composite

@@ -104,7 +104,7 @@ def _mixing(case: LayerCase) -> str:
 
 @check("layer", share=0.4)
 def samples_add_up(case: LayerCase) -> None:
-    """A batch gives what its samples give one by one: their outputs side by side, their parameters' gradients summed."""
+    """A batch gives what its samples give one by one: outputs side by side, and parameters' gradients summed."""
     if case.declares("mixes_batch") or case.declares("stochastic"):
         not_applicable("the layer is declared to mix the batch or to be stochastic")
     layer, x = case.layer(), case.input()
@@ -151,11 +151,13 @@ def _kink_along_a_line(case: LayerCase) -> bool:
         return torch.stack([(cotangent * frozen.forward(x + t * direction)).sum() for t in positions.tolist()])
 
     centre, reach = 0.0, 3.0
-    for _ in range(7):
+    for _ in range(9):
         positions = torch.linspace(centre - reach, centre + reach, 19, dtype=torch.float64)
         slopes = along(positions).diff() / positions.diff()
         bends = slopes.diff().abs()
         worst = int(bends.argmax())
+        slope = float(slopes.abs().max())
+        if float(bends[worst]) <= 1e-3 * slope + 1e-6:
+            return False
         centre, reach = float(positions[worst + 1]), 1.5 * float(positions[1] - positions[0])
-    slope = float(slopes[worst : worst + 2].abs().max())
-    return float(bends[worst]) > 5e-3 * slope + 1e-6
+    return float(bends[worst]) > 5e-3 * slope

@@ -193,7 +193,8 @@ def kink_convention(case: LayerCase) -> None:
     ties = torch.randint(-1, 2, (case.batch, *case.input_shape), generator=case.generator("ties")).double()
     for x in (torch.zeros_like(ties), ties):
         output = frozen.forward(x)
-        cotangent = case.cotangent(output)
+        # Not negative, so that what lies between for each output does so for their sum.
+        cotangent = case.cotangent(output).abs()
         done = frozen.run_pass(x, cotangent)
         for index in torch.randperm(x.numel(), generator=case.generator("coordinates"))[:6]:
             direction = torch.zeros_like(x)

@@ -183,7 +183,7 @@ def special_values_stay_finite(case: LayerCase) -> None:
 
 @check("layer", share=0.5)
 def moves_with_to(case: LayerCase) -> None:
-    """``.to(dtype=...)`` moves every tensor of the layer, keeps those who hold a parameter up to date, and can be undone."""
+    """``.to(dtype=...)`` moves every tensor, where whoever holds a parameter sees it, and can be undone."""
     layer, x = case.fresh(torch.float32), case.input(dtype=torch.float32)
     output = forward(layer, x)
     held = layer.param()

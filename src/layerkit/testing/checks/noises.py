@@ -118,7 +118,7 @@ def undeclared_bias(case: NoiseCase) -> None:
 
 @check("noise", witness=True)
 def declared_bias(case: NoiseCase) -> bool:
-    """Where ``unbiased = False`` is declared the mean of many draws is another than the clean picture, in some example."""
+    """Where ``unbiased = False`` is declared the mean of many draws is not the clean picture, in some example."""
     if case.spec.unbiased:
         not_applicable("the noise is declared unbiased")
     draws, clean = _many(case)

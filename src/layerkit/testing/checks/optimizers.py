@@ -215,7 +215,7 @@ def _reversed(tensor: Tensor) -> Tensor:
 
 @check("optimizer", share=0.5)
 def optimizer_keeps_to_itself(case: OptimizerCase) -> None:
-    """Two optimizers have nothing in common, nothing global is touched, no graph is recorded, and memory does not grow."""
+    """Two optimizers have nothing in common, nothing global is touched, no graph is recorded, nothing grows."""
     expected, pairs, others = _after(case, 4), case.pairs(), case.pairs()
     optimizer, other = case.optimizer(pairs), case.optimizer(others)
     with nothing_global_touched("a step"), nothing_opened("a step"), torch.enable_grad():

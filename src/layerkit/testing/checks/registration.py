@@ -50,7 +50,7 @@ def example_is_valid(subject: Subject) -> None:
 
 @check("layer", "loss", "optimizer", "noise")
 def json_round_trips(case: Case) -> None:
-    """From JSON to the spec and back again is a fixed point, and the spec cannot be changed or confused with another."""
+    require(again.model_dump_json(by_alias=True) == text, f"read from {text} and written again, the JSON is another")
     spec = case.spec
     text = spec.model_dump_json(by_alias=True)
     again = case.subject.read(json.loads(text))
@@ -83,9 +83,7 @@ def schema_agrees(case: Case) -> None:
     """What pydantic takes the JSON Schema takes too, and what one refuses for a range or a type both refuse."""
     schema = case.subject.spec.model_json_schema()
     definitions = schema.get("$defs", {})
-    require(
-        fits(case.configuration, schema, definitions), "pydantic takes a configuration that the JSON Schema refuses"
-    )
+    require(fits(case.configuration, schema, definitions), "the JSON Schema refuses what pydantic takes")
     for path, wrong in _mutations(case.configuration):
         by_schema = fits(wrong, schema, definitions)
         by_model = _accepted(case.subject, wrong)
@@ -144,7 +142,7 @@ def _mutations(configuration: dict[str, Any]) -> Iterator[tuple[tuple[str, ...],
 
 @check("layer", share=0.6)
 def costs_are_true(case: LayerCase) -> None:
-    """``parameter_count`` is the number of learned numbers, and a container's ``inner`` has every layer of its fields."""
+    """``parameter_count`` is the number of learned numbers, and ``inner`` has every layer of a container's fields."""
     spec = case.spec
     declared = spec.parameter_count(case.input_shape)
     real = sum(parameter.numel() for parameter, _ in case.fresh().param())

@@ -70,7 +70,7 @@ def zero_grad_zeroes(case: LayerCase) -> None:
 
 @check("layer", share=0.5)
 def param_is_complete(case: LayerCase) -> None:
-    """``param()`` gives the same (parameter, gradient) tensors at every call, each pair of one shape, dtype and order."""
+    """``param()`` gives the same (parameter, gradient) tensors at every call, each pair of one shape and dtype."""
     layer = case.layer()
     pairs, named = layer.param(), layer.named_param()
     require(isinstance(pairs, list), f"param() returns {type(pairs).__name__}, not a list")
@@ -284,7 +284,7 @@ def survives_an_exception(case: LayerCase) -> None:
 
 @check("layer", share=0.5)
 def no_autograd_graph(case: LayerCase) -> None:
-    """No graph is recorded, even with gradient mode on and an input that requires a gradient; nor is torch's grad set."""
+    """No graph is recorded, not even with gradient mode on and an input that requires a gradient."""
     layer, x = case.layer(), case.input().requires_grad_()
     with torch.enable_grad():
         output = forward(layer, x)
