@@ -121,8 +121,8 @@ def _judge(check: Check, examples: Examples, tally: _Tally) -> None:
         tally.failure = Failure(f"no valid case could be drawn in {len(examples.unfit)} tries ({reason}); {hint}")
     elif tally.rejected > MOST_REJECTED * tried:
         tally.failure = Failure(
-            f"{tally.rejected} of {tried} examples were at a point without a derivative, and at most {MOST_REJECTED:.0%} "
-            "may be"
+            f"{tally.rejected} of {tried} examples were at a point without a derivative; the most that may be is "
+            f"{MOST_REJECTED:.0%}"
         )
     elif check.witness and tally.examples and not tally.witnessed:
         tally.failure = Failure(f"not seen in any of {tally.examples} examples: {check.statement}")
