@@ -27,3 +27,5 @@ def test_returns_copies(layout):
 def test_errors_say_what_fits():
     with pytest.raises(ShapeError, match=r"Flatten: expected an input of \(N, ...\) with the batch first, not \(3,\)"):
         Flatten()(torch.zeros(3))
+    with pytest.raises(ShapeError, match="flatten takes samples of at least one dimension, not single numbers"):
+        FlattenSpec(type="flatten").output_shape(())

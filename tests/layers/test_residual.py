@@ -49,7 +49,7 @@ def test_without_anything_learned_the_gradient_goes_through():
 
 def test_layers_that_change_the_shape_are_refused():
     with pytest.raises(
-        ShapeError, match=r"they make 4x2x2 of 3x4x4; let them keep the shape, by padding and by 3 chan"
+        ShapeError, match=r"they make 4x2x2 of 3x4x4; let them keep the shape, by padding and by as many chan"
     ):
         Residual(Conv2d(3, 4, 2, 2))(torch.zeros(1, 3, 4, 4))
     text = """{"format": 1, "name": "n", "input": {"channels": 3, "height": 4, "width": 4}, "layers": [

@@ -25,6 +25,8 @@ class FlattenSpec(LayerSpec):
     type: Literal["flatten"] = Field(description="The name of the layer.")
 
     def output_shape(self, input_shape: Shape) -> Shape:
+        if not input_shape:
+            raise ShapeError("flatten takes samples of at least one dimension, not single numbers")
         return (prod(input_shape),)
 
     def build(self, input_shape: Shape, generator: torch.Generator) -> Flatten:

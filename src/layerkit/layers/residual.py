@@ -64,5 +64,5 @@ def _check_same(output_shape: Shape, input_shape: Shape) -> None:
         given, wanted = ("x".join(map(str, shape)) for shape in (output_shape, input_shape))
         raise ShapeError(
             f"residual adds its input to what its layers make of it, and they make {given} of {wanted}; "
-            f"let them keep the shape, by padding and by {input_shape[0]} channels at the end"
+            "let them keep the shape, by padding and by as many channels at the end"
         )

@@ -34,6 +34,8 @@ class SkipSpec(LayerSpec):
     )
 
     def output_shape(self, input_shape: Shape) -> Shape:
+        if not input_shape:
+            raise ShapeError("skip takes samples with channels, (channels, ...), not single numbers")
         shape = chain(self.layers, input_shape)[1]
         _check_same_size(shape, input_shape)
         return input_shape[0] + shape[0], *input_shape[1:]

@@ -30,6 +30,8 @@ class PReLUSpec(LayerSpec):
     per_channel: bool = Field(default=False, description="Whether each channel learns a slope of its own.")
 
     def output_shape(self, input_shape: Shape) -> Shape:
+        if not input_shape:
+            raise ShapeError("prelu takes samples with channels, (channels, ...), not single numbers")
         return input_shape
 
     def parameter_count(self, input_shape: Shape) -> int:

@@ -23,7 +23,7 @@ class SoftplusSpec(LayerSpec):
     example: ClassVar[dict[str, Any]] = {"beta": 1.0}
 
     type: Literal["softplus"] = Field(description="The name of the layer.")
-    beta: float = Field(default=1.0, ge=0.001, le=1000, description="How sharply it bends at zero.")
+    beta: float = Field(default=1.0, ge=0.1, le=20, description="How sharply it bends at zero.")
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return input_shape

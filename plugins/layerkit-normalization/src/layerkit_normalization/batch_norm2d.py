@@ -41,6 +41,7 @@ class BatchNorm2dSpec(LayerSpec):
     def output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 3:
             raise ShapeError(f"batch_norm2d takes pictures (channels, height, width), not samples of {input_shape}")
+        _check_more_than_one_pixel(*input_shape[1:])
         return input_shape
 
     def parameter_count(self, input_shape: Shape) -> int:
@@ -96,15 +97,12 @@ class BatchNorm2d(Module):
         """Return a tensor of the shape of ``x``, (N, num_features, H, W)."""
         if x.dim() != 4 or x.shape[1] != self.num_features:
             raise ShapeError(f"BatchNorm2d: expected an input of (N, {self.num_features}, H, W), not {tuple(x.shape)}")
+        _check_more_than_one_pixel(*x.shape[2:])
         rows = _rows(x)
         if not self.training:
             scale = self._scaled((self.running_var + self.eps).rsqrt())
             return _pictures(torch.addcmul(self._shift() - self.running_mean * scale, rows, scale), x)
         count = len(rows)
-        if count == 1:
-            raise ShapeError(
-                "BatchNorm2d: one pixel has no variance to be normalized by; train with larger batches or pictures"
-            )
         mean = rows.sum(0) / max(count, 1)
         centred = rows - mean
         squares = centred.square()
@@ -135,6 +133,14 @@ class BatchNorm2d(Module):
 
     def _shift(self) -> Tensor:
         return torch.zeros_like(self.running_mean) if self.bias is None else self.bias
+
+
+def _check_more_than_one_pixel(height: int, width: int) -> None:
+    if height * width == 1:
+        raise ShapeError(
+            "batch normalization needs pictures of more than one pixel, since one pixel of one sample has no variance; "
+            "put it before the layer that leaves one pixel, or use group_norm"
+        )
 
 
 def _rows(x: Tensor) -> Tensor:

@@ -40,8 +40,7 @@ class GroupNormSpec(LayerSpec):
             raise ShapeError(f"group_norm takes pictures (channels, height, width), not samples of {input_shape}")
         channels, height, width = input_shape
         _check_groups(self.num_groups, channels)
-        if channels // self.num_groups * height * width == 1:
-            raise ShapeError("group_norm: a group of one value is always zero; use fewer groups")
+        _check_more_than_one_value(channels // self.num_groups * height * width)
         return input_shape
 
     def parameter_count(self, input_shape: Shape) -> int:
@@ -94,6 +93,7 @@ class GroupNorm(Module):
         """Return a tensor of the shape of ``x``, (N, num_channels, H, W)."""
         if x.dim() != 4 or x.shape[1] != self.num_channels:
             raise ShapeError(f"GroupNorm: expected an input of (N, {self.num_channels}, H, W), not {tuple(x.shape)}")
+        _check_more_than_one_value(x.shape[1:].numel() // self.num_groups)
         pixels = _pixels(x)
         centred = pixels - self._group_means(pixels.sum(1), pixels.shape[1])
         squares = centred.square()
@@ -131,6 +131,11 @@ def _check_groups(num_groups: int, channels: int) -> None:
         raise ShapeError(
             f"num_groups {num_groups} does not divide {channels} channels; use {fitting}, or another number of channels"
         )
+
+
+def _check_more_than_one_value(values: int) -> None:
+    if values == 1:
+        raise ShapeError("a group of one value is always normalized to zero; use fewer groups")
 
 
 def _pixels(x: Tensor) -> Tensor:
