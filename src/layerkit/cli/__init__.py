@@ -20,6 +20,11 @@ COMMANDS = {
     "denoise": "Denoise pictures of any size with a trained network.",
     "show": "Print a network as a table of its layers.",
     "validate": "Check architecture files.",
+    "schema": "Write the JSON Schema of architecture files, for editors.",
+    "docs": "Show the reference of layers and other components.",
+    "plugins": "List the installed plugins and what they provide.",
+    "new-plugin": "Write a new plugin package to start from.",
+    "conformance": "Put registered components through the conformance battery.",
 }
 """Name and first line of help of every command; each lives in the module of its name."""
 

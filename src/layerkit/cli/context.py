@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from layerkit.catalogue import Catalogue
 
 
-def catalogue_of(ctx: click.Context) -> Catalogue:
+def catalogue_of(ctx: click.Context, notes: bool = True) -> Catalogue:
     """Return the catalogue that the options of the command line ask for; say once which plugins did not load."""
     from layerkit.catalogue import installed
     from layerkit.discovery import PluginSettings
@@ -26,7 +26,7 @@ def catalogue_of(ctx: click.Context) -> Catalogue:
             strict=environment.strict or given["strict_plugins"],
         )
     )
-    for plugin in catalogue.failures():
+    for plugin in catalogue.failures() if notes else ():
         click.echo(f"note: {plugin} is not used: {plugin.reason}", err=True)
     return catalogue
 

@@ -1,0 +1,51 @@
+"""``layerkit plugins``."""
+
+from __future__ import annotations
+
+import click
+
+from layerkit.cli.context import catalogue_of, printer
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.pass_context
+def plugins(ctx: click.Context, as_json: bool) -> None:
+    """List the plugins that are installed, what each provides, and why one is not used."""
+    import json
+
+    from rich import box
+    from rich.table import Table
+
+    catalogue = catalogue_of(ctx, notes=False)
+    if as_json:
+        rows = [
+            {
+                "name": plugin.name,
+                "distribution": plugin.distribution,
+                "version": plugin.version,
+                "module": plugin.module,
+                "status": plugin.status,
+                "reason": plugin.reason,
+                "components": [{"kind": kind, "name": name} for kind, name in plugin.components],
+            }
+            for plugin in catalogue.plugins
+        ]
+        click.echo(json.dumps(rows))
+        return
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("Package", no_wrap=True)
+    table.add_column("Plugin", no_wrap=True)
+    table.add_column("Status", no_wrap=True)
+    table.add_column("Provides")
+    for plugin in catalogue.plugins:
+        provides = plugin.reason or "; ".join(_provided(plugin.components))
+        table.add_row(f"{plugin.distribution} {plugin.version}", plugin.name, plugin.status, provides)
+    printer().print(table)
+
+
+def _provided(components: tuple[tuple[str, str], ...]) -> list[str]:
+    kinds: dict[str, list[str]] = {}
+    for kind, name in components:
+        kinds.setdefault(kind, []).append(name)
+    return [f"{kind}: {', '.join(names)}" for kind, names in kinds.items()]

@@ -1,0 +1,28 @@
+"""``layerkit schema``."""
+
+from __future__ import annotations
+
+import click
+
+from layerkit.cli.context import catalogue_of
+
+
+@click.command()
+@click.option("--output", type=click.Path(dir_okay=False), help="File to write; by default the schema is printed.")
+@click.pass_context
+def schema(ctx: click.Context, output: str | None) -> None:
+    """Write the JSON Schema of architecture files, with every installed component, for editors and validators.
+
+    A file that names it, {"$schema": "./architecture.schema.json", ...}, gets completion and hover text.
+    """
+    import json
+
+    from layerkit.files import write_atomically
+    from layerkit.schema import architecture_schema
+
+    text = json.dumps(architecture_schema(catalogue_of(ctx)), indent=2, ensure_ascii=False) + "\n"
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write_atomically(output, text.encode())
+        click.echo(output)
