@@ -68,6 +68,11 @@ def _steps(inner: tuple[Inner, ...], prefix: tuple[str | int, ...], depth: int) 
     return steps
 
 
+def once(steps: list[Step]) -> list[Step]:
+    """Return the steps without the further copies of repeated layers, which stand at the same place in the spec."""
+    return list({step.path: step for step in reversed(steps)}.values())[::-1]
+
+
 def check_affordable(steps: list[Step]) -> None:
     """Refuse a network whose parameters or activations would not fit into memory, before anything is made.
 

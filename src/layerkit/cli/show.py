@@ -11,8 +11,9 @@ from layerkit.cli.context import catalogue_of, printer, set_option
 @click.argument("spec", type=click.Path())
 @set_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.option("--diagram", type=click.Path(dir_okay=False), help="Draw the network into this .svg, .png or .pdf file.")
 @click.pass_context
-def show(ctx: click.Context, spec: str, assignments: tuple[str, ...], as_json: bool) -> None:
+def show(ctx: click.Context, spec: str, assignments: tuple[str, ...], as_json: bool, diagram: str | None) -> None:
     """Print a network as the report prints its Table I, with output shapes and costs for one picture."""
     import json
 
@@ -23,6 +24,10 @@ def show(ctx: click.Context, spec: str, assignments: tuple[str, ...], as_json: b
 
     architecture = load_architecture(spec, overrides=overrides_from(assignments, {}), catalogue=catalogue_of(ctx))
     steps = trace(architecture.network, architecture.input.shape)
+    if diagram is not None:
+        from layerkit.diagram import draw_network
+
+        draw_network(diagram, architecture.name, architecture.input.shape, steps, _function)
     if as_json:
         rows = [
             {
@@ -44,6 +49,8 @@ def _table(architecture, steps):
     from rich import box
     from rich.table import Table
 
+    from layerkit.tracing import once
+
     leaves = [step for step in steps if not step.container]
     numbers = sum(step.activations for step in leaves)
     table = Table(
@@ -60,7 +67,7 @@ def _table(architecture, steps):
         table.add_column(name, f"{total:,}", justify="right", no_wrap=True)
     table.add_column("Memory", _bytes(4 * numbers), justify="right", no_wrap=True)
     table.add_row("input", "", _shape(architecture.input.shape), "", "", "")
-    for step in steps:
+    for step in once(steps):
         table.add_row(
             "  " * step.depth + step.layer.type,
             _function(step.layer),

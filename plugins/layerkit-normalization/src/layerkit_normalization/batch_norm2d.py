@@ -73,6 +73,8 @@ class BatchNorm2d(Module):
         running_mean, running_var: (num_features,), zeros and ones at first.
     """
 
+    mixes_batch = True
+
     def __init__(
         self,
         num_features: int,

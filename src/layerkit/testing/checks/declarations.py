@@ -78,6 +78,8 @@ def undeclared_mixing(case: LayerCase) -> None:
 @check("layer", witness=True)
 def declared_mixing(case: LayerCase) -> bool:
     """A layer that is declared to mix the batch does so, in some example."""
+    if case.layer().mixes_batch != case.spec.mixes_batch:
+        raise CheckFailed(f"mixes_batch is {case.spec.mixes_batch} on the spec and not on the module; they must agree")
     if not case.spec.mixes_batch:
         not_applicable("the layer is not declared to mix the batch")
     return bool(_mixing(case))
