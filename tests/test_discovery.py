@@ -213,6 +213,10 @@ BROKEN = {
         changed(TYPE_FIELD, TYPE_FIELD + "\n    model_config = {'extra': 'allow'}"),
         r"its model_config must leave extra='forbid'",
     ),
+    "hiding-field": Stranger(
+        "import warnings\nwarnings.simplefilter('ignore')\n" + changed(TYPE_FIELD, TYPE_FIELD + "\n    inner: int = 0"),
+        r"MineSpec: its field inner hides layerkit.LayerSpec.inner; rename it",
+    ),
     "wrong-example": Stranger(
         changed(TYPE_FIELD, TYPE_FIELD + "\n    example = {'size': 3}"),
         r"its example has fields that it does not: size",

@@ -212,6 +212,10 @@ def _checked_name(spec: Any, kind: Kind, hook: str) -> str:
     if len(names) != 1 or not isinstance(names[0], str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", names[0]):
         shown = ", ".join(repr(name)[:80] for name in names)
         raise PluginError(f"{spec.__name__}: its type must be one name of small letters, digits and _, not {shown}")
+    hiding = [name for name in spec.model_fields if hasattr(base, name)]
+    if hiding:
+        hidden = f"layerkit.{base.__name__}.{hiding[0]}"
+        raise PluginError(f"{spec.__name__}: its field {hiding[0]} hides {hidden}; rename it")
     unknown = [str(key) for key in spec.example if key not in spec.model_fields]
     if unknown:
         raise PluginError(f"{spec.__name__}: its example has fields that it does not: {', '.join(unknown)}")

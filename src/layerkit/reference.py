@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
 from layerkit import hookspecs
 from layerkit.catalogue import HOOKS, Catalogue, Component
 from layerkit.component import KINDS, REGISTERED
@@ -56,6 +58,12 @@ def _page(component: Component) -> str:
     schema = component_schema(component)
     fields = schema.get("properties", {})
     required = schema.get("required", [])
+    # Of the model and not of the schema, which does not have what a default_factory makes.
+    defaults = {
+        info.alias or name: to_jsonable_python(info.get_default(call_default_factory=True))
+        for name, info in component.spec.model_fields.items()
+        if not info.is_required()
+    }
     lines = [
         _MADE,
         f"# {component.name}",
@@ -70,7 +78,7 @@ def _page(component: Component) -> str:
         "|---|---|---|---|",
     ]
     for name, field in fields.items():
-        default = "required" if name in required else f"`{_json(field.get('default'))}`"
+        default = "required" if name in required else f"`{_json(defaults.get(name))}`"
         cells = (f"`{name}`", _value(field, schema), default, field.get("description", ""))
         lines.append("| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |")
     example = json.dumps(component.example, ensure_ascii=False, indent=2)
