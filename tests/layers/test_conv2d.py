@@ -30,6 +30,30 @@ def test_agrees_with_torch(agree, n, channels, size, kernel, stride, padding, di
     agree(layer, torch.nn.Conv2d(*arguments, bias=bias), (n, channels[0], *size))
 
 
+@settings(deadline=None, max_examples=40)
+@given(
+    n=st.integers(0, 3),
+    channels=st.tuples(st.sampled_from([16, 17]), st.sampled_from([1, 3, 16, 20])),
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    kernel=st.just((3, 3)) | PAIR,
+    padding=st.tuples(st.integers(0, 4), st.integers(0, 4)),
+    bias=st.booleans(),
+)
+def test_agrees_with_torch_where_it_has_a_faster_way(agree, n, channels, size, kernel, padding, bias):
+    assume(all(size[i] + 2 * padding[i] >= kernel[i] for i in range(2)))
+    arguments = (*channels, kernel, 1, padding, 1)
+    agree(Conv2d(*arguments, bias), torch.nn.Conv2d(*arguments, bias=bias), (n, channels[0], *size))
+
+
+@pytest.mark.parametrize("channels", [(16, 16), (64, 64), (128, 32), (64, 3)])
+def test_the_faster_ways_are_as_exact_as_the_plain_formula(channels):
+    generator = torch.Generator().manual_seed(0)
+    layer = Conv2d(*channels, 3, padding=1, generator=generator)
+    x = torch.randn(2, channels[0], 20, 20, generator=generator)
+    exact = torch.nn.functional.conv2d(x.double(), layer.weight.double(), padding=1)
+    assert (layer(x) - exact).abs().max() < 1e-6 * exact.abs().max()
+
+
 def test_single_numbers_stand_for_both_directions(agree):
     agree(Conv2d(3, 5, 3, 2, 1), torch.nn.Conv2d(3, 5, 3, 2, 1), (2, 3, 9, 7))
 

@@ -9,6 +9,10 @@ W (O, kh * kw * C) it is one product, y = X W^T + bias. From that product the gr
 
     weight_grad += grad_output^T X        bias_grad += column sums of grad_output
     grad_X = grad_output W, and grad_x adds each value of grad_X where its window took it from.
+
+That is done for every kernel, stride, padding and dilation, but for two cases that can do with less: 3 x 3 kernels with
+stride 1 take fewer multiplications (:mod:`layerkit.layers.winograd`), and with stride 1 and few output channels it is
+cheaper to multiply first and shift the products (:mod:`layerkit.layers.shifts`) than to copy windows of the input.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from torch import Tensor
 from layerkit.component import LayerSpec, Shape
 from layerkit.fields import Channels, Kernel, Padding, Stride, pair
 from layerkit.layers.initialization import xavier_normal_
+from layerkit.layers.shifts import Axis, ShiftedProducts, Term
 from layerkit.layers.windows import (
     PLANAR_BELOW,
     add_windows,
@@ -33,6 +38,7 @@ from layerkit.layers.windows import (
     picture_shape,
     windows,
 )
+from layerkit.layers.winograd import KERNEL, Winograd
 from layerkit.module import Module
 
 
@@ -122,8 +128,17 @@ class Conv2d(Module):
         # A copy whose inner runs are few channels crawls; along the picture's rows it runs. So with few channels the
         # windows are copied plane by plane, and the weight lies in memory to match.
         self._planar = in_channels < PLANAR_BELOW
+        self._products, self._winograd = None, None
+        if self.stride == (1, 1) and not self._planar:
+            if out_channels < PLANAR_BELOW:
+                axes = map(_taps_axis, self.kernel_size, self.padding, self.dilation)
+                self._products = ShiftedProducts(self, *axes, in_channels, out_channels)
+            elif self.kernel_size == KERNEL and self.dilation == (1, 1):
+                self._winograd = Winograd(self, in_channels, out_channels, self.padding)
         kh, kw = self.kernel_size
-        if self._planar:
+        if self._products or self._winograd:
+            weight = torch.empty(kh, kw, out_channels, in_channels, dtype=dtype, device=device).permute(2, 3, 0, 1)
+        elif self._planar:
             weight = torch.empty(in_channels, kh, kw, out_channels, dtype=dtype, device=device).permute(3, 0, 1, 2)
         else:
             weight = torch.empty(out_channels, kh, kw, in_channels, dtype=dtype, device=device).permute(0, 3, 1, 2)
@@ -137,6 +152,10 @@ class Conv2d(Module):
         check_pictures(x, self.in_channels, "Conv2d")
         n, _, height, width = x.shape
         size = output_size((height, width), self.kernel_size, self.stride, self.padding, self.dilation)
+        if self._winograd:
+            return self._winograd.forward(x, size)
+        if self._products:
+            return self._products.forward(x, self._kernels(self.weight), size)
         patches = self._patches(channels_last(x), size)
         self.save(patches, (height, width))
         y = self.empty("y", (n * size[0] * size[1], self.out_channels), x)
@@ -149,6 +168,10 @@ class Conv2d(Module):
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Add to ``weight_grad`` and ``bias_grad``; return (N, in_channels, H, W), or None if nobody needs it."""
+        if self._winograd:
+            return self._winograd.backward(grad_output)
+        if self._products:
+            return self._products.backward(grad_output, self._add_kernels_grad)
         patches, (height, width) = self.saved()
         n, _, rows, columns = grad_output.shape
         grad = channels_last(grad_output).reshape(n * rows * columns, self.out_channels)
@@ -164,8 +187,15 @@ class Conv2d(Module):
         add_windows(taken, self.stride, framed, self.dilation)
         return channels_first(framed[:, top : top + height, left : left + width])
 
+    def _kernels(self, weight: Tensor) -> Tensor:
+        """Return the weight, or its gradient, as the view (kh * kw * O, C), a product for each tap."""
+        return weight.permute(2, 3, 0, 1).view(-1, self.in_channels)
+
+    def _add_kernels_grad(self, rows: Tensor, grad_products: Tensor) -> None:
+        self._kernels(self.weight_grad).addmm_(grad_products, rows)
+
     def _matrix(self, weight: Tensor) -> Tensor:
-        """Return the weight, or its gradient, as the view (C * kh * kw or kh * kw * C, O) that patches are multiplied by."""
+        """Return the weight, or its gradient, as the view (C * kh * kw or kh * kw * C, O) that multiplies patches."""
         if self._planar:
             return weight.permute(1, 2, 3, 0).view(-1, self.out_channels)
         return weight.permute(0, 2, 3, 1).view(self.out_channels, -1).t()
@@ -196,3 +226,8 @@ class Conv2d(Module):
             return memory.permute(3, 4, 5, 1, 2, 0), memory.view(self._taps, rows).t()
         memory = self.empty(name, (n, *size, *self.kernel_size, self.in_channels), like)
         return memory, memory.view(rows, self._taps)
+
+
+def _taps_axis(kernel: int, padding: int, dilation: int) -> Axis:
+    """Return the terms y[q] = sum over taps i of Z_i[q + i dilation - padding], with Z_i = w_i x."""
+    return Axis(1, kernel, tuple(Term(0, tap, tap * dilation - padding, 1) for tap in range(kernel)))

@@ -1,6 +1,6 @@
 """Multiply first, shift afterwards: convolutions whose output is not smaller than their input.
 
-Every layer here computes, along each direction, the output row s q + r (r is its *phase*) from rows of the input near q,
+Every layer here computes, along each direction, the output row s q + r (r is its *phase*) from input rows near q,
 
     y[s q + r] = sum of  sign * Z[kind][q + offset]      over the terms (phase r, kind, offset, sign),
 
@@ -28,7 +28,6 @@ from layerkit.fields import pair
 from layerkit.layers.initialization import xavier_normal_
 from layerkit.layers.windows import PLANAR_BELOW, channels_first, channels_last
 from layerkit.module import Module
-
 
 Move = Callable[[], Any]
 """One operation on memory that is settled."""
@@ -87,26 +86,154 @@ def _sum_shifted(target: Tensor, dim: int, terms: list[tuple[Tensor, int, int]])
     for source, offset, sign in terms:
         start, stop = max(0, -offset), min(size, source.shape[dim] - offset)
         if start < stop:
-            spans.append((stop - start < size, -sign, start, source.narrow(dim, start + offset, stop - start)))
+            spans.append(_Span(source, offset, sign, start, stop))
     # Those that reach everywhere come first, a positive one before all, so that nothing need be set to zero.
-    spans.sort(key=lambda span: span[:2])
-    whole = [span for span in spans if not span[0]]
-    if not whole:
-        moves, rest = [target.zero_], spans
-    elif len(whole) > 1 and whole[0][1] < 0:
-        first, second = whole[0][3], whole[1][3]
-        moves, rest = [partial(torch.add, first, second, alpha=-whole[1][1], out=target)], spans[2:]
-    elif whole[0][1] < 0:
-        moves, rest = [partial(target.copy_, whole[0][3])], spans[1:]
+    spans.sort(key=lambda span: (span.stop - span.start < size, -span.sign))
+    if not spans or spans[0].stop - spans[0].start < size:
+        return [target.zero_, *(span.add_to(target, dim) for span in spans)]
+    first, *rest = spans
+    if not rest:
+        return [first.put_into(target, dim, 0, size)]
+    second, *rest = rest
+    moves = [
+        first.put_into(target, dim, *edge) for edge in ((0, second.start), (second.stop, size)) if edge[0] < edge[1]
+    ]
+    if first.sign < 0 < second.sign:
+        first, second = second, first
+    start, stop = max(first.start, second.start), min(first.stop, second.stop)
+    within = target.narrow(dim, start, stop - start)
+    pieces = first.piece(dim, start, stop), second.piece(dim, start, stop)
+    if first.sign < 0:
+        moves += [partial(torch.add, *pieces, out=within), within.neg_]
     else:
-        moves, rest = [partial(torch.neg, whole[0][3], out=target)], spans[1:]
-    for _, minus_sign, start, source in rest:
-        moves.append(partial(target.narrow(dim, start, source.shape[dim]).add_, source, alpha=-minus_sign))
-    return moves
+        moves.append(partial(torch.add if second.sign > 0 else torch.sub, *pieces, out=within))
+    return [*moves, *(span.add_to(target, dim) for span in rest)]
+
+
+class _Span(NamedTuple):
+    """The rows ``start`` to ``stop`` of a target, which get sign * source[q + offset]."""
+
+    source: Tensor
+    offset: int
+    sign: int
+    start: int
+    stop: int
+
+    def piece(self, dim: int, start: int, stop: int) -> Tensor:
+        return self.source.narrow(dim, start + self.offset, stop - start)
+
+    def put_into(self, target: Tensor, dim: int, start: int, stop: int) -> Move:
+        within, piece = target.narrow(dim, start, stop - start), self.piece(dim, start, stop)
+        return partial(within.copy_, piece) if self.sign > 0 else partial(torch.neg, piece, out=within)
+
+    def add_to(self, target: Tensor, dim: int) -> Move:
+        within = target.narrow(dim, self.start, self.stop - self.start)
+        return partial(within.add_ if self.sign > 0 else within.sub_, self.piece(dim, self.start, self.stop))
+
+
+class ShiftedProducts:
+    """The products and the sums of one layer, in the memory that the layer is given.
+
+    Args:
+        layer: whose ``empty``, ``save`` and ``plan`` are used; it has ``bias`` and ``bias_grad``.
+        down, across: the terms.
+        in_channels, out_channels: of the layer.
+    """
+
+    def __init__(self, layer: Module, down: Axis, across: Axis, in_channels: int, out_channels: int) -> None:
+        self.layer, self.down, self.across = layer, down, across
+        self.in_channels, self.out_channels = in_channels, out_channels
+        # With few output channels the products are made, and shifted, as planes: runs of few channels crawl.
+        self._planar = out_channels < PLANAR_BELOW
+
+    def forward(self, x: Tensor, kernels: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return (N, O, *size) for x (N, C, H, W) and the kernels of all kinds (kinds down * kinds across * O, C)."""
+        layer = self.layer
+        rows = self._rows(x)
+        layer.save(rows, kernels, x.shape)
+        products = self._products(x.shape, x)
+        if self._planar:
+            torch.mm(kernels, rows.t(), out=products)
+        else:
+            torch.mm(rows, kernels.t(), out=products)
+        halfway, y = self._halfway(len(x), size[0], x.shape[3], x), self._pictures(len(x), size, x)
+
+        def moves() -> list[Move]:
+            between = self._halfway_by_kind(halfway)
+            down = self.down.combine(self._products_by_kind(products, x.shape), between, 1)
+            return down + self.across.combine(between, channels_last(y), 2)
+
+        for move in layer.plan("forward", (products, halfway, y), moves):
+            move()
+        if layer.bias is not None:
+            y.add_(layer.bias[:, None, None])
+        return y
+
+    def backward(self, grad_output: Tensor, add_kernels_grad: Callable[[Tensor, Tensor], None]) -> Tensor | None:
+        """Add to the layer's gradients and return that of x, (N, C, H, W), or None if nobody needs it.
+
+        Args:
+            grad_output: (N, O, H_out, W_out).
+            add_kernels_grad: is called with the pixels of x, (N * H * W, C), and the gradient of the products,
+                (kinds * O, N * H * W); that of the kernels is the latter times the former.
+        """
+        layer = self.layer
+        rows, kernels, shape = layer.saved()
+        if layer.bias is not None:
+            layer.bias_grad.add_(grad_output.sum((0, 2, 3)))
+        products = self._products(shape, grad_output)
+        halfway = self._halfway(shape[0], grad_output.shape[2], shape[3], grad_output)
+
+        def moves() -> list[Move]:
+            between = self._halfway_by_kind(halfway)
+            across = self.across.combine_transposed(channels_last(grad_output), between, 2)
+            return across + self.down.combine_transposed(between, self._products_by_kind(products, shape), 1)
+
+        for move in layer.plan("backward", (products, halfway, grad_output), moves):
+            move()
+        by_row = products.t() if self._planar else products
+        add_kernels_grad(rows, by_row.t())
+        if not layer.needs_input_grad:
+            return None
+        n, channels, height, width = shape
+        grad_input = layer.empty("grad_input", rows.shape, grad_output)
+        torch.mm(by_row, kernels, out=grad_input)
+        return channels_first(grad_input.view(n, height, width, channels))
+
+    def _rows(self, x: Tensor) -> Tensor:
+        rows = channels_last(x)
+        if not rows.is_contiguous():
+            rows = self.layer.empty("rows", rows.shape, x).copy_(rows)
+        return rows.view(-1, self.in_channels) if len(x) else rows.reshape(0, self.in_channels)
+
+    def _products(self, shape: torch.Size, like: Tensor) -> Tensor:
+        rows, columns = shape[0] * shape[2] * shape[3], self.down.kinds * self.across.kinds * self.out_channels
+        return self.layer.empty("products", (columns, rows) if self._planar else (rows, columns), like)
+
+    def _products_by_kind(self, products: Tensor, shape: torch.Size) -> Tensor:
+        """Return the products as (N, H, W, kinds down, kinds across, O)."""
+        kinds = self.down.kinds, self.across.kinds, self.out_channels
+        if self._planar:
+            return products.view(*kinds, shape[0], *shape[2:]).permute(3, 4, 5, 0, 1, 2)
+        return products.view(shape[0], *shape[2:], *kinds)
+
+    def _halfway(self, n: int, height: int, width: int, like: Tensor) -> Tensor:
+        """Return memory for the sums downwards."""
+        kinds, pictures = (self.across.kinds, self.out_channels), (n, height, width)
+        return self.layer.empty("halfway", (*kinds, *pictures) if self._planar else (*pictures, *kinds), like)
+
+    def _halfway_by_kind(self, halfway: Tensor) -> Tensor:
+        """Return the sums downwards as (N, H_out, W, kinds across, O)."""
+        return halfway.permute(2, 3, 4, 0, 1) if self._planar else halfway
+
+    def _pictures(self, n: int, size: tuple[int, int], like: Tensor) -> Tensor:
+        if self._planar:
+            return self.layer.empty("y", (n, self.out_channels, *size), like)
+        return channels_first(self.layer.empty("y", (n, *size, self.out_channels), like))
 
 
 class ShiftedConvolution(Module):
-    """A convolution of pictures as products and shifts.
+    """A layer that makes pictures larger by products and shifts.
 
     A subclass says what the kinds and terms are, how the kernels of the kinds come from the weight, and how large the
     output is.
@@ -115,9 +242,6 @@ class ShiftedConvolution(Module):
         weight: the learned kernel, in memory as (kh, kw, O, C).
         bias: (O,); None without.
     """
-
-    down: Axis
-    across: Axis
 
     def __init__(
         self,
@@ -139,6 +263,10 @@ class ShiftedConvolution(Module):
         self.bias = None
         if bias:
             self.add_parameter("bias", weight.new_zeros(out_channels))
+
+    def work_along(self, down: Axis, across: Axis) -> None:
+        """Settle the terms; a subclass calls it at the end of ``__init__``."""
+        self._products = ShiftedProducts(self, down, across, self.in_channels, self.out_channels)
 
     @abstractmethod
     def size_of_output(self, x: Tensor) -> tuple[int, int]:
@@ -168,83 +296,8 @@ class ShiftedConvolution(Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, out_channels, H_out, W_out) for x (N, in_channels, H, W)."""
         size = self.size_of_output(x)
-        rows, kernels = self._rows(x), self.kernels()
-        self.save(rows, kernels, x.shape)
-        products = self._products(x.shape, x)
-        if self._planar:
-            torch.mm(kernels, rows.t(), out=products)
-        else:
-            torch.mm(rows, kernels.t(), out=products)
-        halfway, y = self._halfway(len(x), size[0], x.shape[3], x), self._pictures(len(x), size, x)
-
-        def moves() -> list[Move]:
-            between = self._halfway_by_kind(halfway)
-            down = self.down.combine(self._products_by_kind(products, x.shape), between, 1)
-            return down + self.across.combine(between, channels_last(y), 2)
-
-        for move in self.plan("forward", (products, halfway, y), moves):
-            move()
-        if self.bias is not None:
-            y.add_(self.bias[:, None, None])
-        return y
+        return self._products.forward(x, self.kernels(), size)
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Add to ``weight_grad`` and ``bias_grad``; return (N, in_channels, H, W), or None if nobody needs it."""
-        rows, kernels, shape = self.saved()
-        if self.bias is not None:
-            self.bias_grad.add_(grad_output.sum((0, 2, 3)))
-        products = self._products(shape, grad_output)
-        halfway = self._halfway(shape[0], grad_output.shape[2], shape[3], grad_output)
-
-        def moves() -> list[Move]:
-            between = self._halfway_by_kind(halfway)
-            across = self.across.combine_transposed(channels_last(grad_output), between, 2)
-            return across + self.down.combine_transposed(between, self._products_by_kind(products, shape), 1)
-
-        for move in self.plan("backward", (products, halfway, grad_output), moves):
-            move()
-        by_row = products.t() if self._planar else products
-        self.add_kernels_grad(rows, by_row.t())
-        if not self.needs_input_grad:
-            return None
-        n, channels, height, width = shape
-        grad_input = self.empty("grad_input", rows.shape, grad_output)
-        torch.mm(by_row, kernels, out=grad_input)
-        return channels_first(grad_input.view(n, height, width, channels))
-
-    # Memory: with few output channels the products are made, and shifted, as planes: runs of few channels crawl.
-
-    @property
-    def _planar(self) -> bool:
-        return self.out_channels < PLANAR_BELOW
-
-    def _rows(self, x: Tensor) -> Tensor:
-        rows = channels_last(x)
-        if not rows.is_contiguous():
-            rows = self.empty("rows", rows.shape, x).copy_(rows)
-        return rows.view(-1, self.in_channels) if len(x) else rows.reshape(0, self.in_channels)
-
-    def _products(self, shape: torch.Size, like: Tensor) -> Tensor:
-        rows, columns = shape[0] * shape[2] * shape[3], self.down.kinds * self.across.kinds * self.out_channels
-        return self.empty("products", (columns, rows) if self._planar else (rows, columns), like)
-
-    def _products_by_kind(self, products: Tensor, shape: torch.Size) -> Tensor:
-        """Return the products as (N, H, W, kinds down, kinds across, O)."""
-        kinds = self.down.kinds, self.across.kinds, self.out_channels
-        if self._planar:
-            return products.view(*kinds, shape[0], *shape[2:]).permute(3, 4, 5, 0, 1, 2)
-        return products.view(shape[0], *shape[2:], *kinds)
-
-    def _halfway(self, n: int, height: int, width: int, like: Tensor) -> Tensor:
-        """Return memory for the sums downwards."""
-        kinds, pictures = (self.across.kinds, self.out_channels), (n, height, width)
-        return self.empty("halfway", (*kinds, *pictures) if self._planar else (*pictures, *kinds), like)
-
-    def _halfway_by_kind(self, halfway: Tensor) -> Tensor:
-        """Return the sums downwards as (N, H_out, W, kinds across, O)."""
-        return halfway.permute(2, 3, 4, 0, 1) if self._planar else halfway
-
-    def _pictures(self, n: int, size: tuple[int, int], like: Tensor) -> Tensor:
-        if self._planar:
-            return self.empty("y", (n, self.out_channels, *size), like)
-        return channels_first(self.empty("y", (n, *size, self.out_channels), like))
+        return self._products.backward(grad_output, self.add_kernels_grad)

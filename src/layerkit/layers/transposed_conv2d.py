@@ -6,9 +6,9 @@ of the output, and windows that overlap add up:
     y[n, o, p * stride + i * dilation - padding, ...] += weight[c, o, i, j] * x[n, c, p, q],   and bias[o] everywhere.
 
 It is a convolution's backward pass used forwards (Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep
-learning", chapter 4). Along one direction, the output row s q + r sees through tap i the input row (s q + r + p - i d) / s
-where that is a whole number, so it is a sum of shifted rows of the products Z_i = w_i x, one for each tap. How such sums
-are made, and their transpose for the gradients, stands in :mod:`layerkit.layers.shifts`.
+learning", chapter 4). Along one direction, the output row s q + r sees through tap i the input row
+(s q + r + p - i d) / s where that is a whole number, so it is a sum of shifted rows of the products Z_i = w_i x, one for
+each tap. How such sums are made, and their transpose for the gradients, stands in :mod:`layerkit.layers.shifts`.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class TransposedConv2d(ShiftedConvolution):
         )
         self.stride, self.padding = pair(stride), pair(padding)
         self.output_padding, self.dilation = pair(output_padding), pair(dilation)
-        self.down, self.across = map(_axis, self.kernel_size, self.stride, self.padding, self.dilation)
+        self.work_along(*map(_axis, self.kernel_size, self.stride, self.padding, self.dilation))
 
     def size_of_output(self, x: Tensor) -> Pair:
         check_pictures(x, self.in_channels, "TransposedConv2d")

@@ -4,15 +4,15 @@ The plain formula is ``Sequential(NearestUpsampling(s), Conv2d(C, O, k, padding=
 never made, and a kernel of k x k taps costs k x k multiplications for a pixel of the *small* picture x, where the plain
 formula needs s^2 as many.
 
-Along one direction, the output row s q + r (its phase is r) sees through tap i the row s q + r + i - p of X, which is row
+Along one direction, the output row s q + r (its phase is r) sees through tap i the row s q + r + i - p of X, that is row
 floor((s q + r + i - p) / s) of x. With the cumulative weights c_i = w_0 + ... + w_(i-1), summation by parts gives
 
     sum over i of w_i X_i = c_k X_(k-1) - sum over i = 1 .. k-1 of c_i (X_i - X_(i-1)).
 
 X_i and X_(i-1) are one and the same small row unless s divides r + i - p, and for each i that is so in one phase only.
 So there are k kinds of products in all, Z_i = c_i x for i = 1 .. k, and each output row is a sum of a few shifted rows
-of them: +Z_k of the row that the last tap sees, and for each i at which its kernel passes from one small row to the next,
--Z_i of the next and +Z_i of the one before. Zero padding is part of this: a row outside X lies outside x.
+of them: +Z_k of the row that the last tap sees, and for each i at which its kernel passes from one small row to the
+next, -Z_i of the next and +Z_i of the one before. Zero padding is part of this: a row outside X lies outside x.
 
 In two directions c becomes the summed-area table of the kernel. The sums of shifted rows, forwards and backwards, stand
 in :mod:`layerkit.layers.shifts`; the gradient of the weight is the transposed cumulative sum of that of c.
@@ -106,7 +106,7 @@ class Upsampling(ShiftedConvolution):
             in_channels, out_channels, kernel_size, bias, (2, 3, 0, 1), generator, dtype=dtype, device=device
         )
         self.scale_factor, self.padding = pair(scale_factor), pair(padding)
-        self.down, self.across = map(_axis, self.kernel_size, self.scale_factor, self.padding)
+        self.work_along(*map(_axis, self.kernel_size, self.scale_factor, self.padding))
 
     def size_of_output(self, x: Tensor) -> tuple[int, int]:
         check_pictures(x, self.in_channels, "Upsampling")

@@ -6,7 +6,6 @@ Outside, a batch of pictures is (N, C, H, W). Inside, the layers work on the sam
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from layerkit.component import Shape
@@ -46,9 +45,7 @@ def output_size(size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation:
     Raises:
         ShapeError: when the kernel is larger than the padded picture.
     """
-    height, width = (
-        (size[i] + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1 for i in range(2)
-    )
+    height, width = ((size[i] + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1 for i in range(2))
     if height < 1 or width < 1:
         spread = " (dilated)" if dilation != (1, 1) else ""
         padded = f" padded by {padding[0]}x{padding[1]}" if padding != (0, 0) else ""
@@ -104,13 +101,13 @@ def windows(x: Tensor, kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> T
 
 
 def add_windows(grad: Tensor, stride: Pair, result: Tensor, dilation: Pair = (1, 1)) -> Tensor:
-    """Fill ``result`` with the transpose of :func:`windows`: each value of ``grad`` added where its window took it from.
+    """Fill ``result`` with the transpose of :func:`windows`: each value is added where its window took it from.
 
     Args:
         grad: (N, H_out, W_out, kh, kw, C).
         result: (N, H, W, C), contiguous, of the size the windows were taken from; zero where no window reached.
     """
-    n, rows, columns, kh, kw, channels = grad.shape
+    _, rows, columns, kh, kw, _ = grad.shape
     if kh <= stride[0] and kw <= stride[1] and dilation == (1, 1):
         # Windows that do not overlap: every value has one place.
         if (rows * kh, columns * kw) != tuple(result.shape[1:3]):
