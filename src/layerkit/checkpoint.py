@@ -1,20 +1,23 @@
 """Networks on disk: weights as safetensors, with the architecture and a checksum inside.
 
-The file is one safetensors file. Its metadata has two texts: ``layerkit``, a JSON object with the architecture as it
-was resolved and the position of the training, and ``sha256``, the checksum of the whole file with that text itself as
-zeros. Nothing in the file is ever executed: the architecture goes through the loader of all specs, and names in it are
-keys of the installed catalogue.
+The file is one safetensors file with three texts in its metadata: ``architecture``, the JSON text of the resolved spec;
+``layerkit``, a JSON object with the format and the position of the training; and ``sha256``, the checksum of the whole
+file with that text itself as zeros. Nothing in the file is ever executed: the architecture goes through the loader of
+all specs, and names in it are keys of the installed catalogue.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import safetensors
 import safetensors.torch
@@ -24,14 +27,22 @@ from torch import Tensor
 from layerkit import jsontext
 from layerkit.architecture import Architecture
 from layerkit.build import build
-from layerkit.catalogue import Catalogue
-from layerkit.errors import CheckpointError, SpecError
+from layerkit.catalogue import Catalogue, installed
+from layerkit.errors import CheckpointError, SpecError, show
 from layerkit.files import write_atomically
 from layerkit.layers.sequential import Sequential
 from layerkit.optimizer import Optimizer
+from layerkit.requirements import with_requirements
 from layerkit.spec import read_architecture
+from layerkit.tracing import trace
 
 FORMAT = 1
+MAX_BYTES = 2**36
+"""More than the weights of the largest network that is built, with an optimizer's state."""
+MAX_HEADER = 2**24
+MAX_STATE = 64
+"""How many times as many numbers as the network has a checkpoint may hold."""
+
 _CHECKSUM = re.compile(rb'"sha256":"([0-9a-f]{64})"')
 _BLANK = "0" * 64
 _NETWORK, _OPTIMIZER = "network.", "optimizer."
@@ -65,18 +76,34 @@ def save(
     """Write a checkpoint; an older file of that name is replaced only when the new one is safe on the disk.
 
     Raises:
+        CheckpointError: when the weights are not finite, so that :func:`load` would refuse them.
         RunError: when the file cannot be written.
     """
-    tensors = {_NETWORK + name: tensor for name, tensor in network.state_dict().items()}
+    if architecture.requires is None:
+        architecture = with_requirements(architecture, installed())
+    weights = network.state_dict()
+    unusable = _not_finite(weights)
+    if unusable:
+        raise CheckpointError(f"{path} is not written: the weights {unusable} are not finite")
+    tensors = {_NETWORK + name: tensor for name, tensor in weights.items()}
     if optimizer is not None:
         tensors |= {_OPTIMIZER + name: tensor for name, tensor in optimizer.state_dict().items()}
-    content = {"format": FORMAT, "architecture": architecture.to_json(), "position": dict(position or {})}
     data = safetensors.torch.save(
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-        {"layerkit": json.dumps(content), "sha256": _BLANK},
+        {
+            "architecture": architecture.to_json(),
+            "layerkit": json.dumps({"format": FORMAT, "position": dict(position or {})}),
+            "sha256": _BLANK,
+        },
     )
-    checksum = hashlib.sha256(data).hexdigest()
-    write_atomically(path, data.replace(f'"sha256":"{_BLANK}"'.encode(), f'"sha256":"{checksum}"'.encode(), 1))
+    write_atomically(path, signed(data))
+
+
+def signed(data: bytes) -> bytes:
+    """Return a file's bytes with their checksum in the place of the one that is there."""
+    found = _CHECKSUM.search(data).group(0)
+    blank = data.replace(found, f'"sha256":"{_BLANK}"'.encode(), 1)
+    return blank.replace(_BLANK.encode(), hashlib.sha256(blank).hexdigest().encode(), 1)
 
 
 def load(path: str | Path, *, catalogue: Catalogue | None = None) -> Checkpoint:
@@ -86,53 +113,122 @@ def load(path: str | Path, *, catalogue: Catalogue | None = None) -> Checkpoint:
         CheckpointError: when the file is missing, damaged, no checkpoint, or does not fit its own architecture.
     """
     path = Path(path)
-    data = _verified(path)
-    content = _content(data, path)
     try:
-        architecture = read_architecture(content["architecture"], f"{path} (architecture)", catalogue=catalogue)
-    except SpecError as error:
-        raise CheckpointError(str(error)) from None
-    tensors = safetensors.torch.load(data)
-    network = build(architecture)
-    weights = {name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items() if name.startswith(_NETWORK)}
-    unusable = [name for name, tensor in weights.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
-    if unusable:
-        raise CheckpointError(f"{path}: the weights {', '.join(unusable[:5])} are not finite; use an older checkpoint")
-    floating = next((tensor.dtype for tensor in weights.values() if tensor.is_floating_point()), torch.float32)
-    try:
-        network.to(dtype=floating).load_state_dict(weights)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from None
-    state = {name.removeprefix(_OPTIMIZER): tensor for name, tensor in tensors.items() if name.startswith(_OPTIMIZER)}
-    return Checkpoint(architecture, network.eval(), state, content["position"])
-
-
-def _verified(path: Path) -> bytes:
-    """Return the bytes of the file, which are those that were written."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        reason = "there is no such file" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for somebody who writes
+            raise CheckpointError(f"{path} is not a file; give the .safetensors file that layerkit train has written")
+        with path.open("rb") as file:
+            _verify(file, path)
+            try:
+                with safetensors.safe_open(path, framework="pt") as content:
+                    checkpoint = _read(content, path, catalogue)
+            except (safetensors.SafetensorError, UnicodeError) as error:
+                raise CheckpointError(f"{path} is damaged: {error}") from None
+            if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                raise CheckpointError(f"{path} was replaced while it was being read; try again")
+    except (OSError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        missing = isinstance(error, FileNotFoundError)
+        reason = "there is no such file" if missing else getattr(error, "strerror", None) or str(error)
         raise CheckpointError(f"{path} cannot be read: {reason}") from None
-    header = data[8 : 8 + int.from_bytes(data[:8], "little")]
+    return checkpoint
+
+
+def _verify(file: BinaryIO, path: Path) -> None:
+    """Refuse a file whose content is not what was written, in bounded memory."""
+    size = os.fstat(file.fileno()).st_size
+    start = file.read(8)
+    length = int.from_bytes(start, "little")
+    if size > MAX_BYTES:
+        raise CheckpointError(f"{path} has {size:,} bytes; no checkpoint has more than {MAX_BYTES:,}")
+    if len(start) < 8 or length > min(MAX_HEADER, size - 8):
+        raise CheckpointError(f"{path} is not a checkpoint of layerkit, or was cut short{_looks_like(start)}")
+    header = file.read(length)
     found = _CHECKSUM.findall(header)
     if len(found) != 1:
         raise CheckpointError(f"{path} is not a checkpoint of layerkit, or its beginning is damaged")
-    blank = data.replace(b'"sha256":"' + found[0] + b'"', f'"sha256":"{_BLANK}"'.encode(), 1)
-    if hashlib.sha256(blank).hexdigest() != found[0].decode():
+    checksum = hashlib.sha256(start + header.replace(found[0], _BLANK.encode(), 1))
+    while block := file.read(2**20):
+        checksum.update(block)
+    if checksum.hexdigest() != found[0].decode():
         raise CheckpointError(f"{path} is damaged: its content does not match its checksum; use an older checkpoint")
-    return data
 
 
-def _content(data: bytes, path: Path) -> dict[str, Any]:
-    header = data[8 : 8 + int.from_bytes(data[:8], "little")]
+def _looks_like(start: bytes) -> str:
+    if start.startswith((b"PK\x03\x04", b"\x80")):
+        return "; it looks like a pickle, which can run code when it is opened, and layerkit never opens one as such"
+    return ""
+
+
+def _read(content: Any, path: Path, catalogue: Catalogue | None) -> Checkpoint:
+    """Return what an opened file holds; somebody wrote it, and that need not have been layerkit."""
+    metadata = content.metadata() or {}
+    position = _position(metadata, path)
     try:
-        metadata = jsontext.parse(jsontext.decode(header, str(path)), str(path))["__metadata__"]
-        content = jsontext.parse(metadata["layerkit"], str(path))
-        if content["format"] != FORMAT:
-            raise CheckpointError(f"{path} has format {content['format']!r}; this layerkit reads format {FORMAT}")
-        if not isinstance(content["architecture"], str) or not isinstance(content["position"], dict):
+        architecture = read_architecture(metadata["architecture"], f"{path} (architecture)", catalogue=catalogue)
+    except SpecError as error:
+        raise CheckpointError(str(error)) from None
+    names = content.keys()
+    weights = [name for name in names if name.startswith(_NETWORK)]
+    network = _built(architecture, sum(_numbers(content, name) for name in weights), path)
+    allowed = MAX_STATE * sum(tensor.numel() for tensor in network.state_dict().values()) + 2**20
+    if sum(_numbers(content, name) for name in names) > allowed:
+        raise CheckpointError(f"{path} holds far more numbers than its network and an optimizer have")
+    _load_weights(network, {name.removeprefix(_NETWORK): content.get_tensor(name) for name in weights}, path)
+    state = [name for name in names if name.startswith(_OPTIMIZER)]
+    optimizer_state = {name.removeprefix(_OPTIMIZER): content.get_tensor(name) for name in state}
+    return Checkpoint(architecture, network.eval(), optimizer_state, position)
+
+
+def _position(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
+    try:
+        description = jsontext.parse(metadata["layerkit"], str(path))
+        if description["format"] != FORMAT:
+            given = show(description["format"])
+            raise CheckpointError(f"{path} has format {given}; this layerkit reads format {FORMAT}")
+        if not isinstance(metadata["architecture"], str) or not isinstance(description["position"], dict):
             raise TypeError
     except (SpecError, KeyError, TypeError):
         raise CheckpointError(f"{path} is not a checkpoint of layerkit: its description cannot be read") from None
-    return content
+    return description["position"]
+
+
+def _numbers(content: Any, name: str) -> int:
+    return math.prod(content.get_slice(name).get_shape())
+
+
+def _built(architecture: Architecture, numbers: int, path: Path) -> Sequential:
+    """Return the network, unless it is larger than the file, which is known before anything is made."""
+    steps = trace(architecture.network, architecture.input.shape)
+    promised = sum(step.parameters for step in steps if not step.container)
+    if promised > numbers:
+        raise CheckpointError(
+            f"{path}: the network has {promised:,} parameters, and the file {numbers:,} numbers for it"
+        )
+    return build(architecture, architecture.training.seed if architecture.training else 0)
+
+
+def _load_weights(network: Sequential, weights: Mapping[str, Tensor], path: Path) -> None:
+    floating = {tensor.dtype for tensor in weights.values() if tensor.is_floating_point()}
+    if len(floating) > 1 or not floating <= {torch.float32, torch.float64}:
+        given = ", ".join(sorted(str(dtype).removeprefix("torch.") for dtype in floating))
+        raise CheckpointError(f"{path}: the weights must be all float32 or all float64, not {given}")
+    unusable = _not_finite(weights)
+    if unusable:
+        raise CheckpointError(f"{path}: the weights {unusable} are not finite; use an older checkpoint")
+    network.to(dtype=floating.pop() if floating else None)
+    own = network.state_dict()
+    wrong = [name for name in own.keys() & weights.keys() if own[name].dtype != weights[name].dtype]
+    if wrong:
+        name = min(wrong)
+        raise CheckpointError(f"{path}: {name} must be {own[name].dtype}, not {weights[name].dtype}")
+    try:
+        network.load_state_dict(weights)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+
+
+def _not_finite(weights: Mapping[str, Tensor]) -> str:
+    """Return the names of the weights that are not finite, or ''."""
+    names = [name for name, tensor in weights.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
+    return ", ".join(names[:5])

@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import PydanticCustomError, core_schema
 
-from layerkit.errors import ShapeError, show
+from layerkit.errors import PluginError, ShapeError, show
 
 if TYPE_CHECKING:
     import torch
@@ -62,6 +64,11 @@ class LayerSpec(Spec):
     """A layer as it stands in a network's ``layers``."""
 
     kind: ClassVar[Kind] = "layer"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "build" in cls.__dict__:
+            cls.build = _declaring(cls.__dict__["build"])
 
     # Declarations: what the conformance kit must know, each of which it tests in its turn.
     stochastic: ClassVar[bool] = False
@@ -109,6 +116,22 @@ class LayerSpec(Spec):
     def inner(self, input_shape: Shape) -> tuple[Inner, ...]:
         """Return the layers inside a container, in order, with what comes into each; none for a simple layer."""
         return ()
+
+
+def _declaring(build: Callable[..., Module]) -> Callable[..., Module]:
+    """Return ``build`` such that the module it makes knows the spec that it has to keep to."""
+
+    @wraps(build)
+    def declaring(self: LayerSpec, input_shape: Shape, generator: torch.Generator) -> Module:
+        from layerkit.module import Module  # here, for it loads torch
+
+        module = build(self, input_shape, generator)
+        if not isinstance(module, Module):
+            raise PluginError(f"{type(self).__name__}.build must return a layerkit.Module, not {type(module).__name__}")
+        module.declared_by = self
+        return module
+
+    return declaring
 
 
 class Inner(NamedTuple):

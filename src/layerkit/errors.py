@@ -39,6 +39,14 @@ class RunError(LayerkitError):
     """A run that was started correctly and could not be finished."""
 
 
+class StoppedError(LayerkitError):
+    """A run that was asked to stop, and has saved what it had; the exit code is that of the signal."""
+
+    def __init__(self, message: str, signal: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal
+
+
 class StateError(LayerkitError, RuntimeError):
     """A module used out of order: backward before forward, or a tensor changed in between."""
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from layerkit.errors import RunError
 
+_TEMPORARY = ".tmp"
+
 
 def write_atomically(path: str | Path, data: bytes) -> None:
     """Write ``data`` to ``path`` so that a reader, or a crash, finds the old content or the new, never half of it.
@@ -23,21 +25,58 @@ def write_atomically(path: str | Path, data: bytes) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_TEMPORARY, dir=path.parent)
+        try:
+            _write(descriptor, data)
+            os.fchmod(descriptor, 0o666 & ~_umask())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         os.replace(temporary, path)
         temporary = None
         _sync_folder(path.parent)
     except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise _refused(path, error) from error
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+def append(path: str | Path, data: bytes) -> None:
+    """Write ``data`` at the end of a file, which is made if it is missing, and on to the disk.
+
+    Raises:
+        RunError: when the system refuses; a part of ``data`` may stand at the end of the file.
+    """
+    path = Path(path)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            _write(descriptor, data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that a killed process left in ``folder``; nobody else may be writing there."""
+    for path in folder.glob(f".*{_TEMPORARY}"):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _refused(path: Path, error: OSError) -> RunError:
+    return RunError(f"{path} cannot be written: {error.strerror or error}")
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    # The system may take less than it was given, as it does when the disk is nearly full.
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def _umask() -> int:

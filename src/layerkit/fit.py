@@ -11,6 +11,7 @@ import torch
 from layerkit.data import Dataset, batches
 from layerkit.denoise import Denoiser
 from layerkit.evaluate import Evaluation, evaluate
+from layerkit.inspection import Inspector
 from layerkit.trainer import Trainer
 
 
@@ -35,7 +36,15 @@ class EpochDone:
 
 
 def fit(
-    trainer: Trainer, dataset: Dataset, denoiser: Denoiser, *, epochs: int, batch_size: int, epoch: int = 0, batch: int = 0
+    trainer: Trainer,
+    dataset: Dataset,
+    denoiser: Denoiser,
+    *,
+    epochs: int,
+    batch_size: int,
+    epoch: int = 0,
+    batch: int = 0,
+    inspector: Inspector | None = None,
 ) -> Iterator[StepDone | EpochDone]:
     """Train, and yield what happens as it happens; whoever asks for the next event decides whether to go on.
 
@@ -46,13 +55,22 @@ def fit(
         epochs: where to stop.
         batch_size: pairs in one step.
         epoch, batch: where to begin; both from 0.
+        inspector: of the trainer's network; it names the layer at fault when a step fails.
     """
     like = next((parameter for parameter, _ in trainer.network.param()), torch.empty(0))
     for number in range(epoch, epochs):
         start = time.perf_counter()
         first = batch if number == epoch else 0
         for index, (noisy, target) in enumerate(batches(dataset.train, number, batch_size, first), first):
-            loss = trainer.step(noisy.to(like), target.to(like))
+            noisy, target = noisy.to(like), target.to(like)
+            if inspector is not None:
+                inspector.before_step(noisy, target)
+            try:
+                loss = trainer.step(noisy, target)
+            except Exception:
+                if inspector is not None:
+                    inspector.rehearse(noisy, target)
+                raise
             yield StepDone(number, index, loss, len(noisy))
         trained = time.perf_counter()
         evaluation = None

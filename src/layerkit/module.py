@@ -10,13 +10,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor
 
 from layerkit.errors import CheckpointError, ShapeError, StateError
 from layerkit.workspace import Workspace
+
+if TYPE_CHECKING:
+    from layerkit.component import LayerSpec
 
 
 class Differentiable(ABC):  # noqa: B024 - the abstract methods of layers and losses differ in their arguments
@@ -166,10 +169,12 @@ class Module(Differentiable):
         needs_input_grad: False where nobody asks for the input gradient, as in the first layer of a network in
             training; ``backward`` may then return None.
         mixes_batch: whether a sample's output depends on the other samples of its batch.
+        declared_by: the spec that it was built from; None for a module made in Python.
     """
 
     needs_input_grad: bool = True
     mixes_batch: bool = False
+    declared_by: LayerSpec | None = None
 
     _parameters: list[str]
     _buffers: list[str]

@@ -15,6 +15,7 @@ from layerkit.errors import RunError
 from layerkit.loss import Loss
 from layerkit.module import Module
 from layerkit.optimizer import Optimizer
+from layerkit.rehearsal import rehearsing
 from layerkit.workspace import Workspace
 
 
@@ -88,8 +89,9 @@ class Trainer:
             return 0
         shape = x.shape[1:]
         if shape not in self._slice_sizes:
-            self.network.forward(x[:1])
-            numbers = sum(module.numbers_out() for _, module in self.network.modules() if not module.children())
+            with rehearsing(self.network):
+                self.network.forward(x[:1])
+                numbers = sum(module.numbers_out() for _, module in self.network.modules() if not module.children())
             self._slice_sizes[shape] = max(1, NUMBERS_AT_ONCE // max(1, numbers))
         size = self._slice_sizes[shape]
         return size if size < len(x) else 0

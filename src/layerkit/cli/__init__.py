@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import click
 
-from layerkit.errors import LayerkitError
+from layerkit.errors import LayerkitError, StoppedError
 
 COMMANDS = {
     "train": "Train a network on noisy pictures.",
@@ -86,6 +86,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except StoppedError as stop:
+        click.echo(str(stop), err=True)
+        return stop.exit_code
     except LayerkitError as error:
         click.echo(f"error: {error}", err=True)
         return error.exit_code

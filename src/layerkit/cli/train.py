@@ -7,13 +7,26 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from layerkit.cli.context import catalogue_of, overrides_from, set_option
+from layerkit.schedule import DEFAULT_MINUTES, Schedule
 
 if TYPE_CHECKING:
-    from layerkit.architecture import Architecture
+    from layerkit.catalogue import Catalogue
+    from layerkit.run import Run
+
+FLAGS = {
+    "epochs": "training.epochs",
+    "batch_size": "training.batch_size",
+    "lr": "training.optimizer.lr",
+    "samples": "training.samples",
+    "seed": "training.seed",
+}
+"""The value of the spec that each short option replaces."""
+REMEMBERED = ("spec", "data", "batch_size", "lr", "samples", "seed", "clean_targets", "assignments", "output")
+"""What a run remembers, so that it cannot be given when it goes on."""
 
 
 @click.command()
-@click.argument("spec", type=click.Path())
+@click.argument("spec", type=click.Path(), required=False)
 @click.option(
     "--data",
     default="photos",
@@ -30,38 +43,87 @@ if TYPE_CHECKING:
 @click.option("--clean-targets", is_flag=True, help="Train with clean targets, for comparison with Noise2Noise.")
 @set_option
 @click.option("--output", type=click.Path(), help="Folder for the results; by default a new one in runs/.")
+@click.option(
+    "--resume", type=click.Path(), metavar="RUN", help="Go on with the run in this folder, instead of a SPEC."
+)
+@click.option(
+    "--checkpoint-minutes",
+    type=click.FloatRange(min=0),
+    default=DEFAULT_MINUTES,
+    show_default=True,
+    help="Save at least this often, in the middle of an epoch too.",
+)
+@click.option("--checkpoint-steps", type=click.IntRange(min=1), help="Save every so many steps as well.")
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors and the last table.")
 @click.pass_context
 def train(
     ctx: click.Context,
+    resume: str | None,
+    checkpoint_minutes: float,
+    checkpoint_steps: int | None,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Train the network in SPEC the Noise2Noise way: on noisy pictures, with other noisy pictures as targets.
+
+    Writes the checkpoint, the resolved spec, the metrics, the loss curve and a montage into a folder. A training that
+    was stopped goes on where it was, to the same bits: with --resume, or when the same command is given again. Ctrl-C
+    and SIGTERM save before they stop (exit codes 130 and 143).
+    """
+    from layerkit.cli.training import train_run
+    from layerkit.run import Run
+
+    _check_usage(ctx, resume)
+    catalogue = catalogue_of(ctx)
+    schedule = Schedule(checkpoint_steps, checkpoint_minutes)
+    if resume is not None:
+        with Run.open(resume) as run:
+            train_run(run, catalogue, schedule, options["epochs"], quiet)
+    else:
+        with _started(catalogue, **options) as run:
+            train_run(run, catalogue, schedule, None, quiet)
+
+
+def _check_usage(ctx: click.Context, resume: str | None) -> None:
+    if resume is None:
+        if ctx.params["spec"] is None:
+            raise click.UsageError("Give a SPEC to train, or --resume with the folder of a run.")
+        return
+    given = [
+        param
+        for param in ctx.command.params
+        if param.name in REMEMBERED and ctx.get_parameter_source(param.name) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if given:
+        name = given[0].opts[0] if isinstance(given[0], click.Option) else "SPEC"
+        raise click.UsageError(f"{name} cannot be given with --resume: the run remembers it. Only --epochs may change.")
+
+
+def _started(
+    catalogue: Catalogue,
     spec: str,
     data: str,
     clean_targets: bool,
     assignments: tuple[str, ...],
     output: str | None,
-    quiet: bool,
     **flags: Any,
-) -> None:
-    """Train the network in SPEC the Noise2Noise way: on noisy pictures, with other noisy pictures as targets.
+) -> Run:
+    """Return a new run, or the one that the same command has begun before."""
+    from pathlib import Path
 
-    Writes the checkpoint, the resolved spec, the metrics, the loss curve and a montage into a folder.
-    """
-    from layerkit.cli.training import train_run
+    from layerkit.data import PHOTOS
     from layerkit.errors import UserError
+    from layerkit.requirements import with_requirements
+    from layerkit.run import Run, Settings
     from layerkit.spec import load_architecture
 
-    catalogue = catalogue_of(ctx)
-    paths = {"lr": "training.optimizer.lr"}
-    named = {paths.get(flag, f"training.{flag}"): value for flag, value in flags.items()}
-    architecture = load_architecture(spec, overrides=overrides_from(assignments, named), catalogue=catalogue)
+    overrides = overrides_from(assignments, {FLAGS[flag]: value for flag, value in flags.items()})
+    architecture = load_architecture(spec, overrides=overrides, catalogue=catalogue)
     if architecture.training is None:
         raise UserError(f'{spec} has no "training" block, so nothing says how to train it; add one as table1.json has')
-    train_run(architecture, data, clean_targets, _new_run(architecture, output), quiet)
-
-
-def _new_run(architecture: Architecture, output: str | None):
-    from layerkit.run import Run
-
+    architecture = with_requirements(architecture, catalogue)
+    # The run may go on from another working directory.
+    settings = Settings(data=data if data == PHOTOS else str(Path(data).absolute()), clean_targets=clean_targets)
     if output is None:
-        return Run.create_unused("runs", architecture.name, architecture.to_json())
-    return Run.create(output, architecture.to_json())
+        return Run.start_in("runs", architecture, settings)
+    return Run.start(output, architecture, settings)

@@ -1,0 +1,121 @@
+"""How a training goes: bars on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from layerkit.cli.context import decibels, printer
+from layerkit.evaluate import Evaluation
+from layerkit.fit import EpochDone, StepDone
+from layerkit.session import Session
+
+POINTS_A_LINE = 10
+"""Points of the loss curve between two lines where there is no terminal."""
+
+
+@contextmanager
+def progress_of(session: Session, quiet: bool) -> Iterator[_Bars | _Lines]:
+    """Give what the events of a training are shown on."""
+    console = printer()
+    if quiet or not console.is_terminal:
+        yield _Lines(session, quiet)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[loss]}"),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield _Bars(session, progress)
+
+
+class _Lines:
+    """Progress where there is no terminal: a line now and then."""
+
+    def __init__(self, session: Session, quiet: bool) -> None:
+        self.session, self.quiet = session, quiet
+        self.epochs = session.architecture.training.epochs
+        self.points, self.pictures = len(session.curve.points), session.curve.pictures
+        self.start = time.perf_counter()
+
+    def step(self, event: StepDone) -> None:
+        """Show a step."""
+        curve = self.session.curve
+        if not self.quiet and len(curve.points) >= self.points + POINTS_A_LINE:
+            self.points = len(curve.points)
+            speed = (curve.pictures - self.pictures) / (time.perf_counter() - self.start)
+            click.echo(
+                f"epoch {event.epoch + 1}/{self.epochs}: {curve.pictures:,} pictures, "
+                f"loss {curve.points[-1].loss:.5f}, {speed:,.0f} pictures/s"
+            )
+
+    def epoch(self, event: EpochDone) -> None:
+        """Show the end of an epoch."""
+        if not self.quiet:
+            click.echo(_epoch_line(event, self.epochs))
+
+
+class _Bars:
+    """Progress on a terminal: a bar an epoch, with loss, speed and time left."""
+
+    INTERVAL = 0.1
+    """Seconds between two looks; looking at every step would cost more than some steps."""
+
+    def __init__(self, session: Session, progress: Progress) -> None:
+        self.session, self.progress = session, progress
+        training = session.architecture.training
+        self.epochs, self.samples = training.epochs, len(session.dataset.train)
+        self.batch_size = training.batch_size
+        self.task, self.done, self.before, self.last, self.start = None, 0, 0, 0.0, 0.0
+
+    def step(self, event: StepDone) -> None:
+        """Show a step."""
+        now = time.perf_counter()
+        if self.task is None:
+            label = f"epoch {event.epoch + 1}/{self.epochs}"
+            self.task = self.progress.add_task(label, total=self.samples, loss="", speed="")
+            self.done = self.before = event.batch * self.batch_size
+            self.start = now
+        self.done += event.pictures
+        if now - self.last >= self.INTERVAL:
+            self.last = now
+            points = self.session.curve.points
+            loss = points[-1].loss if points else event.loss
+            speed = (self.done - self.before) / max(now - self.start, 1e-9)
+            self.progress.update(
+                self.task, completed=self.done, loss=f"loss {loss:.5f}", speed=f"{speed:,.0f} pictures/s"
+            )
+
+    def epoch(self, event: EpochDone) -> None:
+        """Show the end of an epoch."""
+        if self.task is not None:  # a training that goes on at the end of an epoch makes no step in it
+            self.progress.remove_task(self.task)
+            self.task = None
+        self.progress.console.print(_epoch_line(event, self.epochs))
+
+
+def _epoch_line(event: EpochDone, epochs: int) -> str:
+    text = f"epoch {event.epoch}/{epochs} took {event.train_seconds:.0f} s"
+    if event.evaluation is None:
+        return text
+    noisy, denoised = event.evaluation.noisy, event.evaluation.denoised
+    text += f": validation {decibels(denoised.psnr_mean)} (noisy {decibels(noisy.psnr_mean)})"
+    if denoised.ssim is not None:
+        text += f", SSIM {denoised.ssim:.3f} (noisy {noisy.ssim:.3f})"
+    return text + (". " + nothing_learned(event.evaluation) if event.evaluation.learned_nothing else "")
+
+
+def nothing_learned(evaluation: Evaluation) -> str:
+    """Return the warning that a network does no better than a constant image."""
+    return (
+        f"warning: {decibels(evaluation.denoised.psnr_mean)} is no better than one constant colour "
+        f"({decibels(evaluation.constant)}): the network has learned nothing; try another learning rate"
+    )
