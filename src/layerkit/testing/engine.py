@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import torch
+from hypothesis.errors import Flaky
 
 from layerkit.testing.cases import CASES, Case
 from layerkit.testing.check import Check
@@ -108,6 +109,9 @@ def _shrink(check: Check, examples: Examples, tally: _Tally) -> None:
         examples.search(once, shrink=True)
     except (_Enough, _Fails):
         tally.failure = smaller.failure
+    except Flaky:
+        # The component does not do the same twice; the smallest failure is a failure all the same.
+        tally.failure = smaller.failure or tally.failure
 
 
 def _judge(check: Check, examples: Examples, tally: _Tally) -> None:

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import zip_longest
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as with_seed
@@ -15,6 +16,9 @@ from layerkit.testing.cases import Case
 from layerkit.testing.profiles import Profile
 from layerkit.testing.strategies import cases
 from layerkit.testing.subjects import Subject
+
+SURPLUS = 3
+"""Hypothesis likes to repeat itself with small changes; of this many times the cases the most diverse are taken."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Examples:
             self.search(found.append, shrink=False)
         except Unsatisfiable:
             return ()
-        return tuple(found)
+        return tuple(_diverse(found)[: self.profile.examples])
 
     def for_share(self, share: float) -> tuple[Case, ...]:
         """Return the cases of a check that takes a part of them, evenly spaced."""
@@ -60,7 +64,7 @@ class Examples:
 
         phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
         search = settings(
-            max_examples=self.profile.examples,
+            max_examples=SURPLUS * self.profile.examples,
             database=None,
             deadline=None,
             report_multiple_bugs=False,
@@ -72,3 +76,13 @@ class Examples:
 
     def _hypothesis_seed(self) -> int:
         return zlib.crc32(f"{self.seed}/{self.subject.kind}/{self.subject.name}".encode())
+
+
+def _diverse(found: list[Case]) -> list[Case]:
+    """Return the cases without repetitions, those with a configuration of their own first."""
+    groups: dict[str, dict[str, Case]] = {}
+    for case in found:
+        looks = {name: value for name, value in case.describe().items() if name != "seed"}
+        groups.setdefault(looks["configuration"], {}).setdefault(str(looks), case)
+    rounds = zip_longest(*(group.values() for group in groups.values()))
+    return [case for cases_of_a_round in rounds for case in cases_of_a_round if case is not None]

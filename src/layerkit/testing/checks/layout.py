@@ -185,7 +185,7 @@ def special_values_stay_finite(case: LayerCase) -> None:
 def moves_with_to(case: LayerCase) -> None:
     """``.to(dtype=...)`` moves every tensor, where whoever holds a parameter sees it, and can be undone."""
     layer, x = case.fresh(torch.float32), case.input(dtype=torch.float32)
-    output = forward(layer, x)
+    output = forward(case.fresh(torch.float32), x)
     held = layer.param()
     places = [(id(parameter), id(gradient)) for parameter, gradient in held]
     require(layer.to(dtype=torch.float64) is layer, ".to() does not return the layer")
