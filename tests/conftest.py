@@ -1,7 +1,65 @@
 from __future__ import annotations
 
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
 import torch
 
 # The tests' tensors are small, and several processes share the cores: with more
 # threads than one they take many times longer.
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def thorough() -> bool:
+    """Whether the long form of a test was asked for, with LAYERKIT_THOROUGH=1."""
+    return os.environ.get("LAYERKIT_THOROUGH", "") not in ("", "0")
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A training of 40 pairs of 8x8 pixels, ten steps an epoch, and six pictures for validation."""
+
+    data: Path
+
+    def tree(self, **training: Any) -> dict[str, Any]:
+        """Return a spec with layers that draw numbers and keep statistics; ``training`` replaces values of its own."""
+        convolution = {"type": "conv2d", "out_channels": 2, "kernel_size": 3, "padding": 1}
+        return {
+            "format": 1,
+            "name": "tiny",
+            "input": {"channels": 3, "height": 8, "width": 8},
+            "layers": [
+                convolution,
+                {"type": "residual", "layers": [{"type": "batch_norm2d"}, {"type": "relu"}, {"type": "dropout"}]},
+                convolution | {"out_channels": 3},
+            ],
+            "training": {
+                "loss": {"type": "mse"},
+                "optimizer": {"type": "sgd", "lr": 0.05},
+                "noise": {"type": "gaussian", "sigma": 25},
+                "batch_size": 4,
+                "epochs": 2,
+                **training,
+            },
+        }
+
+    def spec(self, folder: Path, **training: Any) -> Path:
+        """Return a file in ``folder`` with :meth:`tree`."""
+        path = folder / "tiny.json"
+        path.write_text(json.dumps(self.tree(**training)))
+        return path
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    generator = np.random.default_rng(0)
+    data = tmp_path_factory.mktemp("tiny") / "pairs.npz"
+    many, few = (generator.integers(0, 256, (count, 3, 8, 8), dtype=np.uint8) for count in (40, 6))
+    np.savez(data, noisy_1=many, noisy_2=many[:, :, ::-1], noisy=few, clean=few[:, :, ::-1])
+    return Tiny(data)

@@ -1,0 +1,302 @@
+"""A training that is interrupted, anywhere and often, has the bits of one that never was."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import torch
+
+from layerkit.catalogue import installed
+from layerkit.checkpoint import load
+from layerkit.errors import CheckpointError, DataError, RunError, StoppedError, UserError
+from layerkit.fit import EpochDone, StepDone
+from layerkit.run import Run, Settings
+from layerkit.schedule import Schedule
+from layerkit.session import Session
+from layerkit.spec import load_architecture
+from layerkit.trainer import DivergedError
+
+OPTIMIZERS = [component.example | {"lr": 0.01} for component in installed().of_kind("optimizer")]
+
+
+def start(folder: Path, tree: dict[str, Any], data: Path, **settings: Any) -> None:
+    architecture = load_architecture(json.dumps(tree))
+    Run.start(folder, architecture, Settings(data=str(data), **settings)).close()
+
+
+def go_on(folder: Path, stop_after: int | None = None, **options: Any) -> list[float]:
+    """Train until the end, or until it is asked to stop after a number of steps, and return the losses."""
+    losses: list[float] = []
+    with Run.open(folder) as run:
+        session = Session(run, installed(), **options)
+        begin = session.curve.pictures
+
+        def asked_to_stop() -> int | None:
+            steps = (session.curve.pictures - begin) // session.architecture.training.batch_size
+            return signal.SIGTERM if steps == stop_after else None
+
+        try:
+            for event in session.events(asked_to_stop):
+                losses += [event.loss] if isinstance(event, StepDone) else []
+        except StoppedError as stopped:
+            assert stopped.exit_code == 143
+    return losses
+
+
+def tensors(folder: Path) -> dict[str, torch.Tensor]:
+    return safetensors.torch.load_file(folder / "checkpoint.safetensors")
+
+
+def assert_same_run(folder: Path, whole: Path) -> None:
+    ours, theirs = tensors(folder), tensors(whole)
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+    ours, theirs = (load(path / "checkpoint.safetensors").position for path in (folder, whole))
+    del ours["metrics"], theirs["metrics"]  # the length of a duration differs
+    assert ours == theirs
+    ours, theirs = (
+        [line | {"seconds": 0} for line in map(json.loads, (path / "metrics.jsonl").read_text().splitlines())]
+        for path in (folder, whole)
+    )
+    assert ours == theirs
+
+
+def interrupted(folder: Path, tree: dict[str, Any], data: Path, stops: Sequence[int]) -> list[float]:
+    """Return the losses of a run that is stopped after so many steps, each time counted anew."""
+    start(folder, tree, data)
+    losses: list[float] = []
+    for steps in stops:
+        losses += go_on(folder, steps)
+    return losses + go_on(folder)
+
+
+@pytest.fixture
+def points(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make points of the loss curve that do not fall on ends of epochs."""
+    monkeypatch.setattr("layerkit.losscurve.PICTURES_A_POINT", 12)
+
+
+# The same bits
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda example: example["type"])
+def test_every_optimizer_goes_on_to_the_same_bits(tmp_path, tiny, optimizer, points):
+    tree = tiny.tree(optimizer=optimizer)
+    start(tmp_path / "whole", tree, tiny.data)
+    whole = go_on(tmp_path / "whole")
+    assert len(whole) == 20
+    # In an epoch, at its end, at the last step but one, at the last.
+    for stops in ([3], [10], [19], [20], [1, 1, 6, 2, 5]):
+        folder = tmp_path / "-".join(map(str, stops))
+        assert interrupted(folder, tree, tiny.data, stops) == whole
+        assert_same_run(folder, tmp_path / "whole")
+
+
+def test_every_step_is_a_place_to_stop(tmp_path, tiny, points, thorough):
+    tree = tiny.tree(optimizer={"type": "adam"}, epochs=5)
+    start(tmp_path / "whole", tree, tiny.data)
+    whole = go_on(tmp_path / "whole")
+    generator = torch.Generator().manual_seed(0)
+    steps = range(1, 41) if thorough else range(1, 41, 9)
+    drawn = torch.randint(1, 50, (50 if thorough else 3,), generator=generator).tolist()
+    for step in [*steps, *drawn]:
+        folder = tmp_path / f"after-{step}"
+        if folder.exists():
+            continue
+        assert interrupted(folder, tree, tiny.data, [step]) == whole
+        assert_same_run(folder, tmp_path / "whole")
+
+
+def test_a_chain_of_interruptions_after_every_step(tmp_path, tiny, points):
+    start(tmp_path / "whole", tiny.tree(), tiny.data)
+    whole = go_on(tmp_path / "whole")
+    assert interrupted(tmp_path / "chain", tiny.tree(), tiny.data, [1] * 20) == whole
+    assert_same_run(tmp_path / "chain", tmp_path / "whole")
+
+
+def test_what_came_after_the_last_checkpoint_is_done_again(tmp_path, tiny, points):
+    start(tmp_path / "whole", tiny.tree(), tiny.data)
+    whole = go_on(tmp_path / "whole")
+    start(tmp_path / "cut", tiny.tree(), tiny.data)
+    with Run.open(tmp_path / "cut") as run:
+        events = Session(run, installed(), Schedule(steps=4)).events()
+        for _ in range(7):  # as if killed in the eighth step, with a line in the metrics that no checkpoint knows
+            next(events)
+    assert (tmp_path / "cut" / "metrics.jsonl").read_text().count("\n") == 2
+    assert go_on(tmp_path / "cut") == whole[4:]
+    assert_same_run(tmp_path / "cut", tmp_path / "whole")
+
+
+def test_a_run_without_a_checkpoint_begins_again(tmp_path, tiny, points):
+    start(tmp_path / "whole", tiny.tree(), tiny.data)
+    whole = go_on(tmp_path / "whole")
+    start(tmp_path / "cut", tiny.tree(), tiny.data)
+    with Run.open(tmp_path / "cut") as run:
+        events = Session(run, installed()).events()
+        for _ in range(5):
+            next(events)
+    assert go_on(tmp_path / "cut") == whole
+
+
+def test_validation_changes_nothing(tmp_path, tiny):
+    import numpy as np
+
+    arrays = np.load(tiny.data)
+    np.savez(tmp_path / "alone.npz", noisy_1=arrays["noisy_1"], noisy_2=arrays["noisy_2"])
+    for name, data in (("with", tiny.data), ("without", tmp_path / "alone.npz")):
+        start(tmp_path / name, tiny.tree(), data)
+    assert go_on(tmp_path / "with") == go_on(tmp_path / "without")
+    ours, theirs = tensors(tmp_path / "with"), tensors(tmp_path / "without")
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_more_epochs_are_those_of_a_longer_run(tmp_path, tiny, points):
+    start(tmp_path / "long", tiny.tree(epochs=3), tiny.data)
+    whole = go_on(tmp_path / "long")
+    start(tmp_path / "short", tiny.tree(epochs=2), tiny.data)
+    losses = go_on(tmp_path / "short")
+    assert losses + go_on(tmp_path / "short", epochs=3) == whole
+    assert_same_run(tmp_path / "short", tmp_path / "long")
+    assert json.loads((tmp_path / "short" / "architecture.json").read_text())["training"]["epochs"] == 3
+
+
+def test_points_of_the_curve_survive(tmp_path, tiny, points):
+    start(tmp_path / "run", tiny.tree(), tiny.data)
+    go_on(tmp_path / "run", 8)
+    with Run.open(tmp_path / "run") as run:
+        session = Session(run, installed())
+        assert [point.pictures for point in session.curve.points] == [12, 24]
+        assert session.curve.pictures == 32
+        assert session.curve.point_pictures == 8
+
+
+# What a checkpoint says
+
+
+def test_a_checkpoint_names_its_packages(tmp_path, tiny):
+    start(tmp_path / "run", tiny.tree(), tiny.data)
+    go_on(tmp_path / "run", 1)
+    requires = load(tmp_path / "run" / "checkpoint.safetensors").architecture.requires
+    assert requires["layer"]["dropout"].startswith("layerkit-normalization==")
+    assert json.loads((tmp_path / "run" / "architecture.json").read_text())["requires"] == requires
+
+
+def test_another_version_of_a_package_is_mentioned(tmp_path, tiny):
+    tree = tiny.tree() | {"requires": {"layer": {"relu": "layerkit==0.0.1"}}}
+    start(tmp_path / "run", tree, tiny.data)
+    with Run.open(tmp_path / "run") as run:
+        assert "layerkit==0.0.1" in Session(run, installed()).changed_packages
+
+
+# What cannot go on
+
+
+def test_epochs_that_are_none_or_past(tmp_path, tiny):
+    start(tmp_path / "run", tiny.tree(), tiny.data)
+    go_on(tmp_path / "run")
+    with Run.open(tmp_path / "run") as run:
+        with pytest.raises(UserError, match="greater than or equal to 1"):
+            Session(run, installed(), epochs=0)
+        with pytest.raises(UserError, match="trained for 2 epochs already"):
+            Session(run, installed(), epochs=1)
+
+
+def test_data_that_are_gone(tmp_path, tiny):
+    start(tmp_path / "run", tiny.tree(), tmp_path / "gone.npz")
+    with Run.open(tmp_path / "run") as run, pytest.raises(DataError, match="no such file"):
+        Session(run, installed())
+
+
+def test_a_spec_without_training(tmp_path, tiny):
+    tree = tiny.tree()
+    del tree["training"]
+    start(tmp_path / "run", tree, tiny.data)
+    with Run.open(tmp_path / "run") as run, pytest.raises(UserError, match='no "training" block'):
+        Session(run, installed())
+
+
+@pytest.mark.parametrize("position", [{"epoch": -1}, {"batch": "3"}, {"point_loss": 1e999}, {"unknown": 1}])
+def test_a_position_that_is_none(tmp_path, tiny, position):
+    from layerkit.checkpoint import save
+
+    start(tmp_path / "run", tiny.tree(), tiny.data)
+    go_on(tmp_path / "run", 1)
+    path = tmp_path / "run" / "checkpoint.safetensors"
+    held = load(path)
+    save(path, held.network, held.architecture, position=held.position | position)
+    with Run.open(tmp_path / "run") as run, pytest.raises(CheckpointError, match="checkpoint"):
+        Session(run, installed())
+
+
+def test_a_checkpoint_of_another_optimizer(tmp_path, tiny):
+    from layerkit.checkpoint import save
+
+    start(tmp_path / "run", tiny.tree(optimizer={"type": "adam"}), tiny.data)
+    go_on(tmp_path / "run", 1)
+    path = tmp_path / "run" / "checkpoint.safetensors"
+    held = load(path)
+    save(path, held.network, held.architecture, position=held.position)
+    with Run.open(tmp_path / "run") as run, pytest.raises(CheckpointError, match="optimizer state does not fit Adam"):
+        Session(run, installed())
+
+
+# What ends a run
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(tmp_path, tiny, saved):
+    start(tmp_path / "run", tiny.tree(optimizer={"type": "sgd", "lr": 0.5}), tiny.data)
+    path = tmp_path / "run" / "checkpoint.safetensors"
+    with Run.open(tmp_path / "run") as run:
+        session = Session(run, installed(), Schedule(steps=2 if saved else None))
+        events = session.events()
+        for _ in range(2):
+            next(events)
+        before = path.read_bytes() if saved else None
+        session.trainer.optimizer.lr = 1e30
+        with pytest.raises(DivergedError, match="try a smaller learning rate, such as --lr") as error:
+            list(events)
+    assert ("the last good checkpoint is" in str(error.value)) == saved
+    assert (path.read_bytes() if path.exists() else None) == before
+    if saved:
+        load(path)
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path, tiny):
+    start(tmp_path / "run", tiny.tree(), tiny.data)
+    path = tmp_path / "run" / "checkpoint.safetensors"
+    with Run.open(tmp_path / "run") as run:
+        session = Session(run, installed(), Schedule(steps=1))
+        events = session.events()
+        next(events)
+        before = path.read_bytes()
+        session.trainer.optimizer.step = lambda: session.trainer.network[0].weight.fill_(torch.inf)
+        with pytest.raises(DivergedError, match="weights are not finite any more; try a smaller"):
+            next(events)
+    assert path.read_bytes() == before
+
+
+def test_a_folder_that_is_removed_ends_the_run(tmp_path, tiny):
+    import shutil
+
+    start(tmp_path / "run", tiny.tree(), tiny.data)
+    with Run.open(tmp_path / "run") as run:
+        events = Session(run, installed(), Schedule(steps=1)).events()
+        next(events)
+        shutil.rmtree(tmp_path / "run")
+        with pytest.raises(RunError, match="was removed or replaced while it was in use"):
+            next(events)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_epoch_is_told_after_its_steps(tmp_path, tiny):
+    start(tmp_path / "run", tiny.tree(), tiny.data)
+    with Run.open(tmp_path / "run") as run:
+        events = list(Session(run, installed()).events())
+    assert [type(event) for event in events] == ([StepDone] * 10 + [EpochDone]) * 2
