@@ -35,6 +35,8 @@ class PictureCrops:
         seed: decides places and noise, with the epoch.
         samples: crops in an epoch.
         clean_targets: whether the target is the clean crop instead of a second noisy one.
+        recolour: whether the channels change places from strip to strip, so that a network which sees few pictures
+            does not learn their colours.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class PictureCrops:
         seed: int,
         samples: int,
         clean_targets: bool = False,
+        recolour: bool = False,
     ) -> None:
         self.views = views
         self.noise = noise
@@ -52,6 +55,7 @@ class PictureCrops:
         self.seed = seed
         self.samples = samples
         self.clean_targets = clean_targets
+        self.recolour = recolour
         self.chunk_size = chunk_size(shape)
 
     def __len__(self) -> int:
@@ -61,7 +65,9 @@ class PictureCrops:
         """Return two noisy versions, or a noisy and the clean one, of each crop in a chunk."""
         count = min(self.chunk_size, self.samples - number * self.chunk_size)
         generator = seeded_generator(self.seed, epoch, number)
-        return cut_crops(self.views, self.noise, self.shape, count, generator, CROPS_PER_STRIP, self.clean_targets)
+        return cut_crops(
+            self.views, self.noise, self.shape, count, generator, CROPS_PER_STRIP, self.clean_targets, self.recolour
+        )
 
 
 def cut_crops(
@@ -72,6 +78,7 @@ def cut_crops(
     generator: torch.Generator,
     per_strip: int,
     clean_targets: bool,
+    recolour: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Return (inputs, targets) of ``count`` crops, float32 (count, C, H, W) each: noisy, and noisy anew or clean.
 
@@ -84,7 +91,8 @@ def cut_crops(
     targets = torch.empty(per_strip, strips, *shape)
     choices = torch.rand(strips, 6, generator=generator).tolist()
     for strip, (picture, view, *place) in enumerate(choices):
-        source = _strip(_pick(_pick(views, picture), view), noise.scale, shape, per_strip, place)
+        order = torch.randperm(shape[0], generator=generator) if recolour else None
+        source = _strip(_pick(_pick(views, picture), view), noise.scale, shape, per_strip, place, order)
         inputs[:, strip] = noise.draw(source, generator)
         targets[:, strip] = noise.clean(source) if clean_targets else noise.draw(source, generator)
     return inputs.flatten(0, 1)[:count], targets.flatten(0, 1)[:count]
@@ -95,10 +103,13 @@ def _pick(options: Sequence, uniform: float) -> Sequence:
     return options[int(uniform * len(options))]
 
 
-def _strip(view: Tensor, scale: int, shape: tuple[int, int, int], crops: int, place: Sequence[float]) -> Tensor:
+def _strip(
+    view: Tensor, scale: int, shape: tuple[int, int, int], crops: int, place: Sequence[float], order: Tensor | None
+) -> Tensor:
     """Return float32 crops (crops, C, scale * H, scale * W) of a view at evenly spaced places, in shared memory.
 
     ``place`` has four uniform numbers from [0, 1): how far the strip goes and where it starts, down and to the right.
+    ``order`` is the order in which the channels are taken, if not as they are.
     """
     steps, slices = [], []
     for side, length, reach, start in zip(shape[1:], view.shape[1:], place[:2], place[2:], strict=True):
@@ -109,7 +120,8 @@ def _strip(view: Tensor, scale: int, shape: tuple[int, int, int], crops: int, pl
         steps.append(step)
         slices.append(slice(first, first + covered))
     # Eight bits until here: they are a quarter of the memory, and reading it is what takes time.
-    piece = view[:, slices[0], slices[1]].float().mul_(1 / 255)
+    piece = view[:, slices[0], slices[1]]
+    piece = (piece if order is None else piece[order]).float().mul_(1 / 255)
     channel, row, column = piece.stride()
     size = (crops, shape[0], scale * shape[1], scale * shape[2])
     return piece.as_strided(size, (steps[0] * row + steps[1] * column, channel, row, column))

@@ -22,14 +22,14 @@ from layerkit.pictures import find_pictures, read_picture
 
 TRAINING = (
     ("skimage", "data/astronaut.png"),  # NASA, public domain
-    ("skimage", "data/rocket.jpg"),  # SpaceX, public domain
-    ("skimage", "data/motorcycle_left.png"),  # Middlebury 2014 stereo benchmark
-    ("sklearn", "datasets/images/china.jpg"),  # danielbuechele, CC BY 2.0
-    ("sklearn", "datasets/images/flower.jpg"),  # vultilion, CC BY 2.0
-)
-VALIDATION = (
     ("skimage", "data/chelsea.png"),  # Stefan van der Walt, CC0
     ("skimage", "data/coffee.png"),  # Rachel Michetti, CC0
+    ("skimage", "data/motorcycle_left.png"),  # Middlebury 2014 stereo benchmark
+    ("skimage", "data/rocket.jpg"),  # SpaceX, public domain
+)
+VALIDATION = (
+    ("sklearn", "datasets/images/china.jpg"),  # danielbuechele, CC BY 2.0
+    ("sklearn", "datasets/images/flower.jpg"),  # vultilion, CC BY 2.0
 )
 
 SCALES = (1.0, 0.75, 0.5)
@@ -55,7 +55,8 @@ def builtin_photographs(request: Request) -> Dataset:
     sides = _source_sides(request)
     training = [_views(_enlarged(_builtin(*name), sides), request, augmented=True) for name in TRAINING]
     validation = [_views(_enlarged(_builtin(*name), sides), request, augmented=False) for name in VALIDATION]
-    return _dataset("7 photographs that come with scikit-image and scikit-learn", training, validation, request)
+    text = "7 photographs that come with scikit-image and scikit-learn"
+    return _dataset(text, training, validation, request, recolour=True)
 
 
 def picture_folder(path: Path, request: Request) -> Dataset:
@@ -95,7 +96,9 @@ def picture_folder(path: Path, request: Request) -> Dataset:
     return _dataset(text, training, validation, request)
 
 
-def _dataset(text: str, training: Views, validation: Views, request: Request) -> Dataset:
+def _dataset(
+    text: str, training: Views, validation: Views, request: Request, recolour: bool = False
+) -> Dataset:
     """Return the data set whose crops come from these views; ``text`` names the pictures."""
     count = min(request.validation_samples, MAX_VALIDATION_VALUES // math.prod(request.shape))
     generator = seeded_generator(*_CROP_STREAM)
@@ -106,7 +109,9 @@ def _dataset(text: str, training: Views, validation: Views, request: Request) ->
         f"{text}: random crops of {len(training):,} for training, {count:,} crops of {len(validation):,} for "
         "validation; crops of one photograph resemble one another"
     )
-    pairs = PictureCrops(training, request.noise, request.shape, request.seed, request.samples, request.clean_targets)
+    pairs = PictureCrops(
+        training, request.noise, request.shape, request.seed, request.samples, request.clean_targets, recolour
+    )
     return Dataset(pairs, Validation(*crops), description)
 
 
