@@ -40,6 +40,7 @@ class Thing(StrictModel):
     items: Annotated[tuple[int, ...], Field(min_length=1, max_length=2)] = (1,)
     part: Part | None = None
     either: Numbers | Words | None = None
+    other: Part | Numbers | None = None
     even: int = 0
     colour: Colour = Colour.RED
 
@@ -105,6 +106,10 @@ def test_the_members_of_a_union_are_no_part_of_the_path() -> None:
     (problem,) = diagnose({"either": {"low": 2, "word": "ab"}})[:1]
     assert problem.path[:1] == ("either",)
     assert set(problem.path) <= {"either", "low", "word"}
+
+
+def test_a_field_that_a_member_of_a_union_misses_is_in_the_object_that_is_there() -> None:
+    assert {problem.path for problem in diagnose({"other": {"x": 1}})} == {("other", "size"), ("other", "x")}
 
 
 def test_a_list_is_not_called_wrong_besides_its_items() -> None:

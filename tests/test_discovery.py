@@ -12,7 +12,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -499,6 +499,23 @@ def test_an_entry_point_of_no_distribution(monkeypatch: pytest.MonkeyPatch) -> N
     (plugin,) = discover(PluginSettings(), [EntryPoint("x", "nowhere_at_all", "layerkit")])
     assert str(plugin) == 'plugin "x" of unknown ?'
     assert plugin.status == "failed"
+
+
+@pytest.mark.usefixtures("forget_modules")
+def test_two_entry_points_of_one_broken_module_have_one_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "misspelt-hook", replace(BROKEN["misspelt-hook"], entry_points="one = {module}\ntwo = {module}"))
+    monkeypatch.syspath_prepend(tmp_path)
+    first, second = found(tmp_path, PluginSettings()).failures()
+    assert first.reason == second.reason
+    assert first.reason.startswith("unknown hook")
+
+
+@pytest.mark.parametrize(("own", "fits"), [("0.2.0.dev1", True), ("0.1rc1", False), ("3", True)])
+def test_which_layerkit_a_plugin_needs(own: str, fits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "a-sound-one", SOUND)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("layerkit.discovery.__version__", own)
+    assert (found(tmp_path, PluginSettings()).failures() == []) == fits
 
 
 def test_a_hundred_plugins_are_each_imported_once_and_none_is_listed_twice(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,6 +49,14 @@ def test_every_component_at_any_depth_is_listed(architecture: Architecture, cata
 def test_what_is_written_is_read_again(architecture: Architecture, catalogue: Catalogue) -> None:
     saved = with_requirements(architecture, catalogue)
     assert load_architecture(saved.to_json(), catalogue=catalogue) == saved
+
+
+def test_a_package_without_a_version_is_left_out(architecture: Architecture, catalogue: Catalogue) -> None:
+    found = dict(catalogue.components)
+    found["layer", "relu"] = replace(found["layer", "relu"], distribution="unknown", version="?")
+    requires = with_requirements(architecture, Catalogue(found, ())).requires
+    assert "relu" not in requires["layer"]
+    assert requires["layer"]["sigmoid"] == OWN
 
 
 def test_what_is_out_of_date_is_replaced(architecture: Architecture, catalogue: Catalogue) -> None:

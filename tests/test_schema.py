@@ -273,6 +273,7 @@ def conv(**fields: Any) -> dict[str, Any]:
     [
         net(),
         net(conv(), {"type": "sequential", "layers": [conv(kernel_size=[3, 5])]}),
+        net(conv(kernel_size="$w"), {"type": "strange", "corner": ["$w", 1]}, define={"w": 3}),
         net(conv(out_channels="$w", kernel_size=["$w", 3], bias="$b"), define={"w": 3, "b": False}),
         net(
             {"type": "strange", "mode": "$m", "curve": {"power": "$p"}, "sizes": ["$s"]},

@@ -192,13 +192,14 @@ def test_mistakes_are_told_together_in_the_order_of_the_file() -> None:
     tree["layers"][0]["stride"] = 0
     tree["layers"][0]["out_channels"] = "$wide"
     tree["training"]["optimizer"] = {"type": "sgd"}
+    tree = {"training": tree.pop("training"), **tree}
     with pytest.raises(SpecError) as caught:
         read(tree)
     assert [str(problem).split(": ")[1] for problem in caught.value.problems] == [
+        "training.optimizer.lr (sgd)",
         "layers[0].out_channels (conv2d)",
         "layers[0].stride (conv2d)",
         "layers[1].layers[0].type (rellu)",
-        "training.optimizer.lr (sgd)",
     ]
 
 

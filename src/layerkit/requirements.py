@@ -17,17 +17,23 @@ def with_requirements(architecture: Architecture, catalogue: Catalogue) -> Archi
     requires: Requires = {}
     for kind, name in sorted({(spec.kind, spec.name()) for spec in _specs(architecture)}):
         component = catalogue.components.get((kind, name))
-        if component is not None:
-            requires.setdefault(kind, {})[name] = f"{component.distribution}=={component.version}"
-    return architecture.model_copy(update={"requires": readable_requirements(requires)})
+        if component is None:
+            continue
+        package = f"{component.distribution}=={component.version}"
+        if readable_requirements({kind: {name: package}}):  # not what lies on the path without a version, say
+            requires.setdefault(kind, {})[name] = package
+    return architecture.model_copy(update={"requires": requires})
 
 
 def readable_requirements(given: Any) -> Requires:
     """Return what is valid of a ``requires``, which is text that anybody may have written; ``{}`` if it is not."""
     try:
-        return TypeAdapter(Requires).validate_python(given, strict=True)
+        return _REQUIRES.validate_python(given, strict=True)
     except ValidationError:
         return {}
+
+
+_REQUIRES = TypeAdapter(Requires)
 
 
 def _specs(value: Any) -> Iterator[Spec]:
