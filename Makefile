@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PLUGINS := $(sort $(wildcard plugins/*/pyproject.toml))
 INSTALLED := $(VENV)/installed
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench bench-short clean
 
 $(INSTALLED): pyproject.toml constraints.txt $(PLUGINS)
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,14 @@ test: $(INSTALLED)
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# Times layerkit beside torch.nn, for some minutes, on a machine that should do nothing else meanwhile.
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks --compile --json benchmarks/results.json
+
+# The same in less than two minutes: fewer sizes.
+bench-short: $(INSTALLED)
+	$(BIN)/python -m benchmarks --short
 
 clean:
 	rm -rf $(VENV) build *.egg-info src/*.egg-info
