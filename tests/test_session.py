@@ -102,15 +102,14 @@ def test_every_step_is_a_place_to_stop(tmp_path, tiny, points, thorough):
     tree = tiny.tree(optimizer={"type": "adam"}, epochs=5)
     start(tmp_path / "whole", tree, tiny.data)
     whole = go_on(tmp_path / "whole")
+    places = [[step] for step in (range(1, 41) if thorough else range(1, 41, 9))]
     generator = torch.Generator().manual_seed(0)
-    steps = range(1, 41) if thorough else range(1, 41, 9)
-    drawn = torch.randint(1, 50, (50 if thorough else 3,), generator=generator).tolist()
-    for step in [*steps, *drawn]:
-        folder = tmp_path / f"after-{step}"
-        if folder.exists():
-            continue
-        assert interrupted(folder, tree, tiny.data, [step]) == whole
-        assert_same_run(folder, tmp_path / "whole")
+    for _ in range(50 if thorough else 3):  # chains of one to four interruptions
+        count = int(torch.randint(1, 5, (), generator=generator))
+        places.append(torch.randint(1, 50 // count, (count,), generator=generator).tolist())
+    for number, stops in enumerate(places):
+        assert interrupted(tmp_path / str(number), tree, tiny.data, stops) == whole
+        assert_same_run(tmp_path / str(number), tmp_path / "whole")
 
 
 def test_a_chain_of_interruptions_after_every_step(tmp_path, tiny, points):

@@ -101,9 +101,9 @@ def save(
 
 def signed(data: bytes) -> bytes:
     """Return a file's bytes with their checksum in the place of the one that is there."""
-    found = _CHECKSUM.search(data).group(0)
-    blank = data.replace(found, f'"sha256":"{_BLANK}"'.encode(), 1)
-    return blank.replace(_BLANK.encode(), hashlib.sha256(blank).hexdigest().encode(), 1)
+    start, stop = _CHECKSUM.search(data).span(1)
+    checksum = hashlib.sha256(data[:start] + _BLANK.encode() + data[stop:]).hexdigest()
+    return data[:start] + checksum.encode() + data[stop:]
 
 
 def load(path: str | Path, *, catalogue: Catalogue | None = None) -> Checkpoint:
@@ -144,13 +144,14 @@ def _verify(file: BinaryIO, path: Path) -> None:
     if len(start) < 8 or length > min(MAX_HEADER, size - 8):
         raise CheckpointError(f"{path} is not a checkpoint of layerkit, or was cut short{_looks_like(start)}")
     header = file.read(length)
-    found = _CHECKSUM.findall(header)
+    found = list(_CHECKSUM.finditer(header))
     if len(found) != 1:
         raise CheckpointError(f"{path} is not a checkpoint of layerkit, or its beginning is damaged")
-    checksum = hashlib.sha256(start + header.replace(found[0], _BLANK.encode(), 1))
+    first, last = found[0].span(1)
+    checksum = hashlib.sha256(start + header[:first] + _BLANK.encode() + header[last:])
     while block := file.read(2**20):
         checksum.update(block)
-    if checksum.hexdigest() != found[0].decode():
+    if checksum.hexdigest() != found[0][1].decode():
         raise CheckpointError(f"{path} is damaged: its content does not match its checksum; use an older checkpoint")
 
 

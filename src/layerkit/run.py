@@ -148,6 +148,8 @@ class Run:
                 return ["data set"]
         except (OSError, SpecError, UserError, ValueError):
             return ["spec"]
+        if not isinstance(here, dict):
+            return ["spec"]
         given = json.loads(architecture.to_json())
         return [f'"{key}"' for key in {**given, **here} if key != "requires" and given.get(key) != here.get(key)]
 
