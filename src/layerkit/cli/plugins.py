@@ -27,6 +27,7 @@ def plugins(ctx: click.Context, as_json: bool) -> None:
                 "module": plugin.module,
                 "status": plugin.status,
                 "reason": plugin.reason,
+                "note": plugin.note,
                 "components": [{"kind": kind, "name": name} for kind, name in plugin.components],
             }
             for plugin in catalogue.plugins
@@ -40,6 +41,7 @@ def plugins(ctx: click.Context, as_json: bool) -> None:
     table.add_column("Provides")
     for plugin in catalogue.plugins:
         provides = plugin.reason or "; ".join(_provided(plugin.components))
+        provides += f" (note: {plugin.note})" if plugin.note else ""
         table.add_row(f"{plugin.distribution} {plugin.version}", plugin.name, plugin.status, provides)
     printer().print(table)
 
