@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from layerkit.cli import run
+
+
+def test_names_the_files_that_are_valid(table1, unet, capsys):
+    assert run(["validate", table1, unet]) == 0
+    assert capsys.readouterr().out == f"{table1}: valid\n{unet}: valid\n"
+
+
+def test_says_every_mistake_of_every_file(table1, tmp_path, capsys):
+    text = Path(table1).read_text().replace('"kernel_size": 2', '"kernel_size": "2"', 1).replace('"mse"', '"msa"')
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text(text)
+    assert run(["validate", str(wrong), table1, "none.json"]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == f"{table1}: valid\n"
+    assert f'{wrong}:8:44: layers[0].kernel_size (conv2d): expected a whole number' in printed.err
+    assert 'unknown loss "msa"; did you mean "mse"?' in printed.err
+    assert "none.json: cannot be read" in printed.err
+
+
+def test_json_for_programs(table1, tmp_path, capsys):
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text("{}")
+    assert run(["validate", table1, str(wrong), "--json"]) == 2
+    good, bad = json.loads(capsys.readouterr().out)
+    assert good == {"file": table1, "valid": True, "problems": []}
+    assert {problem["path"] for problem in bad["problems"]} == {"format", "name", "input", "layers"}
+    assert all(problem["line"] == 1 and problem["message"].startswith("missing") for problem in bad["problems"])
