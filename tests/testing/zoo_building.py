@@ -7,9 +7,10 @@ here are right; most animals are one of them with a single mistake.
 from __future__ import annotations
 
 import re
+import sys
 from functools import cache
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -25,7 +26,7 @@ def animals(*modules: ModuleType) -> dict[str, type]:
     found = {}
     for module in modules:
         for name, value in vars(module).items():
-            if isinstance(value, type) and "caught_by" in vars(value) and value.__module__ == module.__name__:
+            if isinstance(value, type) and vars(value).get("caught_by") and value.__module__ == module.__name__:
                 found[snake(name)] = value
     return found
 
@@ -55,10 +56,22 @@ def _make(animal: type, base: type[Spec], members: dict[str, Any], fields: dict[
         **{name: getattr(animal, name) for name in _DECLARED if hasattr(animal, name)},
         **members,
     }
-    return type(base)(f"{animal.__name__}Spec", (base,), namespace)
+    spec = type(base)(f"{animal.__name__}Spec", (base,), namespace)
+    setattr(sys.modules[animal.__module__], spec.__name__, spec)  # where pickle looks for it
+    return spec
 
 
-_DECLARED = ("kinked", "stochastic", "mixes_batch", "modal", "sample_shapes", "domain", "unbiased", "reference", "kinks")
+_DECLARED = (
+    "kinked",
+    "stochastic",
+    "mixes_batch",
+    "modal",
+    "sample_shapes",
+    "domain",
+    "unbiased",
+    "reference",
+    "kinks",
+)
 
 
 class Layer(Module):
@@ -66,7 +79,7 @@ class Layer(Module):
 
     ranks: tuple[int, ...] = (3,)
     """Dimensions of the samples that are taken."""
-    fields: dict[str, tuple[Any, Any]] = {}
+    fields: ClassVar[dict[str, tuple[Any, Any]]] = {}
     """Further fields of the spec, which become keyword arguments."""
 
     def __init__(self, channels: int, generator: torch.Generator, **options: Any) -> None:
@@ -122,7 +135,7 @@ _SPECS: dict[type, Any] = {
     Optimizer_: lambda animal: _make(
         animal,
         OptimizerSpec,
-        {"build": lambda self, parameters: animal(parameters, self.lr)},
+        {"build": lambda self, parameters: animal(parameters, self.lr), "example": {"lr": 0.1}},
         {"lr": (float, Field(ge=0, le=1, description="The learning rate."))},
     ),
     Noise_: lambda animal: _make(animal, NoiseSpec, {"build": lambda self: animal()}, {}),
@@ -205,7 +218,9 @@ class Enlarged(Layer):
 class Convolved(Layer):
     """A convolution with two output channels, a 2x2 kernel, a stride and a bias, by unfold and fold."""
 
-    fields = {"stride": (int, Field(default=1, ge=1, le=3, description="Steps between windows."))}
+    fields: ClassVar[dict[str, tuple[Any, Any]]] = {
+        "stride": (int, Field(default=1, ge=1, le=3, description="Steps between windows."))
+    }
 
     @classmethod
     def output_shape_of(cls, shape: Shape, **options: Any) -> Shape:

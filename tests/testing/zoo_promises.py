@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -210,7 +210,7 @@ class RefusesWithAnIndexError(Layer):
     def backward(self, grad_output: Tensor) -> Tensor:
         return 2 * grad_output
 
-    spec_members = {"output_shape": lambda self, shape: (shape[0], shape[1], shape[2])}
+    spec_members: ClassVar[dict[str, Any]] = {"output_shape": lambda self, shape: (shape[0], shape[1], shape[2])}
 
 
 class TakesWhatItsSpecRefuses(Layer):
@@ -419,5 +419,3 @@ class NotWhatTorchDoes(Rectified):
 
     def reference(self, input_shape: Shape) -> tuple[str, dict[str, Any]]:
         return "Hardtanh", {"min_val": 0.0, "max_val": 0.5}
-
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -14,7 +14,7 @@ class GradientsOnTheClass(Scaled):
     """The gradients are kept on the class and shared by all layers."""
 
     caught_by = "instances_are_independent"
-    shared: dict[Any, Tensor] = {}
+    shared: ClassVar[dict[Any, Tensor]] = {}
 
     def backward(self, grad_output: Tensor) -> Tensor:
         shared = self.shared.setdefault((self.channels, grad_output.dtype), torch.zeros_like(self.shift_grad))
@@ -433,7 +433,7 @@ class CountsForever(Bent):
     """Keeps a number of every step in a list of its class."""
 
     caught_by = "does_not_grow"
-    log: list[float] = []
+    log: ClassVar[list[float]] = []
 
     def forward(self, x: Tensor) -> Tensor:
         self.log.append(float(x.sum()))

@@ -94,6 +94,8 @@ def _try(check: Check, subject: Subject, case: Case | None, tally: _Tally) -> bo
 
 def _shrink(check: Check, examples: Examples, tally: _Tally) -> None:
     """Draw the same cases once more, with hypothesis making the one that fails as small as it can in a few tries."""
+    if not examples.profile.shrinks:
+        return
     smaller = _Tally()
     tries = 0
 

@@ -122,6 +122,26 @@ def has_gap(evaluate: Evaluate, tensor: Tensor, direction: Tensor, cotangent: Te
     return abs(left - right) > GAP * max(abs(left), abs(right), 1e-9)
 
 
+def has_kink_along(function: Callable[[float], float], reach: float = 3.0) -> bool:
+    """Return whether a function of one number has a kink or a jump between ``-reach`` and ``reach``.
+
+    It is looked for by zooming in on where the function bends most. Over three neighbours at distance h the change of
+    slope is h f'' where f is smooth, and falls with h; at a kink it stays as it is.
+    """
+    centre = 0.0
+    for _ in range(9):
+        positions = torch.linspace(centre - reach, centre + reach, 19, dtype=torch.float64)
+        values = torch.tensor([function(t) for t in positions.tolist()], dtype=torch.float64)
+        slopes = values.diff() / positions.diff()
+        bends = slopes.diff().abs()
+        worst = int(bends.argmax())
+        slope = float(slopes.abs().max())
+        if float(bends[worst]) <= GAP / 5 * slope + 1e-6:
+            return False
+        centre, reach = float(positions[worst + 1]), 1.5 * float(positions[1] - positions[0])
+    return float(bends[worst]) > GAP * slope
+
+
 def numeric_gradient(evaluate: Evaluate, tensor: Tensor, cotangent: Tensor) -> Tensor:
     """Return the whole gradient with respect to ``tensor``, by two evaluations a coordinate."""
     return jacobian(evaluate, tensor, cotangent.reshape(1, -1)).reshape(tensor.shape)

@@ -66,10 +66,14 @@ class Frozen:
         self._buffers = [(tensor, tensor.clone()) for tensor in buffers_of(layer)]
         self._generators = [(generator, generator.get_state()) for generator in generators_of(layer)]
 
-    def restore(self) -> None:
-        """Put them back."""
+    def restore_buffers(self) -> None:
+        """Put the buffers back."""
         for tensor, value in self._buffers:
             tensor.copy_(value)
+
+    def restore(self) -> None:
+        """Put both back."""
+        self.restore_buffers()
         for generator, state in self._generators:
             generator.set_state(state)
 

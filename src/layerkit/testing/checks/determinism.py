@@ -36,6 +36,7 @@ def passes_touch_nothing_global(case: LayerCase) -> None:
     with nothing_global_touched("a pass"), nothing_opened("a pass"):
         forward(layer, x)
         layer.backward(cotangent)
+    with nothing_global_touched("a forward in evaluation"), nothing_opened("a forward in evaluation"):
         forward(layer.eval(), x)
 
 

@@ -205,11 +205,11 @@ def _laid_out(value: Tensor, layout: str) -> Tensor:
 def nothing_returned_is_overwritten(case: LayerCase) -> None:
     """What forward and backward returned keeps its values in later calls, and is not a parameter, buffer or gradient.
 
-    In training the output is not the caller's own x either; a view of another shape, as of flatten, may be.
+    In training the output is not the caller's own picture either; a view of another shape, as of flatten, may be.
     """
     layer, x = case.layer(), case.input()
     output = forward(layer, x)
-    if output.shape == x.shape:
+    if output.shape == x.shape and x.dim() > 2:
         require(not share_memory(output, x), "the output lies in the memory of the input: return a copy")
     grad_input = backward(layer, case.cotangent(output))
     kept, kept_grad = output.clone(), grad_input.clone()
@@ -288,10 +288,11 @@ def no_autograd_graph(case: LayerCase) -> None:
     layer, x = case.layer(), case.input().requires_grad_()
     with torch.enable_grad():
         output = forward(layer, x)
-        require(not output.requires_grad, "the output hangs on an autograd graph")
+        # A view of a leaf says that it requires a gradient, and hangs on nothing.
+        require(output.grad_fn is None, "the output hangs on an autograd graph")
         cotangent = case.cotangent(output).requires_grad_()
         grad_input = backward(layer, cotangent)
-    require(not grad_input.requires_grad, "the gradient of the input hangs on an autograd graph")
+    require(grad_input.grad_fn is None, "the gradient of the input hangs on an autograd graph")
     require(x.grad is None and cotangent.grad is None, "autograd was run: the grad of an input is set")
     for name, (parameter, gradient) in layer.named_param().items():
         require(not parameter.requires_grad, f"the parameter {name} requires an autograd gradient")
