@@ -63,3 +63,32 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     many, few = (generator.integers(0, 256, (count, 3, 8, 8), dtype=np.uint8) for count in (40, 6))
     np.savez(data, noisy_1=many, noisy_2=many[:, :, ::-1], noisy=few, clean=few[:, :, ::-1])
     return Tiny(data)
+
+
+class FaultyOs:
+    """The ``os`` module, in which one call out of a series fails."""
+
+    def __init__(
+        self, nth: int, number: int, calls: tuple[str, ...] = ("open", "write", "fsync", "fchmod", "replace", "close")
+    ) -> None:
+        self.left, self.number, self.calls = nth, number, calls
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(os, name)
+        if name not in self.calls:
+            return real
+
+        def faulty(*arguments: Any, **named: Any) -> Any:
+            self.left -= 1
+            if self.left == 0:
+                if name == "close":
+                    real(*arguments)
+                raise OSError(self.number, os.strerror(self.number))
+            return real(*arguments, **named)
+
+        return faulty
+
+
+@pytest.fixture(scope="session")
+def faulty_os() -> type[FaultyOs]:
+    return FaultyOs

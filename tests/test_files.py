@@ -16,29 +16,6 @@ from layerkit.errors import RunError
 from layerkit.files import append, remove_leftovers, write_atomically
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
-CALLS = ("open", "write", "fsync", "fchmod", "replace", "close")
-
-
-class FaultyOs:
-    """The ``os`` module, in which one call out of a series fails."""
-
-    def __init__(self, nth: int, number: int, calls: tuple[str, ...] = CALLS) -> None:
-        self.left, self.number, self.calls = nth, number, calls
-
-    def __getattr__(self, name: str) -> Any:
-        real = getattr(os, name)
-        if name not in self.calls:
-            return real
-
-        def faulty(*arguments: Any, **named: Any) -> Any:
-            self.left -= 1
-            if self.left == 0:
-                if name == "close":
-                    real(*arguments)
-                raise OSError(self.number, os.strerror(self.number))
-            return real(*arguments, **named)
-
-        return faulty
 
 
 def test_a_file_is_written_with_its_folders(tmp_path):
@@ -60,12 +37,12 @@ def test_a_file_gets_the_usual_permissions(tmp_path):
 
 
 @pytest.mark.parametrize("number", ERRORS, ids=errno.errorcode.get)
-def test_every_call_may_fail(tmp_path, monkeypatch, number):
+def test_every_call_may_fail(tmp_path, monkeypatch, faulty_os, number):
     path = tmp_path / "file"
     for nth in range(1, 100):
         write_atomically(path, b"old")
         with monkeypatch.context() as patch:
-            faulty = FaultyOs(nth, number)
+            faulty = faulty_os(nth, number)
             patch.setattr(files, "os", faulty)
             try:
                 write_atomically(path, b"new content")
@@ -81,11 +58,11 @@ def test_every_call_may_fail(tmp_path, monkeypatch, number):
 
 
 def test_a_call_that_writes_a_part_is_followed_by_another(tmp_path, monkeypatch):
-    class Slow(FaultyOs):
+    class Slow:
         def __getattr__(self, name: str) -> Any:
             return (lambda descriptor, data: os.write(descriptor, data[:3])) if name == "write" else getattr(os, name)
 
-    monkeypatch.setattr(files, "os", Slow(0, 0))
+    monkeypatch.setattr(files, "os", Slow())
     write_atomically(tmp_path / "file", b"0123456789")
     append(tmp_path / "file", b"0123456789")
     assert (tmp_path / "file").read_bytes() == b"01234567890123456789"

@@ -1,0 +1,297 @@
+"""``layerkit train``: what it writes and says, how it goes on, and how it fails."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from layerkit import files
+from layerkit.checkpoint import load
+from layerkit.cli import run
+from layerkit.files import write_atomically
+from layerkit.run import Run
+
+Train = Callable[..., int]
+
+
+@pytest.fixture
+def train(tiny, tmp_path, monkeypatch) -> Train:
+    """Return a function that trains the tiny network from the command line, without drawing figures."""
+    monkeypatch.setattr("layerkit.cli.training.loss_curve", lambda path, *_: write_atomically(path, b"curve"))
+    monkeypatch.setattr("layerkit.cli.training.montage", lambda path, *_: write_atomically(path, b"montage"))
+    monkeypatch.chdir(tmp_path)
+    spec = tiny.spec(tmp_path)
+
+    def train(*arguments: object, output: object = "run") -> int:
+        given = ["train", spec, "--data", tiny.data, *(["--output", output] if output else []), *arguments]
+        return run([str(argument) for argument in given])
+
+    return train
+
+
+def resume(*arguments: object) -> int:
+    return run(["train", "--resume", *map(str, arguments)])
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    """Let the training receive SIGTERM during its nth step."""
+    from layerkit.trainer import Trainer
+
+    step, left = Trainer.step, [steps]
+
+    def counted(self: Trainer, *pair: torch.Tensor) -> float:
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), 15)
+        return step(self, *pair)
+
+    monkeypatch.setattr(Trainer, "step", counted)
+
+
+# What it writes and says
+
+
+def test_a_run_from_end_to_end(tmp_path, tiny, capsys):
+    spec = tiny.spec(tmp_path)
+    assert run(["train", str(spec), "--data", str(tiny.data), "--output", str(tmp_path / "run"), "--lr", "0.01"]) == 0
+    names = ["architecture.json", "checkpoint.safetensors", "metrics.jsonl", "montage.png", "run.json"]
+    assert sorted(os.listdir(tmp_path / "run")) == [".lock", *names]
+    said = capsys.readouterr().out
+    assert "tiny: 117 parameters, targets are other noisy versions (Noise2Noise)" in said
+    assert "epoch 2/2 took" in said
+    assert "6 validation pictures" in said
+    assert "written: " in said
+    resolved = json.loads((tmp_path / "run" / "architecture.json").read_text())
+    assert resolved["training"]["optimizer"]["lr"] == 0.01
+    assert resolved["requires"]["layer"]["conv2d"].startswith("layerkit==")
+    assert [json.loads(line)["event"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()] == [
+        "epoch",
+        "epoch",
+        "end",
+    ]
+    with Image.open(tmp_path / "run" / "montage.png") as picture:
+        picture.load()
+
+
+def test_a_curve_is_drawn_when_it_has_points(tmp_path, tiny):
+    spec = tiny.spec(tmp_path, epochs=26)
+    assert run(["train", str(spec), "--data", str(tiny.data), "--output", str(tmp_path / "run"), "-q"]) == 0
+    with Image.open(tmp_path / "run" / "loss.png") as picture:
+        picture.load()
+
+
+def test_a_network_that_learned_nothing_is_told(train, capsys):
+    assert train("--lr", "0") == 0
+    assert "the network has learned nothing; try another learning rate" in capsys.readouterr().out
+
+
+def test_quiet(train, capsys):
+    assert train("--quiet") == 0
+    said = capsys.readouterr().out
+    assert "epoch" not in said
+    assert "validation pictures" in said
+
+
+def test_runs_get_names_of_their_own(train, tmp_path):
+    assert train(output=None) == 0
+    assert train(output=None) == 0
+    assert sorted(os.listdir(tmp_path / "runs")) == ["tiny", "tiny-2"]
+
+
+def test_a_terminal_gets_bars(train, monkeypatch):
+    import rich.console
+
+    said = io.StringIO()
+    monkeypatch.setattr("layerkit.cli.progress.printer", lambda: rich.console.Console(force_terminal=True, file=said))
+    assert train() == 0
+    assert "40/40" in said.getvalue() or "epoch 1/2" in said.getvalue()
+
+
+# Going on
+
+
+def test_the_same_command_goes_on(train, monkeypatch, capsys):
+    assert train(output="whole") == 0
+    with monkeypatch.context() as patch:
+        stop_after(patch, 13)
+        assert train() == 143
+    said = capsys.readouterr()
+    assert "stopped and saved after 52 pictures; go on with: layerkit train --resume run" in said.err
+    assert "error" not in said.err
+    assert train() == 0
+    assert "continuing run in epoch 2, after 52 pictures" in capsys.readouterr().out
+    ours, theirs = (load(f"{folder}/checkpoint.safetensors").network.state_dict() for folder in ("run", "whole"))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_the_same_command_without_output_goes_on(train, monkeypatch, tmp_path, capsys):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3)
+        assert train(output=None) == 143
+    assert train(output=None) == 0
+    assert "continuing runs/tiny in epoch 1, after 12 pictures" in capsys.readouterr().out
+    assert os.listdir(tmp_path / "runs") == ["tiny"]
+
+
+def test_another_command_does_not_go_on(train, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3)
+        assert train() == 143
+    assert train("--seed", 1) == 2
+    assert 'run already holds a run, with another "training"; choose another folder' in capsys.readouterr().err
+
+
+def test_resume_from_another_folder(train, monkeypatch, tmp_path, tiny):
+    shutil.copy(tiny.data, "pairs.npz")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3)
+        assert run(["train", "tiny.json", "--data", "pairs.npz", "--output", "run"]) == 143
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    assert resume("../run", "--epochs", 1) == 0
+
+
+def test_resume_of_a_finished_run(train, capsys):
+    assert train() == 0
+    os.unlink("run/montage.png")
+    before = Path("run/metrics.jsonl").read_bytes()
+    assert resume("run") == 0
+    assert "run has been trained for its 2 epochs" in capsys.readouterr().out
+    assert Path("run/montage.png").exists()
+    assert Path("run/metrics.jsonl").read_bytes() == before
+    assert resume("run", "--epochs", 3) == 0
+    assert "continuing run in epoch 3, after 80 pictures" in capsys.readouterr().out
+    assert resume("run", "--epochs", 1) == 2
+    assert train() == 2
+
+
+def test_resume_mentions_other_versions(train, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3)
+        assert train() == 143
+    path = Path("run/checkpoint.safetensors")
+    held = load(path)
+    old = held.architecture.model_copy(update={"requires": {"layer": {"relu": "layerkit==0.0.1"}}})
+    from layerkit.checkpoint import save
+
+    save(path, held.network, old, position=held.position, optimizer=old.training.optimizer.build(held.network.param()))
+    assert resume("run") == 0
+    assert "note: begun with layerkit==0.0.1; another version is installed now" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [(["spec.json"], "SPEC"), (["--lr", "1"], "--lr"), (["--data", "photos"], "--data"), (["--set", "a=1"], "--set")],
+)
+def test_what_a_run_remembers_cannot_be_given(train, capsys, arguments, name):
+    assert resume("run", *arguments) == 2
+    assert f"{name} cannot be given with --resume" in capsys.readouterr().err
+
+
+def test_neither_spec_nor_run(capsys):
+    assert run(["train"]) == 2
+    assert "Give a SPEC to train, or --resume with the folder of a run." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("folder", ["missing", "."])
+def test_resume_of_no_run(tmp_path, monkeypatch, capsys, folder):
+    monkeypatch.chdir(tmp_path)
+    assert resume(folder) == 2
+    assert f"error: {folder} holds no run" in capsys.readouterr().err
+    assert os.listdir(tmp_path) == []
+
+
+def test_resume_from_a_damaged_checkpoint(train, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3)
+        assert train() == 143
+    data = Path("run/checkpoint.safetensors").read_bytes()
+    Path("run/checkpoint.safetensors").write_bytes(data[:-1])
+    assert resume("run") == 2
+    assert "does not match its checksum" in capsys.readouterr().err
+    assert Path("run/checkpoint.safetensors").read_bytes() == data[:-1]
+
+
+# Failures
+
+
+def test_a_run_that_is_busy(train, tmp_path, capsys):
+    assert train() == 0
+    with Run.open("run"):
+        assert train() == 2
+        assert resume("run") == 2
+    assert "another process is training in run; wait for it" in capsys.readouterr().err
+
+
+def test_a_second_ctrl_c_stops_at_once(train, monkeypatch, capsys):
+    from layerkit.trainer import Trainer
+
+    def pressed(self: Trainer, *pair: torch.Tensor) -> float:
+        os.kill(os.getpid(), 2)
+        os.kill(os.getpid(), 2)
+        raise AssertionError("the second was not noticed")
+
+    monkeypatch.setattr(Trainer, "step", pressed)
+    assert train() == 130
+    assert "stopped" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_not_finite(train, capsys):
+    assert train("--lr", "1e6", "--checkpoint-steps", 1) == 1
+    said = capsys.readouterr().err
+    assert "try a smaller learning rate, such as --lr 250000" in said
+    assert "Traceback" not in said
+
+
+def test_every_write_may_fail(train, monkeypatch, capsys, faulty_os, thorough):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 7)
+        assert train() == 143
+    shutil.copytree("run", "begun")
+    old = Path("begun/checkpoint.safetensors").read_bytes()
+    failures = 0
+    for number in (errno.ENOSPC, errno.EIO, errno.EACCES):
+        for nth in range(1, 1000, 1 if thorough else 4):
+            shutil.rmtree("run")
+            shutil.copytree("begun", "run")
+            with monkeypatch.context() as patch:
+                faulty = faulty_os(nth, number, ("write", "fsync", "replace"))
+                patch.setattr(files, "os", faulty)
+                code = resume("run", "--checkpoint-steps", 4, "-q")
+            said = capsys.readouterr().err
+            if faulty.left > 0:
+                assert code == 0
+                break
+            failures += 1
+            assert code == 1, (nth, number)
+            assert os.strerror(number) in said
+            assert "Traceback" not in said
+            kept = Path("run/checkpoint.safetensors")
+            assert kept.read_bytes() == old or load(kept).position["pictures"] > 28
+    assert failures > 3 * 25 / (1 if thorough else 4)
+    assert resume("run") == 0
+
+
+def test_the_folder_is_removed(train, monkeypatch, capsys):
+    from layerkit.trainer import Trainer
+
+    step = Trainer.step
+
+    def removing(self: Trainer, *pair: Any) -> float:
+        shutil.rmtree("run", ignore_errors=True)
+        return step(self, *pair)
+
+    monkeypatch.setattr(Trainer, "step", removing)
+    assert train() == 1
+    assert "error: run was removed or replaced while it was in use" in capsys.readouterr().err
+    assert not Path("run").exists()
