@@ -13,7 +13,7 @@ from layerkit.cli import COMMANDS, run
 
 
 def loaded_by(*arguments: str) -> set[str]:
-    program = f"import sys; from layerkit.cli import run; run({list(arguments)!r}); print('\\n' + ' '.join(sys.modules))"
+    program = f"import sys; from layerkit.cli import run; run({list(arguments)!r}); print(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return set(done.stdout.splitlines()[-1].split())
 
