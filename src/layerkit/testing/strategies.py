@@ -19,7 +19,7 @@ import pydantic
 from hypothesis import reject
 from hypothesis import strategies as st
 
-from layerkit.catalogue import Catalogue
+from layerkit.catalogue import Catalogue, installed
 from layerkit.component import REGISTERED, Kind, LayerSpec, Shape, Spec
 from layerkit.errors import ShapeError, UserError
 from layerkit.testing.cases import Case, LayerCase, LossCase, NoiseCase, OptimizerCase
@@ -59,6 +59,13 @@ def specs(what: str | type[Spec] | Subject, depth: int = DEPTH) -> st.SearchStra
     """Return a strategy for specs of a component."""
     subject = subject_of(what)
     return _configurations(subject, depth).map(subject.read)
+
+
+def registered_specs(kind: Kind) -> st.SearchStrategy[Spec]:
+    """Return a strategy for specs of every registered component of one kind."""
+    catalogue = installed()
+    names = catalogue.names(kind)
+    return st.one_of(*(specs(Subject(catalogue.components[kind, name], catalogue)) for name in names))
 
 
 @st.composite

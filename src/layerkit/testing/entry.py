@@ -1,0 +1,36 @@
+"""What hypothesis loads at each of its starts: it only says who knows about specs, and imports nothing for it.
+
+Whoever then asks ``hypothesis.strategies.from_type`` for a spec class gets the strategy of
+:mod:`layerkit.testing.strategies`, which is imported at that moment.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+
+def register() -> None:
+    """Let hypothesis ask here for the types of layerkit, once ``layerkit.component`` has been imported by anyone."""
+    try:
+        from hypothesis.strategies._internal.types import _global_extra_lookup
+    except ImportError:
+        # A private table, and the only one that is lazy. Without it the strategies are there, but not registered; an
+        # error here would break hypothesis for the whole environment.
+        return
+    _global_extra_lookup.setdefault("layerkit.component", _strategy_for)
+
+
+def _strategy_for(thing: Any) -> SearchStrategy[Any] | None:
+    from layerkit.component import KINDS, Spec
+
+    if not (isinstance(thing, type) and issubclass(thing, Spec)):
+        return None
+    from layerkit.testing import strategies
+
+    kind = next((kind for kind, base in KINDS.items() if thing is base), None)
+    if kind is not None:
+        return strategies.registered_specs(kind)
+    return strategies.specs(thing) if "type" in thing.model_fields else None

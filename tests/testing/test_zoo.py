@@ -1,0 +1,43 @@
+"""The kit catches every broken component by the check that is named for it, and finds nothing in the correct ones."""
+
+from __future__ import annotations
+
+import pytest
+from matrix import ZOO, documented, row
+from zoo_building import spec_of
+from zoo_correct import CORRECT_LAYERS, CORRECT_OTHERS
+
+from layerkit.testing import run
+from layerkit.testing.battery import BATTERY
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_a_broken_component_is_caught_by_the_check_named_for_it(name: str) -> None:
+    found = row(name)
+    assert not found.missed, f"{found.named} does not catch {name}: {found.mistake} Caught by {found.caught}"
+    assert found.text() in documented(), f"run python tests/testing/matrix.py: {found.text()}"
+
+
+@pytest.mark.parametrize("component", [*CORRECT_LAYERS, *CORRECT_OTHERS], ids=lambda component: component.__name__)
+def test_nothing_is_found_in_a_correct_component(component: type) -> None:
+    report = run(spec_of(component))
+    assert not report.failures, report.explain()
+    assert {result.outcome for result in report.results} <= {"passed", "not applicable"}
+
+
+def test_every_check_catches_something() -> None:
+    named = {animal.caught_by for animal in ZOO.values()}
+    assert named == {check.name for check in BATTERY}
+
+
+def test_the_document_has_every_animal_and_every_check() -> None:
+    lines = documented().splitlines()
+    assert lines[0] == f"{len(ZOO)} components with a mistake each, and {len(BATTERY)} checks."
+    first_cells = [line.split("|")[1].strip() for line in lines if line.startswith("| ")]
+    assert first_cells == ["check", *(check.name for check in BATTERY), "component", *ZOO]
+
+
+def test_the_statements_in_the_document_are_those_of_the_checks() -> None:
+    text = documented()
+    for check in BATTERY:
+        assert check.statement.replace("|", "\\|") in text
