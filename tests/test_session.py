@@ -112,6 +112,16 @@ def test_every_step_is_a_place_to_stop(tmp_path, tiny, points, thorough):
         assert_same_run(tmp_path / str(number), tmp_path / "whole")
 
 
+def test_slices_of_a_batch_and_generators_go_on_too(tmp_path, tiny, points, monkeypatch):
+    monkeypatch.setattr("layerkit.trainer.NUMBERS_AT_ONCE", 1000)  # two samples
+    tree = tiny.tree(batch_size=7)
+    tree["layers"][1]["layers"][0] = {"type": "dropout"}
+    start(tmp_path / "whole", tree, tiny.data)
+    whole = go_on(tmp_path / "whole")
+    assert interrupted(tmp_path / "cut", tree, tiny.data, [1, 4, 2]) == whole
+    assert_same_run(tmp_path / "cut", tmp_path / "whole")
+
+
 def test_a_chain_of_interruptions_after_every_step(tmp_path, tiny, points):
     start(tmp_path / "whole", tiny.tree(), tiny.data)
     whole = go_on(tmp_path / "whole")

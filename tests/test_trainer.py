@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from layerkit import MSE, SGD, Conv2d, Sequential, Trainer, build, load_architecture
+from layerkit.trainer import DivergedError
+
+
+def pair(n: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(n, 3, 8, 8, generator=generator), torch.rand(n, 3, 8, 8, generator=generator)
+
+
+def convolution(lr: float = 0.1) -> tuple[Sequential, Trainer]:
+    network = Sequential(Conv2d(3, 3, 3, padding=1, generator=torch.Generator().manual_seed(0)))
+    return network, Trainer(network, MSE(), SGD(network.param(), lr=lr))
+
+
+def test_steps_make_the_loss_smaller():
+    _, trainer = convolution()
+    losses = [trainer.step(*pair(4)) for _ in range(50)]
+    assert all(isinstance(loss, float) for loss in losses)
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < losses[0] / 2
+
+
+def test_a_step_is_made_in_training_mode_and_autograd_sees_nothing():
+    network, trainer = convolution()
+    network.eval()
+    with torch.enable_grad():
+        trainer.step(*pair(4))
+    assert network.training
+    assert not any(parameter.requires_grad for parameter, _ in network.param())
+    assert network.needs_input_grad
+
+
+def test_slices_of_a_batch_make_the_step_of_the_whole(monkeypatch):
+    whole, trainer = convolution()
+    loss = trainer.step(*pair(7))
+    monkeypatch.setattr("layerkit.trainer.NUMBERS_AT_ONCE", 400)  # two samples
+    sliced, trainer = convolution()
+    assert trainer.step(*pair(7)) == pytest.approx(loss, rel=1e-5)
+    for (ours, _), (theirs, _) in zip(sliced.param(), whole.param(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_a_layer_that_mixes_the_batch_gets_it_whole(tiny, monkeypatch):
+    monkeypatch.setattr("layerkit.trainer.NUMBERS_AT_ONCE", 1)
+    network = build(load_architecture(json.dumps(tiny.tree())))
+    seen = []
+    forward = network.forward
+    object.__setattr__(network, "forward", lambda x: seen.append(len(x)) or forward(x))
+    Trainer(network, MSE(), SGD(network.param(), lr=0.1)).step(*pair(5))
+    assert seen == [5]
+
+
+def test_to_measure_a_network_draws_nothing_from_its_generators(tiny):
+    tree = tiny.tree() | {"layers": [{"type": "dropout"}, {"type": "conv2d", "out_channels": 3, "kernel_size": 1}]}
+    architecture = load_architecture(json.dumps(tree))
+    losses = []
+    for measured in (False, True):
+        network = build(architecture)
+        trainer = Trainer(network, MSE(), SGD(network.param(), lr=0.1))
+        if measured:
+            trainer._slice_size(pair(4)[0])
+        losses.append([trainer.step(*pair(4)) for _ in range(3)])
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_loss_that_is_not_finite_leaves_the_weights(value):
+    network, trainer = convolution()
+    before = [parameter.clone() for parameter, _ in network.param()]
+    noisy, target = pair(4)
+    with pytest.raises(DivergedError, match=r"the loss is (nan|inf); try a smaller learning rate"):
+        trainer.step(noisy, target.fill_(value))
+    assert all(torch.equal(now, old) for (now, _), old in zip(network.param(), before, strict=True))
+
+
+def test_an_empty_batch_changes_nothing():
+    network, trainer = convolution()
+    before = network[0].weight.clone()
+    assert trainer.step(*pair(0)) == 0
+    assert torch.equal(network[0].weight, before)
