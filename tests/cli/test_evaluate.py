@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from layerkit.cli import run
+
+
+@pytest.fixture
+def checkpoint(tmp_path, tiny, capsys) -> str:
+    arguments = ["--data", str(tiny.data), "--output", str(tmp_path / "run"), "--epochs", "1", "--quiet"]
+    assert run(["train", str(tiny.spec(tmp_path)), *arguments]) == 0
+    capsys.readouterr()
+    return str(tmp_path / "run" / "checkpoint.safetensors")
+
+
+def test_a_table(checkpoint, tiny, capsys):
+    assert run(["evaluate", checkpoint, "--data", str(tiny.data)]) == 0
+    said = capsys.readouterr().out
+    for word in ("6 pictures", "PSNR (mean of pictures)", "PSNR (of mean error)", "SSIM", "noisy", "denoised", "gain"):
+        assert word in said
+
+
+def test_json_for_programs_is_what_training_said(checkpoint, tiny, capsys, tmp_path):
+    assert run(["evaluate", checkpoint, "--data", str(tiny.data), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["pictures"] == 6
+    assert result["gain"] == result["denoised"]["psnr_mean"] - result["noisy"]["psnr_mean"]
+    epoch = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
+    assert result["denoised"] == epoch["denoised"]
+    assert result["noisy"] == epoch["noisy"]
+
+
+def test_data_without_clean_pictures(checkpoint, tiny, tmp_path, capsys):
+    import numpy as np
+
+    arrays = np.load(tiny.data)
+    np.savez(tmp_path / "train.npz", noisy_1=arrays["noisy_1"], noisy_2=arrays["noisy_2"])
+    assert run(["evaluate", checkpoint, "--data", str(tmp_path / "train.npz")]) == 2
+    assert "has no pictures whose clean version is known" in capsys.readouterr().err
+
+
+def test_a_checkpoint_without_training(checkpoint, tmp_path, capsys):
+    from layerkit.checkpoint import load, save
+
+    held = load(checkpoint)
+    save(tmp_path / "bare", held.network, held.architecture.model_copy(update={"training": None}))
+    assert run(["evaluate", str(tmp_path / "bare")]) == 2
+    assert "does not say which noise it was trained for" in capsys.readouterr().err
