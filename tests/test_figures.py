@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib.axes import Axes
 from PIL import Image
 
 from layerkit.errors import RunError, ShapeError
@@ -57,6 +58,17 @@ def test_losses_that_are_not_finite_are_marked(tmp_path: Path) -> None:
 def test_loss_curve_of_a_single_point(tmp_path: Path, seen: list[int], losses: list[float]) -> None:
     loss_curve(tmp_path / "loss.png", seen, losses, "a run")
     assert read(tmp_path / "loss.png").std() > 0
+
+
+def test_a_long_loss_curve_is_smoothed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+    monkeypatch.setattr(Axes, "plot", lambda self, x, y, *_, **style: drawn.append((list(x), list(y), style)))
+    monkeypatch.setattr(Axes, "legend", lambda self, **_: None)
+    loss_curve(tmp_path / "loss.png", range(1, 31), [float(index % 10) for index in range(30)], "saw")
+    (_, losses, pale), (seen, means, bold) = drawn
+    assert losses == [float(index % 10) for index in range(30)]
+    assert (seen, means) == (list(range(10, 31)), [4.5] * 21)
+    assert pale["linewidth"] < bold["linewidth"]
 
 
 def test_a_title_is_text_not_markup(tmp_path: Path) -> None:

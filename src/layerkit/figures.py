@@ -25,6 +25,8 @@ DPI = 100
 INK, PALE_INK, GRID, BLUE, RED = "#222222", "#666666", "#d9d9d9", "#1f6fb4", "#c0392b"
 PANEL = 256
 """The longer side of a picture in the montage, in pixels of the PNG."""
+SMOOTHED = 10
+"""Points of a long loss curve that are averaged, for they scatter more than they fall."""
 GAP, LINE = 16, 36
 """The space between the pictures of the montage and the height of a line of text there, in pixels of the PNG."""
 
@@ -53,7 +55,13 @@ def loss_curve(path: str | Path, images_seen: Sequence[int], losses: Sequence[fl
         )
     figure = Figure(figsize=(7, 4.2), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
-    axes.plot(images_seen, losses, color=BLUE, linewidth=1.8, marker="o", markersize=4.5)
+    if len(losses) < 2 * SMOOTHED:
+        axes.plot(images_seen, losses, color=BLUE, linewidth=1.8, marker="o", markersize=4.5)
+    else:
+        axes.plot(images_seen, losses, color=BLUE, linewidth=0.8, alpha=0.35, label="each point")
+        means = [sum(losses[end - SMOOTHED : end]) / SMOOTHED for end in range(SMOOTHED, len(losses) + 1)]
+        axes.plot(images_seen[SMOOTHED - 1 :], means, color=BLUE, linewidth=2, label=f"mean of {SMOOTHED} points")
+        axes.legend(frameon=False)
     lost = [seen for seen, loss in zip(images_seen, losses, strict=True) if not math.isfinite(loss)]
     if lost:
         on_axis = axes.get_xaxis_transform()
