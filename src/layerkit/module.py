@@ -70,6 +70,16 @@ class Differentiable(ABC):  # noqa: B024 - the abstract methods of layers and lo
             return workspace.empty(self, name, shape, like)
         return torch.empty(shape, dtype=like.dtype, device=like.device)
 
+    def scratch(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Return an uninitialized tensor as :meth:`empty` does, for use until this call of the module returns.
+
+        In a workspace other modules get the same memory, so it must not be kept while one of them is called.
+        """
+        workspace = self.workspace
+        if workspace is not None and workspace.active:
+            return workspace.scratch(name, shape, like)
+        return torch.empty(shape, dtype=like.dtype, device=like.device)
+
     def empty_like(self, name: str, like: Tensor) -> Tensor:
         """Return an uninitialized tensor of the shape, dtype, device and order in memory of ``like``; see ``empty``."""
         workspace = self.workspace

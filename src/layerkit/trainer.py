@@ -25,6 +25,8 @@ class DivergedError(RunError):
 
 NUMBERS_AT_ONCE = 1_000_000
 """Outputs of all layers together, in numbers, that a slice of the batch may have; beyond that they leave the cache."""
+NUMBERS_A_PARAMETER = 32
+"""As many may be in a slice for each learned number, for every slice handles all of those anew."""
 
 
 class Trainer:
@@ -92,6 +94,8 @@ class Trainer:
             with rehearsing(self.network):
                 self.network.forward(x[:1])
                 numbers = sum(module.numbers_out() for _, module in self.network.modules() if not module.children())
-            self._slice_sizes[shape] = max(1, NUMBERS_AT_ONCE // max(1, numbers))
+            learned = sum(parameter.numel() for parameter, _ in self.network.param())
+            at_once = max(NUMBERS_AT_ONCE, NUMBERS_A_PARAMETER * learned)
+            self._slice_sizes[shape] = max(1, at_once // max(1, numbers))
         size = self._slice_sizes[shape]
         return size if size < len(x) else 0

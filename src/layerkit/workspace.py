@@ -6,6 +6,7 @@ the same step, and holds nothing of what the layers returned in the last one, le
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
@@ -14,11 +15,17 @@ from torch import Tensor
 
 
 class Workspace:
-    """Buffers by owner and name. They are handed out only inside ``with workspace:``, and overwritten at the next."""
+    """Buffers by owner and name. They are handed out only inside ``with workspace:``, and overwritten at the next.
+
+    Scratch memory is common to all owners, so that what one layer writes and reads lies where the layer before it wrote
+    and read, in the cache.
+    """
 
     def __init__(self) -> None:
         self.active = False
         self._buffers: dict[tuple[Any, str], Any] = {}
+        self._pools: dict[tuple[Any, ...], Tensor] = {}
+        self._scratch: dict[tuple[Any, ...], Tensor] = {}
         self._plans: dict[tuple[Any, str], tuple[Sequence[Tensor], list[Callable[[], Any]]]] = {}
 
     def __enter__(self) -> Self:
@@ -34,6 +41,18 @@ class Workspace:
         if buffer is None or buffer.shape != shape or buffer.dtype != like.dtype or buffer.device != like.device:
             buffer = self._buffers[owner, name] = torch.empty(shape, dtype=like.dtype, device=like.device)
         return buffer
+
+    def scratch(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Return a contiguous tensor of the dtype and device of ``like`` that the next who asks for the name gets too."""
+        kind = name, like.dtype, like.device
+        tensor = self._scratch.get((kind, shape))
+        if tensor is None:
+            count, pool = math.prod(shape), self._pools.get(kind)
+            if pool is None or len(pool) < count:
+                pool = self._pools[kind] = torch.empty(count, dtype=like.dtype, device=like.device)
+                self._scratch = {key: held for key, held in self._scratch.items() if key[0] != kind}
+            tensor = self._scratch[kind, shape] = pool[:count].view(shape)
+        return tensor
 
     def empty_like(self, owner: Any, name: str, like: Tensor) -> Tensor:
         """Return the tensor of that name that ``torch.empty_like`` would make, of the same order in memory."""

@@ -205,7 +205,7 @@ class Conv2d(Module):
         top, left = self.padding
         if top or left:
             n, height, width, channels = x.shape
-            framed = self.empty("framed", (n, height + 2 * top, width + 2 * left, channels), x)
+            framed = self.scratch("framed", (n, height + 2 * top, width + 2 * left, channels), x)
             x = padded(x, (top, top), (left, left), out=framed)
         taken = windows(x, self.kernel_size, self.stride, self.dilation)
         if not self._planar and taken.is_contiguous():

@@ -2,7 +2,7 @@
 
 Every layer here computes, along each direction, the output row s q + r (r is its *phase*) from input rows near q,
 
-    y[s q + r] = sum of  sign * Z[kind][q + offset]      over the terms (phase r, kind, offset, sign),
+    y[s q + r] = sum of  factor * Z[kind][q + offset]      over the terms (phase r, kind, offset, factor),
 
 where Z[kind] = K[kind] x is the input through one matrix for each kind. So all products are one matrix product of the
 input as it lies in memory, with nothing copied and nothing padded, and what is left are sums of shifted pictures. A row
@@ -34,12 +34,12 @@ Move = Callable[[], Any]
 
 
 class Term(NamedTuple):
-    """One summand: the output's phase, the kind of product, the row it is taken from counted from q, and its sign."""
+    """One summand: the output's phase, the kind of product, the row it is taken from counted from q, and its factor."""
 
     phase: int
     kind: int
     offset: int
-    sign: int
+    factor: float
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Axis:
         """
         moves = []
         for phase in range(self.phases):
-            terms = [(z.select(3, kind), offset, sign) for its, kind, offset, sign in self.terms if its == phase]
+            terms = [(z.select(3, kind), offset, factor) for its, kind, offset, factor in self.terms if its == phase]
             moves += _sum_shifted(_every(y, dim, phase, self.phases), dim, terms)
         return moves
 
@@ -67,8 +67,8 @@ class Axis:
         moves = []
         for kind in range(self.kinds):
             terms = [
-                (_every(grad_y, dim, phase, self.phases), -offset, sign)
-                for phase, its, offset, sign in self.terms
+                (_every(grad_y, dim, phase, self.phases), -offset, factor)
+                for phase, its, offset, factor in self.terms
                 if its == kind
             ]
             moves += _sum_shifted(grad_z.select(3, kind), dim, terms)
@@ -79,43 +79,45 @@ def _every(x: Tensor, dim: int, first: int, step: int) -> Tensor:
     return x[(slice(None),) * dim + (slice(first, None, step),)] if step > 1 else x
 
 
-def _sum_shifted(target: Tensor, dim: int, terms: list[tuple[Tensor, int, int]]) -> list[Move]:
-    """Return what sets target[q] = sum of sign * source[q + offset] along ``dim``; a source is zeros outside."""
+def _sum_shifted(target: Tensor, dim: int, terms: list[tuple[Tensor, int, float]]) -> list[Move]:
+    """Return what sets target[q] = sum of factor * source[q + offset] along ``dim``; a source is zeros outside."""
     size = target.shape[dim]
     spans = []
-    for source, offset, sign in terms:
+    for source, offset, factor in terms:
         start, stop = max(0, -offset), min(size, source.shape[dim] - offset)
         if start < stop:
-            spans.append(_Span(source, offset, sign, start, stop))
-    # Those that reach everywhere come first, a positive one before all, so that nothing need be set to zero.
-    spans.sort(key=lambda span: (span.stop - span.start < size, -span.sign))
+            spans.append(_Span(source, offset, factor, start, stop))
+    # Those that reach everywhere come first, one with factor 1 before all, so that nothing need be set to zero.
+    spans.sort(key=lambda span: (span.stop - span.start < size, span.factor != 1))
     if not spans or spans[0].stop - spans[0].start < size:
         return [target.zero_, *(span.add_to(target, dim) for span in spans)]
     first, *rest = spans
     if not rest:
         return [first.put_into(target, dim, 0, size)]
-    second, *rest = rest
+    # The first two are added in one pass over memory, where both reach; at the edges there is only the first.
+    plain = [index for index, span in enumerate(rest) if span.factor == 1]
+    second = rest.pop(plain[0] if plain and first.factor != 1 else 0)
     moves = [
         first.put_into(target, dim, *edge) for edge in ((0, second.start), (second.stop, size)) if edge[0] < edge[1]
     ]
-    if first.sign < 0 < second.sign:
+    start, stop = second.start, second.stop
+    if first.factor != 1:
         first, second = second, first
-    start, stop = max(first.start, second.start), min(first.stop, second.stop)
-    within = target.narrow(dim, start, stop - start)
-    pieces = first.piece(dim, start, stop), second.piece(dim, start, stop)
-    if first.sign < 0:
-        moves += [partial(torch.add, *pieces, out=within), within.neg_]
+    if first.factor == 1:
+        within = target.narrow(dim, start, stop - start)
+        pieces = first.piece(dim, start, stop), second.piece(dim, start, stop)
+        moves.append(partial(torch.add, *pieces, alpha=second.factor, out=within))
     else:
-        moves.append(partial(torch.add if second.sign > 0 else torch.sub, *pieces, out=within))
+        moves += [second.put_into(target, dim, start, stop), first.add_to(target, dim)]
     return [*moves, *(span.add_to(target, dim) for span in rest)]
 
 
 class _Span(NamedTuple):
-    """The rows ``start`` to ``stop`` of a target, which get sign * source[q + offset]."""
+    """The rows ``start`` to ``stop`` of a target, which get factor * source[q + offset]."""
 
     source: Tensor
     offset: int
-    sign: int
+    factor: float
     start: int
     stop: int
 
@@ -124,11 +126,13 @@ class _Span(NamedTuple):
 
     def put_into(self, target: Tensor, dim: int, start: int, stop: int) -> Move:
         within, piece = target.narrow(dim, start, stop - start), self.piece(dim, start, stop)
-        return partial(within.copy_, piece) if self.sign > 0 else partial(torch.neg, piece, out=within)
+        if self.factor == 1:
+            return partial(within.copy_, piece)
+        return partial(torch.mul, piece, self.factor, out=within)
 
     def add_to(self, target: Tensor, dim: int) -> Move:
         within = target.narrow(dim, self.start, self.stop - self.start)
-        return partial(within.add_ if self.sign > 0 else within.sub_, self.piece(dim, self.start, self.stop))
+        return partial(within.add_, self.piece(dim, self.start, self.stop), alpha=self.factor)
 
 
 class ShiftedProducts:
@@ -208,7 +212,7 @@ class ShiftedProducts:
 
     def _products(self, shape: torch.Size, like: Tensor) -> Tensor:
         rows, columns = shape[0] * shape[2] * shape[3], self.down.kinds * self.across.kinds * self.out_channels
-        return self.layer.empty("products", (columns, rows) if self._planar else (rows, columns), like)
+        return self.layer.scratch("products", (columns, rows) if self._planar else (rows, columns), like)
 
     def _products_by_kind(self, products: Tensor, shape: torch.Size) -> Tensor:
         """Return the products as (N, H, W, kinds down, kinds across, O)."""
@@ -220,7 +224,7 @@ class ShiftedProducts:
     def _halfway(self, n: int, height: int, width: int, like: Tensor) -> Tensor:
         """Return memory for the sums downwards."""
         kinds, pictures = (self.across.kinds, self.out_channels), (n, height, width)
-        return self.layer.empty("halfway", (*kinds, *pictures) if self._planar else (*pictures, *kinds), like)
+        return self.layer.scratch("halfway", (*kinds, *pictures) if self._planar else (*pictures, *kinds), like)
 
     def _halfway_by_kind(self, halfway: Tensor) -> Tensor:
         """Return the sums downwards as (N, H_out, W, kinds across, O)."""

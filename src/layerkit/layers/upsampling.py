@@ -119,7 +119,7 @@ class Upsampling(ShiftedConvolution):
         return torch.mm(self._summing, taps, out=self.empty("kernels", taps.shape, taps)).view(-1, self.in_channels)
 
     def add_kernels_grad(self, rows: Tensor, grad_products: Tensor) -> None:
-        grad = self.empty("grad_kernels", (len(grad_products), self.in_channels), rows)
+        grad = self.scratch("grad_kernels", (len(grad_products), self.in_channels), rows)
         torch.mm(grad_products, rows, out=grad)
         taps = self.taps(self.weight_grad)
         taps.addmm_(self._summing.t(), grad.view(taps.shape))

@@ -1,23 +1,27 @@
 """Winograd's short convolution: a 3 x 3 kernel with stride 1 in fewer multiplications.
 
-Along one direction, two neighbouring outputs of a kernel w of three taps see four inputs d, and need not six
-multiplications but four (Winograd 1980, "Arithmetic complexity of computations"; Lavin and Gray 2016, "Fast algorithms
-for convolutional neural networks", section 4.1, here with the sign of the last kind turned):
+Along one direction, m neighbouring outputs of a kernel w of three taps see m + 2 inputs d, and need not 3 m
+multiplications but m + 2, those of polynomials at m + 2 points (Winograd 1980, "Arithmetic complexity of computations";
+Lavin and Gray 2016, "Fast algorithms for convolutional neural networks", section 4). With m = 2,
 
-    v = (d_0 - d_2,  d_1 + d_2,            d_2 - d_1,            d_3 - d_1)
-    u = (w_0,        (w_0 + w_1 + w_2)/2,  (w_0 - w_1 + w_2)/2,  w_2)
-    m = u v by kind,      y_0 = m_0 + m_1 + m_2,      y_1 = m_1 - m_2 + m_3.
+    v = (d_2 - d_0,  d_1 + d_2,            d_2 - d_1,            d_3 - d_1)
+    u = (-w_0,       (w_0 + w_1 + w_2)/2,  (w_0 - w_1 + w_2)/2,  w_2)
+    z = u v by kind,      y_0 = z_0 + z_1 + z_2,      y_1 = z_1 - z_2 + z_3,
 
-In two directions these are 16 products for four outputs in place of 36, and with channels each is a matrix product over
-all such squares of four. Everything else is sums of shifted pictures, as in :mod:`layerkit.layers.shifts`: output row
-2 q + r from the kinds at q, and the kinds at q from the input rows 2 q + i - padding, zeros outside the picture.
+and m = 4 has six kinds. In two directions these are (m + 2)^2 products for m^2 outputs in place of 9 m^2, and with
+channels each is a matrix product over all such squares. Everything else is sums of shifted pictures, as in
+:mod:`layerkit.layers.shifts`: output row m q + r from the kinds at q, and the kinds at q from the input rows
+m q + i - padding, zeros outside the picture.
 
-Backwards, every step is transposed: m's gradient from y's, from that u's and v's by products, and x's from v's.
+Backwards, every step is transposed: z's gradient from y's, from that u's and v's by products, and x's from v's.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,122 +30,201 @@ from layerkit.layers.shifts import Axis, Move, Term
 from layerkit.layers.windows import Pair, channels_first, channels_last
 from layerkit.module import Module
 
-KINDS = 4
 KERNEL = (3, 3)
 
-OUTPUTS = Axis(
-    2,
-    KINDS,
-    (Term(0, 0, 0, 1), Term(0, 1, 0, 1), Term(0, 2, 0, 1), Term(1, 1, 0, 1), Term(1, 2, 0, -1), Term(1, 3, 0, 1)),
+Rows = tuple[tuple[float, ...], ...]
+
+
+class Scheme(NamedTuple):
+    """How ``outputs`` neighbouring outputs come from two inputs more than that and a kernel of three taps.
+
+    Attributes:
+        inputs: v from d, a row for each kind.
+        taps: u from w, a row for each kind.
+        sums: y from z, a row for each output.
+    """
+
+    outputs: int
+    inputs: Rows
+    taps: Rows
+    sums: Rows
+
+    @property
+    def kinds(self) -> int:
+        return self.outputs + 2
+
+    def squares(self, size: Pair) -> Pair:
+        """Return the rows and columns of squares that an output of ``size`` is cut into."""
+        return -(-size[0] // self.outputs), -(-size[1] // self.outputs)
+
+    def products(self, size: Pair) -> int:
+        """Return the multiplications for an output of ``size``."""
+        rows, columns = self.squares(size)
+        return rows * columns * self.kinds**2
+
+    def output_axis(self) -> Axis:
+        """Return the terms that make y of z."""
+        terms = [
+            Term(r, kind, 0, factor) for r, row in enumerate(self.sums) for kind, factor in enumerate(row) if factor
+        ]
+        return Axis(self.outputs, self.kinds, tuple(terms))
+
+    def input_axis(self, padding: int) -> Axis:
+        """Return the terms whose transpose makes v of x: input i of square q lies in row m q + i - padding."""
+        terms = []
+        for kind, factors in enumerate(self.inputs):
+            for number, factor in enumerate(factors):
+                row, phase = divmod(number - padding, self.outputs)
+                if factor:
+                    terms.append(Term(phase, kind, -row, factor))
+        return Axis(self.outputs, self.kinds, tuple(terms))
+
+
+def _scheme(points: tuple[float, ...], scales: tuple[float, ...]) -> Scheme:
+    """Return the scheme of polynomials at ``points`` and at infinity.
+
+    Each kind's sums may be multiplied by a scale if its taps are divided by it: one that puts a factor 1 into every
+    output saves a pass over memory.
+    """
+    outputs = len(points) - 1
+    inputs, taps, columns = [], [], []
+    for point, scale in zip(points, scales, strict=True):
+        others = [other for other in points if other != point]
+        inputs.append((*_coefficients(others), 0.0))
+        taps.append(tuple(point**tap / math.prod(point - other for other in others) / scale for tap in range(3)))
+        columns.append([scale * point**output for output in range(outputs)])
+    inputs.append(_coefficients(points))
+    taps.append((0.0, 0.0, 1.0))
+    columns.append([0.0] * (outputs - 1) + [1.0])
+    return Scheme(outputs, tuple(inputs), tuple(taps), tuple(zip(*columns, strict=True)))
+
+
+def _coefficients(roots: Sequence[float]) -> tuple[float, ...]:
+    """Return the coefficients of the product of all (x - root), constant first."""
+    coefficients = [1.0]
+    for root in roots:
+        shifted = [0.0, *coefficients]
+        coefficients = [high - root * low for high, low in zip(shifted, [*coefficients, 0.0], strict=True)]
+    return tuple(coefficients)
+
+
+# Lavin and Gray take 0, 1, -1, 2, -2 for four outputs; between these points rounding errors are five times smaller.
+SCHEMES = (
+    _scheme((0.0, 1.0, -1.0), (1.0, 1.0, 1.0)),
+    _scheme((0.0, 0.75, -0.75, 1.5, -1.5), (1.0, 4 / 3, 4 / 3, 4 / 9, 4 / 9)),
 )
-"""The sums that make y of m."""
-_INPUTS = ((0, 0, 1), (0, 2, -1), (1, 1, 1), (1, 2, 1), (2, 2, 1), (2, 1, -1), (3, 3, 1), (3, 1, -1))
-"""The kinds v: kind, number of the input, sign."""
-
-
-def _inputs(padding: int) -> Axis:
-    """Return the terms whose transpose makes v of x: input i of pair q lies in row 2 q + i - padding."""
-    terms = []
-    for kind, number, sign in _INPUTS:
-        row, phase = divmod(number - padding, 2)
-        terms.append(Term(phase, kind, -row, sign))
-    return Axis(2, KINDS, tuple(terms))
 
 
 class Winograd:
     """The work of a convolution with a 3 x 3 kernel and stride 1, in the memory that its layer is given.
 
     Args:
-        layer: whose ``empty``, ``save`` and ``plan`` are used. Its weight lies in memory as (kh, kw, O, C).
+        layer: whose ``empty``, ``scratch``, ``save`` and ``plan`` are used; its weight lies as (kh, kw, O, C).
         in_channels, out_channels, padding: of the layer.
     """
 
     def __init__(self, layer: Module, in_channels: int, out_channels: int, padding: Pair) -> None:
         self.layer = layer
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.down, self.across = map(_inputs, padding)
+        self._ways = [_Way(scheme, scheme.output_axis(), *map(scheme.input_axis, padding)) for scheme in SCHEMES]
 
     def forward(self, x: Tensor, size: Pair) -> Tensor:
         """Return (N, O, *size) for x (N, C, H, W)."""
-        layer = self.layer
-        n, _, _, width = x.shape
-        kernels = self._kernels()
-        halfway, inputs = self._memory("v", n, size, width, self.in_channels, x)
-        products = layer.empty("m", (*inputs.shape[:-1], self.out_channels), x)
-        sums = layer.empty("sums", (KINDS, n, size[0], inputs.shape[4], self.out_channels), x)
-        y = layer.empty("y", (n, *size, self.out_channels), x)
+        layer, way = self.layer, min(self._ways, key=lambda way: way.scheme.products(size))
+        kernels = self._kernels(way.scheme)
+        halfway, shape = self._halfway(way.scheme, len(x), size, x.shape[3], x)
+        inputs = layer.empty("v", shape, x)
+        products, sums = self._outputs(way.scheme, shape, size, x)
+        y = layer.empty("y", (len(x), *size, self.out_channels), x)
 
         def spread() -> list[Move]:
             between = halfway.permute(1, 2, 3, 0, 4)
-            moves = self.down.combine_transposed(channels_last(x), between, 1)
-            return moves + self.across.combine_transposed(between, _by_kind(inputs), 2)
+            moves = way.down.combine_transposed(channels_last(x), between, 1)
+            return moves + way.across.combine_transposed(between, _by_kind(inputs), 2)
 
         def gather() -> list[Move]:
             between = sums.permute(1, 2, 3, 0, 4)
-            return OUTPUTS.combine(_by_kind(products).transpose(3, 4), between, 1) + OUTPUTS.combine(between, y, 2)
+            moves = way.sums.combine(_by_kind(products).transpose(3, 4), between, 1)
+            return moves + way.sums.combine(between, y, 2)
 
         for move in layer.plan("spread", (x, halfway, inputs), spread):
             move()
-        layer.save(inputs, kernels, x.shape)
+        layer.save(way, inputs, kernels, x.shape)
         torch.bmm(_matrices(inputs), kernels.transpose(1, 2), out=_matrices(products))
-        if layer.bias is not None:
-            products[1, 1].add_(layer.bias)  # the one product that every output has in it, once
         for move in layer.plan("gather", (products, sums, y), gather):
             move()
+        if layer.bias is not None:
+            y.add_(layer.bias)
         return channels_first(y)
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Add to the layer's gradients; return (N, C, H, W), or None if nobody needs it."""
         layer = self.layer
-        inputs, kernels, (n, _, height, width) = layer.saved()
-        size = grad_output.shape[2:]
-        grad_sums = layer.empty("sums", (KINDS, n, size[0], inputs.shape[4], self.out_channels), grad_output)
-        grad_products = layer.empty("m", (*inputs.shape[:-1], self.out_channels), grad_output)
+        way, inputs, kernels, (n, _, height, width) = layer.saved()
+        size = tuple(grad_output.shape[2:])
+        grad_products, grad_sums = self._outputs(way.scheme, inputs.shape, size, grad_output)
 
         def spread() -> list[Move]:
             between = grad_sums.permute(1, 2, 3, 0, 4)
-            moves = OUTPUTS.combine_transposed(channels_last(grad_output), between, 2)
-            return moves + OUTPUTS.combine_transposed(between, _by_kind(grad_products).transpose(3, 4), 1)
+            moves = way.sums.combine_transposed(channels_last(grad_output), between, 2)
+            return moves + way.sums.combine_transposed(between, _by_kind(grad_products).transpose(3, 4), 1)
 
         for move in layer.plan("spread_grad", (grad_output, grad_sums, grad_products), spread):
             move()
         grad_matrices = _matrices(grad_products)
         if layer.bias is not None:
-            layer.bias_grad.add_(grad_products[1, 1].sum((0, 1, 2)))
-        grad_kernels = layer.empty("grad_kernels", kernels.shape, grad_output)
+            layer.bias_grad.add_(grad_output.sum((0, 2, 3)))
+        grad_kernels = layer.scratch("grad_kernels", kernels.shape, grad_output)
         torch.bmm(grad_matrices.transpose(1, 2), _matrices(inputs), out=grad_kernels)
-        to_kinds = _to_kinds(kernels.dtype, kernels.device)
-        self._taps(layer.weight_grad).addmm_(to_kinds.t(), grad_kernels.view(KINDS * KINDS, -1))
+        to_kinds = _to_kinds(way.scheme, kernels.dtype, kernels.device)
+        self._taps(layer.weight_grad).addmm_(to_kinds.t(), grad_kernels.view(len(to_kinds), -1))
         if not layer.needs_input_grad:
             return None
-        halfway, grad_inputs = self._memory("grad_v", n, size, width, self.in_channels, grad_output)
+        halfway, shape = self._halfway(way.scheme, n, size, width, grad_output)
+        grad_inputs = layer.scratch("grad_v", shape, grad_output)
         grad_x = layer.empty("grad_input", (n, height, width, self.in_channels), grad_output)
 
         def gather() -> list[Move]:
             between = halfway.permute(1, 2, 3, 0, 4)
-            moves = self.across.combine(_by_kind(grad_inputs), between, 2)
-            return moves + self.down.combine(between, grad_x, 1)
+            moves = way.across.combine(_by_kind(grad_inputs), between, 2)
+            return moves + way.down.combine(between, grad_x, 1)
 
         torch.bmm(grad_matrices, kernels, out=_matrices(grad_inputs))
         for move in layer.plan("gather_grad", (grad_inputs, halfway, grad_x), gather):
             move()
         return channels_first(grad_x)
 
-    def _kernels(self) -> Tensor:
-        """Return u, (16, O, C)."""
+    def _kernels(self, scheme: Scheme) -> Tensor:
+        """Return u, (kinds^2, O, C)."""
         taps = self._taps(self.layer.weight)
-        kernels = self.layer.empty("kernels", (KINDS * KINDS, self.out_channels, self.in_channels), taps)
-        torch.mm(_to_kinds(taps.dtype, taps.device), taps, out=kernels.view(KINDS * KINDS, -1))
+        to_kinds = _to_kinds(scheme, taps.dtype, taps.device)
+        kernels = self.layer.empty("kernels", (len(to_kinds), self.out_channels, self.in_channels), taps)
+        torch.mm(to_kinds, taps, out=kernels.view(len(to_kinds), -1))
         return kernels
 
     def _taps(self, weight: Tensor) -> Tensor:
         return weight.permute(2, 3, 0, 1).view(9, self.out_channels * self.in_channels)
 
-    def _memory(self, name: str, n: int, size: Pair, width: int, channels: int, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Return memory for v halfway, (kinds, N, pairs of rows, W, C), and for v (kinds, kinds, N, ..., C)."""
-        rows, columns = (-(-length // 2) for length in size)
-        halfway = self.layer.empty("halfway", (KINDS, n, rows, width, channels), like)
-        return halfway, self.layer.empty(name, (KINDS, KINDS, n, rows, columns, channels), like)
+    def _halfway(self, scheme: Scheme, n: int, size: Pair, width: int, like: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+        """Return memory for v halfway, (kinds, N, rows, W, C), and the shape of v, (kinds, kinds, N, ..., C)."""
+        rows, columns = scheme.squares(size)
+        halfway = self.layer.scratch("halfway", (scheme.kinds, n, rows, width, self.in_channels), like)
+        return halfway, (scheme.kinds, scheme.kinds, n, rows, columns, self.in_channels)
+
+    def _outputs(self, scheme: Scheme, shape: tuple[int, ...], size: Pair, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Return memory for z, (kinds, kinds, N, rows, columns, O), and for y halfway, (kinds, N, H, columns, O)."""
+        products = self.layer.scratch("products", (*shape[:-1], self.out_channels), like)
+        sums = (scheme.kinds, shape[2], size[0], shape[4], self.out_channels)
+        return products, self.layer.scratch("sums", sums, like)
+
+
+class _Way(NamedTuple):
+    """A scheme and its terms: from z to y, and from v to x downwards and across."""
+
+    scheme: Scheme
+    sums: Axis
+    down: Axis
+    across: Axis
 
 
 def _by_kind(values: Tensor) -> Tensor:
@@ -150,15 +233,13 @@ def _by_kind(values: Tensor) -> Tensor:
 
 
 def _matrices(values: Tensor) -> Tensor:
-    return (
-        values.view(KINDS * KINDS, -1, values.shape[-1])
-        if values.numel()
-        else values.new_empty(KINDS * KINDS, 0, values.shape[-1])
-    )
+    """Return (kinds, kinds, N, H, W, C) as matrices (kinds^2, N * H * W, C)."""
+    kinds, _, n, rows, columns, channels = values.shape
+    return values.view(kinds**2, n * rows * columns, channels)
 
 
 @lru_cache(maxsize=16)
-def _to_kinds(dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return the matrix (16, 9) that makes u of a kernel's nine taps."""
-    one = torch.tensor([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], dtype=dtype, device=device)
+def _to_kinds(scheme: Scheme, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return the matrix (kinds^2, 9) that makes u of a kernel's nine taps."""
+    one = torch.tensor(scheme.taps, dtype=dtype, device=device)
     return torch.kron(one, one)
