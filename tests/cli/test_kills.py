@@ -72,14 +72,15 @@ def assert_nothing_lost(folder: Path) -> int:
 
 
 def test_killed_at_any_moment_nothing_is_lost_or_corrupt(tmp_path, start, command, thorough):
+    assert finish(start(*command(tmp_path / "whole"))) == 0  # starts the server too
     begun = time.monotonic()
-    assert finish(start(*command(tmp_path / "whole"))) == 0
-    longest = time.monotonic() - begun
+    assert finish(start(*command(tmp_path / "again"))) == 0
+    duration = time.monotonic() - begun
     drawn, kills, number, before = random.Random(), 200 if thorough else 5, 0, 0
     while kills:
         folder = tmp_path / f"run-{number}"
         process = start(*command(folder))
-        process.join(drawn.uniform(0.1 * longest, 0.7 * longest))
+        process.join(drawn.uniform(0.1 * duration, 0.7 * duration))
         process.kill()
         if finish(process) == 0:
             assert_same(folder, tmp_path / "whole")
