@@ -43,7 +43,7 @@ class Workspace:
         return buffer
 
     def scratch(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """Return a contiguous tensor of the dtype and device of ``like`` that the next who asks for the name gets too."""
+        """Return a contiguous tensor of the dtype and device of ``like``; whoever asks for the name next gets it too."""
         kind = name, like.dtype, like.device
         tensor = self._scratch.get((kind, shape))
         if tensor is None:

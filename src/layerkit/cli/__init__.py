@@ -20,6 +20,7 @@ COMMANDS = {
     "denoise": "Denoise pictures of any size with a trained network.",
     "show": "Print a network as a table of its layers.",
     "validate": "Check architecture files.",
+    "profile": "Time every layer of a network in training.",
     "schema": "Write the JSON Schema of architecture files, for editors.",
     "docs": "Show the reference of layers and other components.",
     "plugins": "List the installed plugins and what they provide.",
