@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from layerkit.errors import CheckpointError, ShapeError, StateError
+from layerkit.generators import is_generator_state
 from layerkit.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -326,7 +327,7 @@ class Module(Differentiable):
                 faults.append(f"{name} must be {tuple(want.shape)}, not {tuple(given.shape)}")
             elif want.is_floating_point() != given.is_floating_point():
                 faults.append(f"{name} must be {want.dtype}, not {given.dtype}")
-            elif name in generators and not _is_state(generators[name], given):
+            elif name in generators and not is_generator_state(generators[name], given):
                 faults.append(f"{name} is not the state of a random generator")
         if faults:
             more = f" and {len(faults) - 5} more" if len(faults) > 5 else ""
@@ -337,14 +338,6 @@ class Module(Differentiable):
                 own[name].copy_(state[name])
         for name, generator in generators.items():
             generator.set_state(state[name])
-
-
-def _is_state(generator: torch.Generator, state: Tensor) -> bool:
-    try:
-        torch.Generator(generator.device).set_state(state)
-    except (RuntimeError, TypeError):
-        return False
-    return True
 
 
 def _dotted(prefix: str, name: str) -> str:
