@@ -12,6 +12,7 @@ from layerkit.data import Dataset, batches
 from layerkit.denoise import Denoiser
 from layerkit.evaluate import Evaluation, evaluate
 from layerkit.inspection import Inspector
+from layerkit.memory import out_of_memory
 from layerkit.trainer import Trainer
 
 
@@ -67,8 +68,8 @@ def fit(
                 inspector.before_step(noisy, target)
             try:
                 loss = trainer.step(noisy, target)
-            except Exception:
-                if inspector is not None:
+            except Exception as error:
+                if inspector is not None and not out_of_memory(error):
                     inspector.rehearse(noisy, target)
                 raise
             yield StepDone(number, index, loss, len(noisy))

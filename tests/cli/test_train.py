@@ -282,6 +282,24 @@ def test_every_write_may_fail(train, monkeypatch, capsys, faulty_os, thorough):
     assert resume("run") == 0
 
 
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")],
+)
+def test_memory_that_does_not_suffice(train, monkeypatch, capsys, error):
+    from layerkit.layers.conv2d import Conv2d
+    from layerkit.trainer import Trainer
+
+    def step(self: Trainer, *pair: Any) -> float:
+        raise error
+
+    monkeypatch.setattr(Trainer, "step", step)
+    monkeypatch.setattr(Conv2d, "backward", lambda self, grad: grad)  # a layer must not be blamed
+    monkeypatch.setattr("layerkit.inspection.Inspector.before_step", lambda self, *pair: None)
+    assert train() == 1
+    assert "error: not enough memory; use smaller batches" in capsys.readouterr().err
+
+
 def test_the_folder_is_removed(train, monkeypatch, capsys):
     from layerkit.trainer import Trainer
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import click
 
 from layerkit.errors import LayerkitError, StoppedError
+from layerkit.memory import out_of_memory
 
 COMMANDS = {
     "train": "Train a network on noisy pictures.",
@@ -102,4 +103,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         click.echo(f"error: {error}", err=True)
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        click.echo("error: not enough memory; use smaller batches, pictures or tiles, or a smaller network", err=True)
         return 1
