@@ -108,6 +108,49 @@ class GradientNeverZeroed(Scaled):
         self.scale_grad.fill_(1e-3)
 
 
+class GradientFromEmpty(Scaled):
+    """The gradient is memory that was never written, which is zero as long as it is fresh."""
+
+    caught_by = "memory_is_written_before_it_is_read"
+
+    def prepare(self, generator: torch.Generator) -> None:
+        super().prepare(generator)
+        self.__dict__["scale_grad"] = torch.empty(self.channels)
+
+
+class BorderNeverWritten(Layer):
+    """Shifts a picture by a column and leaves the first one as ``empty`` found it."""
+
+    caught_by = "memory_is_written_before_it_is_read"
+    varies = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.empty_like(x)
+        y[..., 1:] = x[..., :-1]
+        return y
+
+    def backward(self, grad_output: Tensor) -> Tensor:
+        grad = torch.zeros_like(grad_output)
+        grad[..., :-1] = grad_output[..., 1:]
+        return grad
+
+
+class WrongWhereItSaturates(Layer):
+    """Cuts off beyond 6, where its gradient still lets everything through."""
+
+    caught_by = "input_gradient"
+    ranks = (1, 3)
+    kinked = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.save(x > -6)
+        return x.clamp(-6, 6)
+
+    def backward(self, grad_output: Tensor) -> Tensor:
+        (mask,) = self.saved()
+        return grad_output * mask
+
+
 class StrideSpecialCased(Convolved):
     """The gradient of the weight is right for a stride of 1 and 2 only."""
 
@@ -317,6 +360,7 @@ class InputKnownByItsAddress(Bent):
     """An input is taken for the one of last time if it lies at the same place."""
 
     caught_by = "later_calls_are_right_too"
+    varies = True
     seen: tuple[int, torch.Size] | None = None
 
     def forward(self, x: Tensor) -> Tensor:

@@ -112,6 +112,19 @@ class AccumulatesOnce(Scaled):
         return grad_input
 
 
+class CacheUsedUp(Bent):
+    """Backward computes in what it kept, so that a second one finds something else."""
+
+    caught_by = "backward_twice"
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.kept = x.clone() if self.training else None
+        return x + x * x / 4
+
+    def backward(self, grad_output: Tensor) -> Tensor:
+        return self.kept.div_(2).add_(1) * grad_output
+
+
 class ZeroGradForgetsOne(Scaled):
     """zero_grad zeroes the first gradient and leaves the second."""
 
@@ -358,6 +371,16 @@ class StateForgetsACounter(Layer):
     def backward(self, grad_output: Tensor) -> Tensor:
         (factor,) = self.saved()
         return grad_output * factor
+
+
+class LoadingReplacesTensors(Scaled):
+    """Loading a state puts new tensors in place of the parameters."""
+
+    caught_by = "state_round_trips"
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        super().load_state_dict(state)
+        self.__dict__["scale"] = self.scale.clone()
 
 
 class StateTakesAnything(Scaled):

@@ -141,7 +141,7 @@ def _print(report: Report) -> None:
     from rich.table import Table
 
     console = printer()
-    table = Table("component", "kind", "checks", "passed", "failed", "n/a", "examples", "s")
+    table = Table("component", "kind", "checks", "passed", "failed", "n/a", "cases", "s")
     for column in table.columns:
         column.no_wrap = True
     for (kind, name), results in report.components().items():

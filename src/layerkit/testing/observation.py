@@ -74,6 +74,17 @@ def share_memory(first: Tensor, second: Tensor) -> bool:
     return first.untyped_storage().data_ptr() == second.untyped_storage().data_ptr()
 
 
+@contextmanager
+def empty_memory_is_nan() -> Iterator[None]:
+    """Let torch fill what ``empty`` returns, as it does in its deterministic mode."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
 # Randomness and settings that belong to the whole process
 
 

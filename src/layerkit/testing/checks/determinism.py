@@ -6,9 +6,15 @@ import torch
 
 from layerkit.testing.cases import Case, LayerCase
 from layerkit.testing.check import check
-from layerkit.testing.comparison import require_same_bits
+from layerkit.testing.comparison import require_close, require_same_bits
 from layerkit.testing.judgement import CheckFailed, require
-from layerkit.testing.observation import Operations, nothing_global_touched, nothing_opened, without_autograd
+from layerkit.testing.observation import (
+    Operations,
+    empty_memory_is_nan,
+    nothing_global_touched,
+    nothing_opened,
+    without_autograd,
+)
 from layerkit.testing.passes import Frozen, forward, run_pass
 
 FORBIDDEN = ("convolution", "conv1d", "conv2d", "conv3d", "conv_transpose", "cudnn", "mkldnn_conv")
@@ -26,6 +32,24 @@ def same_input_same_bits(case: LayerCase) -> None:
         require_same_bits(done.grad_input, first.grad_input, f"{who} gives another gradient of the input")
         for name, gradient in first.gradients.items():
             require_same_bits(done.gradients[name], gradient, f"{who} gives another gradient of {name}")
+
+
+@check("layer", share=0.5)
+def memory_is_written_before_it_is_read(case: LayerCase) -> None:
+    """Nothing depends on what ``empty`` happens to find: filled with NaN, its memory gives the same numbers.
+
+    A gradient that starts from ``empty``, or a border that is never written, works as long as the memory is fresh.
+    """
+    x = case.input()
+    expected = run_pass(case.layer(), x, case.cotangent)
+    with empty_memory_is_nan():
+        for name, (_, gradient) in case.fresh().named_param().items():
+            require(not bool(gradient.any()), f"the gradient of {name} starts from memory that was never written")
+        done = run_pass(case.layer(), x, case.cotangent)
+    require_close(done.output, expected.output, "the output depends on memory that was never written")
+    require_close(done.grad_input, expected.grad_input, "the gradient depends on memory that was never written")
+    for name, gradient in expected.gradients.items():
+        require_close(done.gradients[name], gradient, f"the gradient of {name} depends on memory never written")
 
 
 @check("layer", share=0.5)

@@ -165,10 +165,11 @@ def _rounding(
         most = [torch.maximum(a, b) for a, b in zip(most, changes, strict=True)]
     for (parameter, _), value in zip(layer.param(), parameters, strict=True):
         parameter.copy_(value)
+    # A gradient may be the small difference of large numbers, which keeps their rounding.
+    numbers = [tensor for tensor in (x, cotangent, *_tensors(expected)) if tensor.numel()]
+    floor = 32 * EPSILON * max((float(tensor.abs().max()) for tensor in numbers), default=0.0)
     return [
-        (50 * change.max() + 200 * EPSILON * (1e-3 + tensor.abs().max())).expand_as(tensor)
-        if tensor.numel()
-        else change
+        (50 * change.max() + 200 * EPSILON * tensor.abs().max() + floor).expand_as(tensor) if tensor.numel() else change
         for change, tensor in zip(most, _tensors(expected), strict=True)
     ]
 

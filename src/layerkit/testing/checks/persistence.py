@@ -37,9 +37,11 @@ def state_round_trips(case: LayerCase) -> None:
     used = _used(case)
     state = {name: value.clone() for name, value in used.state_dict().items()}
     other = case.fresh(purpose="another seed")
-    names = list(other.state_dict())
+    names, pairs = list(other.state_dict()), [(id(p), id(g)) for p, g in other.param()]
     require(names == list(state), f"the names of the state change with use: {names} became {list(state)}")
     other.load_state_dict(state)
+    same = pairs == [(id(p), id(g)) for p, g in other.param()]
+    require(same, "loading put other tensors in place of the parameters, and an optimizer keeps the old ones")
     for name, value in other.state_dict().items():
         require_same_bits(value, state[name], f"{name} is not what was loaded")
         require(not share_memory(value, state[name]), f"after loading, {name} lies in the memory of what was loaded")

@@ -46,6 +46,21 @@ def gradients_accumulate(case: LayerCase) -> None:
 
 
 @check("layer", share=0.5)
+def backward_twice(case: LayerCase) -> None:
+    """A second backward of one forward gives the same and adds the parameters' gradients again, or is a StateError."""
+    layer, x = case.layer(), case.input()
+    once = run_pass(layer, x, case.cotangent)
+    cotangent = case.cotangent(once.output)
+    try:
+        again = backward(layer, cotangent)
+    except StateError:
+        return
+    require_close(again, once.grad_input, "a second backward of the same forward gives another gradient of the input")
+    for name, (_, gradient) in layer.named_param().items():
+        require_close(gradient, 2 * once.gradients[name], f"a second backward adds something else to {name}", 1e-8)
+
+
+@check("layer", share=0.5)
 def zero_grad_zeroes(case: LayerCase) -> None:
     """``zero_grad`` sets every gradient to zero and keeps the tensors; a new layer's gradients are zero."""
     layer, x = case.fresh(), case.input()
@@ -81,7 +96,9 @@ def param_is_complete(case: LayerCase) -> None:
         run_pass(layer, case.input(), case.cotangent)
     require(identities == [tuple(map(id, pair)) for pair in layer.param()], "param() gives other tensors after a pass")
     require(len({id(tensor) for pair in pairs for tensor in pair}) == 2 * len(pairs), "param() has a tensor twice")
+    state = layer.state_dict()
     for name, (parameter, gradient) in named.items():
+        require(state.get(name) is parameter, f"the state has no {name}, or another tensor than the parameter")
         alike = parameter.shape == gradient.shape and parameter.dtype == gradient.dtype
         require(alike, f"the gradient of {name} differs from it in shape or dtype")
         require(not share_memory(parameter, gradient), f"{name} and its gradient lie in the same memory")
