@@ -86,7 +86,14 @@ NETWORKS = {
         Conv2d(34, 16, 3, padding=1),
         TransposedConv2d(16, 4, 3, padding=1),
     ],
-    "odd": lambda: [Conv2d(3, 16, 3), Conv2d(16, 16, 3, padding=(0, 2)), Conv2d(16, 5, (1, 3), dilation=2), ReLU()],
+    "odd": lambda: [
+        Conv2d(3, 16, 3),
+        Conv2d(16, 16, 3, padding=(0, 2)),
+        Conv2d(16, 16, 1, padding=1),
+        Conv2d(16, 16, 1, padding=1),
+        Conv2d(16, 5, (1, 3), dilation=2),
+        ReLU(),
+    ],
 }
 
 

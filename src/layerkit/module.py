@@ -17,7 +17,7 @@ from torch import Tensor
 
 from layerkit.errors import CheckpointError, ShapeError, StateError
 from layerkit.generators import is_generator_state
-from layerkit.workspace import Workspace
+from layerkit.workspace import Made, Workspace
 
 if TYPE_CHECKING:
     from layerkit.component import LayerSpec
@@ -41,8 +41,9 @@ class Differentiable(ABC):  # noqa: B024 - the abstract methods of layers and lo
     def save(self, *values: Any) -> None:
         """Keep ``values`` for the backward pass; in evaluation mode nothing is kept."""
         if self.training:
-            self._saved = values
-            self._versions = tuple(_version(value) for value in values)
+            # Past __setattr__, which looks after parameters and takes its time.
+            own = self.__dict__
+            own["_saved"], own["_versions"] = values, tuple(map(_version, values))
 
     def saved(self) -> tuple[Any, ...]:
         """Return what the last forward kept.
@@ -88,13 +89,11 @@ class Differentiable(ABC):  # noqa: B024 - the abstract methods of layers and lo
             return workspace.empty_like(self, name, like)
         return torch.empty_like(like)
 
-    def plan(
-        self, name: str, tensors: Sequence[Tensor], make: Callable[[], list[Callable[[], Any]]]
-    ) -> list[Callable[[], Any]]:
-        """Return the operations on ``tensors`` that ``make`` gives.
+    def plan(self, name: str, tensors: Sequence[Tensor], make: Callable[[], Made]) -> Made:
+        """Return what ``make`` gives: views of ``tensors``, say, and operations on them that are ready to be called.
 
         Views of small pictures cost about as much as the arithmetic on them. In a workspace the same tensors come again
-        at every step, and so do the operations that were made for them.
+        at every step, and so does what was made for them. It must depend on nothing but them and the module's settings.
         """
         workspace = self.workspace
         if workspace is not None and workspace.active:
@@ -107,8 +106,8 @@ class Differentiable(ABC):  # noqa: B024 - the abstract methods of layers and lo
 
     def forget(self) -> None:
         """Drop what the last forward kept."""
-        self._saved = None
-        self._output = None
+        own = self.__dict__
+        own["_saved"] = own["_output"] = None
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy starts fresh: a copied tensor counts its changes anew, so that what was kept could not be trusted.
@@ -139,7 +138,7 @@ def _guard_forward(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
         else:
             output = forward(self, *inputs, **named)
         if self.training:
-            self._output = output.shape, output.dtype
+            self.__dict__["_output"] = output.shape, output.dtype
         return output
 
     return guarded
@@ -206,6 +205,14 @@ class Module(Differentiable):
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.forward(x)
+
+    def parameters(self) -> list[Tensor]:
+        """Return the learned tensors of this module alone."""
+        return [vars(self)[name] for name in self._parameters]
+
+    def gradients(self) -> list[Tensor]:
+        """Return the gradients of :meth:`parameters`."""
+        return [vars(self)[f"{name}_grad"] for name in self._parameters]
 
     def lend(self, workspace: Workspace | None) -> None:
         """Let this module and those inside it work in ``workspace`` while that is active."""

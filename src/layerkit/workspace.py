@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor
+
+
+Made = TypeVar("Made")
 
 
 class Workspace:
@@ -26,7 +29,7 @@ class Workspace:
         self._buffers: dict[tuple[Any, str], Any] = {}
         self._pools: dict[tuple[Any, ...], Tensor] = {}
         self._scratch: dict[tuple[Any, ...], Tensor] = {}
-        self._plans: dict[tuple[Any, str], tuple[Sequence[Tensor], list[Callable[[], Any]]]] = {}
+        self._plans: dict[tuple[Any, str], tuple[list[tuple[Tensor, int]], Any]] = {}
 
     def __enter__(self) -> Self:
         self.active = True
@@ -62,18 +65,18 @@ class Workspace:
             self._buffers[owner, name] = buffer, like.stride()
         return buffer
 
-    def plan(
-        self, owner: Any, name: str, tensors: Sequence[Tensor], make: Callable[[], list[Callable[[], Any]]]
-    ) -> list[Callable[[], Any]]:
-        """Return the operations of that name that ``make`` gives, made anew only when ``tensors`` lie elsewhere."""
+    def plan(self, owner: Any, name: str, tensors: Sequence[Tensor], make: Callable[[], Made]) -> Made:
+        """Return what ``make`` gives, made anew only when ``tensors`` lie elsewhere than at the last time."""
         planned = self._plans.get((owner, name))
         if planned is None or not all(map(_same_memory, planned[0], tensors)):
-            planned = self._plans[owner, name] = tensors, make()
+            made = make()
+            # The plan holds its tensors, so their memory cannot have been given to another.
+            planned = self._plans[owner, name] = [(tensor, tensor.data_ptr()) for tensor in tensors], made
         return planned[1]
 
 
-def _same_memory(a: Tensor, b: Tensor) -> bool:
-    # The plan holds its tensors, so their memory cannot have been given to another.
-    return a is b or (
-        a.data_ptr() == b.data_ptr() and a.shape == b.shape and a.stride() == b.stride() and a.dtype == b.dtype
-    )
+def _same_memory(held: tuple[Tensor, int], b: Tensor) -> bool:
+    a, address = held
+    if b.data_ptr() != address:
+        return False
+    return a is b or (a.shape == b.shape and a.stride() == b.stride() and a.dtype == b.dtype)

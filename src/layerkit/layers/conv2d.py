@@ -17,7 +17,8 @@ cheaper to multiply first and shift the products (:mod:`layerkit.layers.shifts`)
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -26,7 +27,7 @@ from torch import Tensor
 from layerkit.component import LayerSpec, Shape
 from layerkit.fields import Channels, Kernel, Padding, Stride, pair
 from layerkit.layers.initialization import xavier_normal_
-from layerkit.layers.shifts import Axis, ShiftedProducts, Term
+from layerkit.layers.shifts import Axis, Move, ShiftedProducts, Term
 from layerkit.layers.windows import (
     PLANAR_BELOW,
     add_windows,
@@ -132,7 +133,9 @@ class Conv2d(Module):
         if self.stride == (1, 1) and not self._planar:
             if out_channels < PLANAR_BELOW:
                 axes = map(_taps_axis, self.kernel_size, self.padding, self.dilation)
-                self._products = ShiftedProducts(self, *axes, in_channels, out_channels)
+                self._products = ShiftedProducts(
+                    self, *axes, in_channels, out_channels, self._kernels, self._add_kernels_grad
+                )
             elif self.kernel_size == KERNEL and self.dilation == (1, 1):
                 self._winograd = Winograd(self, in_channels, out_channels, self.padding)
         kh, kw = self.kernel_size
@@ -155,44 +158,65 @@ class Conv2d(Module):
         if self._winograd:
             return self._winograd.forward(x, size)
         if self._products:
-            return self._products.forward(x, self._kernels(self.weight), size)
+            return self._products.forward(x, size)
         patches = self._patches(channels_last(x), size)
+        work = self.plan("forward", (patches, *self.parameters()), lambda: self._plan_forward(patches, n, size))
+        for move in work.moves:
+            move()
         self.save(patches, (height, width))
-        y = self.empty("y", (n * size[0] * size[1], self.out_channels), x)
-        if self.bias is None:
-            torch.mm(patches, self._matrix(self.weight), out=y)
-        else:
-            # The product accumulates onto the bias: adding it afterwards would round once more.
-            torch.addmm(self.bias, patches, self._matrix(self.weight), out=y)
-        return channels_first(y.view(n, *size, self.out_channels))
+        return work.result
+
+    def _plan_forward(self, patches: Tensor, n: int, size: tuple[int, int]) -> _Work:
+        y = self.empty("y", (n * size[0] * size[1], self.out_channels), patches)
+        factors = patches, self._matrix(self.weight)
+        # The product accumulates onto the bias: adding it afterwards would round once more.
+        product = torch.mm if self.bias is None else partial(torch.addmm, self.bias)
+        return _Work([partial(product, *factors, out=y)], channels_first(y.view(n, *size, self.out_channels)))
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Add to ``weight_grad`` and ``bias_grad``; return (N, in_channels, H, W), or None if nobody needs it."""
         if self._winograd:
             return self._winograd.backward(grad_output)
         if self._products:
-            return self._products.backward(grad_output, self._add_kernels_grad)
-        patches, (height, width) = self.saved()
+            return self._products.backward(grad_output)
+        patches, size = self.saved()
+        name = "backward" if self.needs_input_grad else "backward without input"
+        tensors = grad_output, patches, *self.gradients(), self.weight
+        work = self.plan(name, tensors, lambda: self._plan_backward(grad_output, patches, size))
+        for move in work.moves:
+            move()
+        return work.result
+
+    def _plan_backward(self, grad_output: Tensor, patches: Tensor, size: tuple[int, int]) -> _Work:
         n, _, rows, columns = grad_output.shape
-        grad = channels_last(grad_output).reshape(n * rows * columns, self.out_channels)
-        self._matrix(self.weight_grad).addmm_(patches.t(), grad)
+        pixels, moves = channels_last(grad_output), []
+        if not pixels.is_contiguous():
+            copy = self.scratch("grad_rows", pixels.shape, grad_output)
+            moves.append(partial(copy.copy_, pixels))
+            pixels = copy
+        grad = pixels.view(n * rows * columns, self.out_channels)
+        moves.append(partial(self._matrix(self.weight_grad).addmm_, patches.t(), grad))
         if self.bias is not None:
-            self.bias_grad.add_(grad.sum(0))
+            moves.append(lambda: self.bias_grad.add_(grad.sum(0)))
         if not self.needs_input_grad:
-            return None
+            return _Work(moves, None)
         taken, by_row = self._patch_memory("grad_patches", n, (rows, columns), grad)
-        torch.mm(grad, self._matrix(self.weight).t(), out=by_row)
-        top, left = self.padding
+        (height, width), (top, left) = size, self.padding
         framed = self.empty("grad_input", (n, height + 2 * top, width + 2 * left, self.in_channels), grad)
-        add_windows(taken, self.stride, framed, self.dilation)
-        return channels_first(framed[:, top : top + height, left : left + width])
+        moves.append(partial(torch.mm, grad, self._matrix(self.weight).t(), out=by_row))
+        moves.append(partial(add_windows, taken, self.stride, framed, self.dilation))
+        return _Work(moves, channels_first(framed[:, top : top + height, left : left + width]))
 
-    def _kernels(self, weight: Tensor) -> Tensor:
-        """Return the weight, or its gradient, as the view (kh * kw * O, C), a product for each tap."""
+    def _kernels(self) -> tuple[Tensor, list[Move]]:
+        """Return a kernel for each tap."""
+        return self._by_tap(self.weight), []
+
+    def _add_kernels_grad(self, rows: Tensor, grad_products: Tensor) -> list[Move]:
+        return [partial(self._by_tap(self.weight_grad).addmm_, grad_products, rows)]
+
+    def _by_tap(self, weight: Tensor) -> Tensor:
+        """Return the weight, or its gradient, as the view (kh * kw * O, C)."""
         return weight.permute(2, 3, 0, 1).view(-1, self.in_channels)
-
-    def _add_kernels_grad(self, rows: Tensor, grad_products: Tensor) -> None:
-        self._kernels(self.weight_grad).addmm_(grad_products, rows)
 
     def _matrix(self, weight: Tensor) -> Tensor:
         """Return the weight, or its gradient, as the view (C * kh * kw or kh * kw * C, O) that multiplies patches."""
@@ -205,7 +229,7 @@ class Conv2d(Module):
         top, left = self.padding
         if top or left:
             n, height, width, channels = x.shape
-            framed = self.scratch("framed", (n, height + 2 * top, width + 2 * left, channels), x)
+            framed = self.empty("framed", (n, height + 2 * top, width + 2 * left, channels), x)
             x = padded(x, (top, top), (left, left), out=framed)
         taken = windows(x, self.kernel_size, self.stride, self.dilation)
         if not self._planar and taken.is_contiguous():
@@ -226,6 +250,13 @@ class Conv2d(Module):
             return memory.permute(3, 4, 5, 1, 2, 0), memory.view(self._taps, rows).t()
         memory = self.empty(name, (n, *size, *self.kernel_size, self.in_channels), like)
         return memory, memory.view(rows, self._taps)
+
+
+class _Work(NamedTuple):
+    """What one pass does on memory that is settled, and what it returns."""
+
+    moves: list[Move]
+    result: Tensor | None
 
 
 def _taps_axis(kernel: int, padding: int, dilation: int) -> Axis:

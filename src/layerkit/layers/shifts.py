@@ -135,6 +135,15 @@ class _Span(NamedTuple):
         return partial(within.add_, self.piece(dim, self.start, self.stop), alpha=self.factor)
 
 
+class _Work(NamedTuple):
+    """What one pass of a layer does on memory that is settled, what it returns, and what it keeps."""
+
+    moves: list[Move]
+    result: Tensor | None
+    rows: Tensor
+    kernels: Tensor
+
+
 class ShiftedProducts:
     """The products and the sums of one layer, in the memory that the layer is given.
 
@@ -142,73 +151,84 @@ class ShiftedProducts:
         layer: whose ``empty``, ``save`` and ``plan`` are used; it has ``bias`` and ``bias_grad``.
         down, across: the terms.
         in_channels, out_channels: of the layer.
+        kernels: gives the kernels of all kinds, (kinds down * kinds across * O, C), and what computes them.
+        add_kernels_grad: gives what adds to the layer's ``weight_grad`` what comes through the kernels, from the pixels
+            of x, (N * H * W, C), and the gradient of the products, (kinds * O, N * H * W): that of the kernels is the
+            latter times the former.
     """
 
-    def __init__(self, layer: Module, down: Axis, across: Axis, in_channels: int, out_channels: int) -> None:
+    def __init__(
+        self,
+        layer: Module,
+        down: Axis,
+        across: Axis,
+        in_channels: int,
+        out_channels: int,
+        kernels: Callable[[], tuple[Tensor, list[Move]]],
+        add_kernels_grad: Callable[[Tensor, Tensor], list[Move]],
+    ) -> None:
         self.layer, self.down, self.across = layer, down, across
+        self.kernels, self.add_kernels_grad = kernels, add_kernels_grad
         self.in_channels, self.out_channels = in_channels, out_channels
         # With few output channels the products are made, and shifted, as planes: runs of few channels crawl.
         self._planar = out_channels < PLANAR_BELOW
 
-    def forward(self, x: Tensor, kernels: Tensor, size: tuple[int, int]) -> Tensor:
-        """Return (N, O, *size) for x (N, C, H, W) and the kernels of all kinds (kinds down * kinds across * O, C)."""
+    def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return (N, O, *size) for x (N, C, H, W)."""
         layer = self.layer
-        rows = self._rows(x)
-        layer.save(rows, kernels, x.shape)
-        products = self._products(x.shape, x)
-        if self._planar:
-            torch.mm(kernels, rows.t(), out=products)
-        else:
-            torch.mm(rows, kernels.t(), out=products)
-        halfway, y = self._halfway(len(x), size[0], x.shape[3], x), self._pictures(len(x), size, x)
-
-        def moves() -> list[Move]:
-            between = self._halfway_by_kind(halfway)
-            down = self.down.combine(self._products_by_kind(products, x.shape), between, 1)
-            return down + self.across.combine(between, channels_last(y), 2)
-
-        for move in layer.plan("forward", (products, halfway, y), moves):
+        work = layer.plan("forward", (x, *layer.parameters()), lambda: self._plan_forward(x, size))
+        for move in work.moves:
             move()
+        layer.save(work.rows, work.kernels, x.shape)
+        return work.result
+
+    def _plan_forward(self, x: Tensor, size: tuple[int, int]) -> _Work:
+        layer = self.layer
+        kernels, moves = self.kernels()
+        pixels = channels_last(x)
+        if not pixels.is_contiguous():
+            copy = layer.empty("rows", pixels.shape, x)
+            moves.append(partial(copy.copy_, pixels))
+            pixels = copy
+        rows = pixels.view(-1, self.in_channels) if len(x) else pixels.reshape(0, self.in_channels)
+        products = self._products(x.shape, x)
+        factors = (kernels, rows.t()) if self._planar else (rows, kernels.t())
+        moves.append(partial(torch.mm, *factors, out=products))
+        halfway, y = self._halfway(len(x), size[0], x.shape[3], x), self._pictures(len(x), size, x)
+        moves += self.down.combine(self._products_by_kind(products, x.shape), halfway, 1)
+        moves += self.across.combine(halfway, channels_last(y), 2)
         if layer.bias is not None:
-            y.add_(layer.bias[:, None, None])
-        return y
+            moves.append(partial(y.add_, layer.bias[:, None, None]))
+        return _Work(moves, y, rows, kernels)
 
-    def backward(self, grad_output: Tensor, add_kernels_grad: Callable[[Tensor, Tensor], None]) -> Tensor | None:
-        """Add to the layer's gradients and return that of x, (N, C, H, W), or None if nobody needs it.
-
-        Args:
-            grad_output: (N, O, H_out, W_out).
-            add_kernels_grad: is called with the pixels of x, (N * H * W, C), and the gradient of the products,
-                (kinds * O, N * H * W); that of the kernels is the latter times the former.
-        """
+    def backward(self, grad_output: Tensor) -> Tensor | None:
+        """Add to the layer's gradients and return that of x, (N, C, H, W), or None if nobody needs it."""
         layer = self.layer
         rows, kernels, shape = layer.saved()
-        if layer.bias is not None:
-            layer.bias_grad.add_(grad_output.sum((0, 2, 3)))
-        products = self._products(shape, grad_output)
-        halfway = self._halfway(shape[0], grad_output.shape[2], shape[3], grad_output)
-
-        def moves() -> list[Move]:
-            between = self._halfway_by_kind(halfway)
-            across = self.across.combine_transposed(channels_last(grad_output), between, 2)
-            return across + self.down.combine_transposed(between, self._products_by_kind(products, shape), 1)
-
-        for move in layer.plan("backward", (products, halfway, grad_output), moves):
+        name = "backward" if layer.needs_input_grad else "backward without input"
+        tensors = grad_output, rows, kernels, *layer.gradients()
+        work = layer.plan(name, tensors, lambda: self._plan_backward(grad_output, rows, kernels, shape))
+        for move in work.moves:
             move()
-        by_row = products.t() if self._planar else products
-        add_kernels_grad(rows, by_row.t())
-        if not layer.needs_input_grad:
-            return None
-        n, channels, height, width = shape
-        grad_input = layer.empty("grad_input", rows.shape, grad_output)
-        torch.mm(by_row, kernels, out=grad_input)
-        return channels_first(grad_input.view(n, height, width, channels))
+        return work.result
 
-    def _rows(self, x: Tensor) -> Tensor:
-        rows = channels_last(x)
-        if not rows.is_contiguous():
-            rows = self.layer.empty("rows", rows.shape, x).copy_(rows)
-        return rows.view(-1, self.in_channels) if len(x) else rows.reshape(0, self.in_channels)
+    def _plan_backward(self, grad_output: Tensor, rows: Tensor, kernels: Tensor, shape: torch.Size) -> _Work:
+        layer = self.layer
+        n, channels, height, width = shape
+        products = self._products(shape, grad_output)
+        halfway = self._halfway(n, grad_output.shape[2], width, grad_output)
+        moves: list[Move] = []
+        if layer.bias is not None:
+            moves.append(lambda: layer.bias_grad.add_(grad_output.sum((0, 2, 3))))
+        moves += self.across.combine_transposed(channels_last(grad_output), halfway, 2)
+        moves += self.down.combine_transposed(halfway, self._products_by_kind(products, shape), 1)
+        by_row = products.t() if self._planar else products
+        moves += self.add_kernels_grad(rows, by_row.t())
+        if not layer.needs_input_grad:
+            return _Work(moves, None, rows, kernels)
+        grad_input = layer.empty("grad_input", rows.shape, grad_output)
+        moves.append(partial(torch.mm, by_row, kernels, out=grad_input))
+        return _Work(moves, channels_first(grad_input.view(n, height, width, channels)), rows, kernels)
 
     def _products(self, shape: torch.Size, like: Tensor) -> Tensor:
         rows, columns = shape[0] * shape[2] * shape[3], self.down.kinds * self.across.kinds * self.out_channels
@@ -222,13 +242,11 @@ class ShiftedProducts:
         return products.view(shape[0], *shape[2:], *kinds)
 
     def _halfway(self, n: int, height: int, width: int, like: Tensor) -> Tensor:
-        """Return memory for the sums downwards."""
+        """Return memory for the sums downwards, (N, H_out, W, kinds across, O)."""
         kinds, pictures = (self.across.kinds, self.out_channels), (n, height, width)
-        return self.layer.scratch("halfway", (*kinds, *pictures) if self._planar else (*pictures, *kinds), like)
-
-    def _halfway_by_kind(self, halfway: Tensor) -> Tensor:
-        """Return the sums downwards as (N, H_out, W, kinds across, O)."""
-        return halfway.permute(2, 3, 4, 0, 1) if self._planar else halfway
+        if self._planar:
+            return self.layer.scratch("halfway", (*kinds, *pictures), like).permute(2, 3, 4, 0, 1)
+        return self.layer.scratch("halfway", (*pictures, *kinds), like)
 
     def _pictures(self, n: int, size: tuple[int, int], like: Tensor) -> Tensor:
         if self._planar:
@@ -270,7 +288,9 @@ class ShiftedConvolution(Module):
 
     def work_along(self, down: Axis, across: Axis) -> None:
         """Settle the terms; a subclass calls it at the end of ``__init__``."""
-        self._products = ShiftedProducts(self, down, across, self.in_channels, self.out_channels)
+        self._products = ShiftedProducts(
+            self, down, across, self.in_channels, self.out_channels, self.kernels, self.add_kernels_grad
+        )
 
     @abstractmethod
     def size_of_output(self, x: Tensor) -> tuple[int, int]:
@@ -281,17 +301,12 @@ class ShiftedConvolution(Module):
         """
 
     @abstractmethod
-    def kernels(self) -> Tensor:
-        """Return the kernels of all kinds, (kinds down * kinds across * O, C)."""
+    def kernels(self) -> tuple[Tensor, list[Move]]:
+        """Return the kernels of all kinds and what computes them; see :class:`ShiftedProducts`."""
 
     @abstractmethod
-    def add_kernels_grad(self, rows: Tensor, grad_products: Tensor) -> None:
-        """Add to ``weight_grad`` what comes through the kernels, whose gradient is ``grad_products rows``.
-
-        Args:
-            rows: the pixels of the input, (N * H * W, C).
-            grad_products: the gradient of the products, (kinds * O, N * H * W).
-        """
+    def add_kernels_grad(self, rows: Tensor, grad_products: Tensor) -> list[Move]:
+        """Return what adds to ``weight_grad``; see :class:`ShiftedProducts`."""
 
     def taps(self, weight: Tensor) -> Tensor:
         """Return the weight, or its gradient, as the view (kh * kw, O * C)."""
@@ -300,8 +315,8 @@ class ShiftedConvolution(Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, out_channels, H_out, W_out) for x (N, in_channels, H, W)."""
         size = self.size_of_output(x)
-        return self._products.forward(x, self.kernels(), size)
+        return self._products.forward(x, size)
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Add to ``weight_grad`` and ``bias_grad``; return (N, in_channels, H, W), or None if nobody needs it."""
-        return self._products.backward(grad_output, self.add_kernels_grad)
+        return self._products.backward(grad_output)

@@ -13,6 +13,7 @@ each tap. How such sums are made, and their transpose for the gradients, stands 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -22,7 +23,7 @@ from torch import Tensor
 from layerkit.component import LayerSpec, Shape
 from layerkit.errors import ShapeError
 from layerkit.fields import Channels, IntegerOrPair, Kernel, Padding, Stride, pair
-from layerkit.layers.shifts import Axis, ShiftedConvolution, Term
+from layerkit.layers.shifts import Axis, Move, ShiftedConvolution, Term
 from layerkit.layers.windows import Pair, check_pictures, picture_shape
 
 
@@ -127,11 +128,11 @@ class TransposedConv2d(ShiftedConvolution):
         size = x.shape[2], x.shape[3]
         return _output_size(size, self.kernel_size, self.stride, self.padding, self.output_padding, self.dilation)
 
-    def kernels(self) -> Tensor:
-        return self.taps(self.weight).view(-1, self.in_channels)
+    def kernels(self) -> tuple[Tensor, list[Move]]:
+        return self.taps(self.weight).view(-1, self.in_channels), []
 
-    def add_kernels_grad(self, rows: Tensor, products: Tensor) -> None:
-        self.taps(self.weight_grad).view(-1, self.in_channels).addmm_(products, rows)
+    def add_kernels_grad(self, rows: Tensor, grad_products: Tensor) -> list[Move]:
+        return [partial(self.taps(self.weight_grad).view(-1, self.in_channels).addmm_, grad_products, rows)]
 
 
 def _axis(kernel: int, stride: int, padding: int, dilation: int) -> Axis:

@@ -20,7 +20,7 @@ in :mod:`layerkit.layers.shifts`; the gradient of the weight is the transposed c
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 import torch
@@ -29,7 +29,7 @@ from torch import Tensor
 
 from layerkit.component import LayerSpec, Shape
 from layerkit.fields import Channels, Kernel, Padding, Scale, pair
-from layerkit.layers.shifts import Axis, ShiftedConvolution, Term
+from layerkit.layers.shifts import Axis, Move, ShiftedConvolution, Term
 from layerkit.layers.windows import check_pictures, output_size, picture_shape
 
 
@@ -113,16 +113,17 @@ class Upsampling(ShiftedConvolution):
         enlarged = x.shape[2] * self.scale_factor[0], x.shape[3] * self.scale_factor[1]
         return output_size(enlarged, self.kernel_size, (1, 1), self.padding)
 
-    def kernels(self) -> Tensor:
+    def kernels(self) -> tuple[Tensor, list[Move]]:
         """Return the summed-area table of the weight."""
         taps = self.taps(self.weight)
-        return torch.mm(self._summing, taps, out=self.empty("kernels", taps.shape, taps)).view(-1, self.in_channels)
+        kernels = self.empty("kernels", taps.shape, taps)
+        return kernels.view(-1, self.in_channels), [partial(torch.mm, self._summing, taps, out=kernels)]
 
-    def add_kernels_grad(self, rows: Tensor, grad_products: Tensor) -> None:
+    def add_kernels_grad(self, rows: Tensor, grad_products: Tensor) -> list[Move]:
         grad = self.scratch("grad_kernels", (len(grad_products), self.in_channels), rows)
-        torch.mm(grad_products, rows, out=grad)
         taps = self.taps(self.weight_grad)
-        taps.addmm_(self._summing.t(), grad.view(taps.shape))
+        product = partial(torch.mm, grad_products, rows, out=grad)
+        return [product, partial(taps.addmm_, self._summing.t(), grad.view(taps.shape))]
 
     @property
     def _summing(self) -> Tensor:

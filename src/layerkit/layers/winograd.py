@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import torch
@@ -130,92 +130,91 @@ class Winograd:
 
     def forward(self, x: Tensor, size: Pair) -> Tensor:
         """Return (N, O, *size) for x (N, C, H, W)."""
+        layer = self.layer
+        work = layer.plan("forward", (x, *layer.parameters()), lambda: self._plan_forward(x, size))
+        for move in work.moves:
+            move()
+        layer.save(work, work.inputs, work.kernels, x.shape)
+        return work.result
+
+    def _plan_forward(self, x: Tensor, size: Pair) -> _Work:
         layer, way = self.layer, min(self._ways, key=lambda way: way.scheme.products(size))
-        kernels = self._kernels(way.scheme)
+        taps, to_kinds = self._taps(layer.weight), _to_kinds(way.scheme, x.dtype, x.device)
+        kernels = layer.empty("kernels", (len(to_kinds), self.out_channels, self.in_channels), x)
         halfway, shape = self._halfway(way.scheme, len(x), size, x.shape[3], x)
         inputs = layer.empty("v", shape, x)
         products, sums = self._outputs(way.scheme, shape, size, x)
         y = layer.empty("y", (len(x), *size, self.out_channels), x)
-
-        def spread() -> list[Move]:
-            between = halfway.permute(1, 2, 3, 0, 4)
-            moves = way.down.combine_transposed(channels_last(x), between, 1)
-            return moves + way.across.combine_transposed(between, _by_kind(inputs), 2)
-
-        def gather() -> list[Move]:
-            between = sums.permute(1, 2, 3, 0, 4)
-            moves = way.sums.combine(_by_kind(products).transpose(3, 4), between, 1)
-            return moves + way.sums.combine(between, y, 2)
-
-        for move in layer.plan("spread", (x, halfway, inputs), spread):
-            move()
-        layer.save(way, inputs, kernels, x.shape)
-        torch.bmm(_matrices(inputs), kernels.transpose(1, 2), out=_matrices(products))
-        for move in layer.plan("gather", (products, sums, y), gather):
-            move()
+        moves: list[Move] = [partial(torch.mm, to_kinds, taps, out=kernels.view(len(to_kinds), -1))]
+        moves += way.down.combine_transposed(channels_last(x), halfway, 1)
+        moves += way.across.combine_transposed(halfway, _by_kind(inputs), 2)
+        moves.append(partial(torch.bmm, _matrices(inputs), kernels.transpose(1, 2), out=_matrices(products)))
+        moves += way.sums.combine(_by_kind(products).transpose(3, 4), sums, 1)
+        moves += way.sums.combine(sums, y, 2)
         if layer.bias is not None:
-            y.add_(layer.bias)
-        return channels_first(y)
+            moves.append(partial(y.add_, layer.bias))
+        return _Work(moves, channels_first(y), way, inputs, kernels)
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Add to the layer's gradients; return (N, C, H, W), or None if nobody needs it."""
         layer = self.layer
-        way, inputs, kernels, (n, _, height, width) = layer.saved()
+        before, inputs, kernels, shape = layer.saved()
+        name = "backward" if layer.needs_input_grad else "backward without input"
+        tensors = grad_output, inputs, kernels, *layer.gradients()
+        work = layer.plan(name, tensors, lambda: self._plan_backward(grad_output, before, shape))
+        for move in work.moves:
+            move()
+        return work.result
+
+    def _plan_backward(self, grad_output: Tensor, before: _Work, shape: torch.Size) -> _Work:
+        layer, (_, _, way, inputs, kernels) = self.layer, before
+        n, channels, height, width = shape
         size = tuple(grad_output.shape[2:])
         grad_products, grad_sums = self._outputs(way.scheme, inputs.shape, size, grad_output)
-
-        def spread() -> list[Move]:
-            between = grad_sums.permute(1, 2, 3, 0, 4)
-            moves = way.sums.combine_transposed(channels_last(grad_output), between, 2)
-            return moves + way.sums.combine_transposed(between, _by_kind(grad_products).transpose(3, 4), 1)
-
-        for move in layer.plan("spread_grad", (grad_output, grad_sums, grad_products), spread):
-            move()
-        grad_matrices = _matrices(grad_products)
-        if layer.bias is not None:
-            layer.bias_grad.add_(grad_output.sum((0, 2, 3)))
         grad_kernels = layer.scratch("grad_kernels", kernels.shape, grad_output)
-        torch.bmm(grad_matrices.transpose(1, 2), _matrices(inputs), out=grad_kernels)
-        to_kinds = _to_kinds(way.scheme, kernels.dtype, kernels.device)
-        self._taps(layer.weight_grad).addmm_(to_kinds.t(), grad_kernels.view(len(to_kinds), -1))
+        grad_taps, to_kinds = self._taps(layer.weight_grad), _to_kinds(way.scheme, kernels.dtype, kernels.device)
+        moves: list[Move] = []
+        if layer.bias is not None:
+            moves.append(lambda: layer.bias_grad.add_(grad_output.sum((0, 2, 3))))
+        moves += way.sums.combine_transposed(channels_last(grad_output), grad_sums, 2)
+        moves += way.sums.combine_transposed(grad_sums, _by_kind(grad_products).transpose(3, 4), 1)
+        grad_matrices = _matrices(grad_products)
+        moves.append(partial(torch.bmm, grad_matrices.transpose(1, 2), _matrices(inputs), out=grad_kernels))
+        moves.append(partial(grad_taps.addmm_, to_kinds.t(), grad_kernels.view(len(to_kinds), -1)))
         if not layer.needs_input_grad:
-            return None
-        halfway, shape = self._halfway(way.scheme, n, size, width, grad_output)
-        grad_inputs = layer.scratch("grad_v", shape, grad_output)
-        grad_x = layer.empty("grad_input", (n, height, width, self.in_channels), grad_output)
-
-        def gather() -> list[Move]:
-            between = halfway.permute(1, 2, 3, 0, 4)
-            moves = way.across.combine(_by_kind(grad_inputs), between, 2)
-            return moves + way.down.combine(between, grad_x, 1)
-
-        torch.bmm(grad_matrices, kernels, out=_matrices(grad_inputs))
-        for move in layer.plan("gather_grad", (grad_inputs, halfway, grad_x), gather):
-            move()
-        return channels_first(grad_x)
-
-    def _kernels(self, scheme: Scheme) -> Tensor:
-        """Return u, (kinds^2, O, C)."""
-        taps = self._taps(self.layer.weight)
-        to_kinds = _to_kinds(scheme, taps.dtype, taps.device)
-        kernels = self.layer.empty("kernels", (len(to_kinds), self.out_channels, self.in_channels), taps)
-        torch.mm(to_kinds, taps, out=kernels.view(len(to_kinds), -1))
-        return kernels
+            return _Work(moves, None, way, inputs, kernels)
+        halfway, inputs_shape = self._halfway(way.scheme, n, size, width, grad_output)
+        grad_inputs = layer.scratch("grad_v", inputs_shape, grad_output)
+        grad_x = layer.empty("grad_input", (n, height, width, channels), grad_output)
+        moves.append(partial(torch.bmm, grad_matrices, kernels, out=_matrices(grad_inputs)))
+        moves += way.across.combine(_by_kind(grad_inputs), halfway, 2)
+        moves += way.down.combine(halfway, grad_x, 1)
+        return _Work(moves, channels_first(grad_x), way, inputs, kernels)
 
     def _taps(self, weight: Tensor) -> Tensor:
         return weight.permute(2, 3, 0, 1).view(9, self.out_channels * self.in_channels)
 
     def _halfway(self, scheme: Scheme, n: int, size: Pair, width: int, like: Tensor) -> tuple[Tensor, tuple[int, ...]]:
-        """Return memory for v halfway, (kinds, N, rows, W, C), and the shape of v, (kinds, kinds, N, ..., C)."""
+        """Return memory for v halfway, (N, rows, W, kinds, C), and the shape of v, (kinds, kinds, N, ..., C)."""
         rows, columns = scheme.squares(size)
         halfway = self.layer.scratch("halfway", (scheme.kinds, n, rows, width, self.in_channels), like)
-        return halfway, (scheme.kinds, scheme.kinds, n, rows, columns, self.in_channels)
+        return halfway.permute(1, 2, 3, 0, 4), (scheme.kinds, scheme.kinds, n, rows, columns, self.in_channels)
 
     def _outputs(self, scheme: Scheme, shape: tuple[int, ...], size: Pair, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Return memory for z, (kinds, kinds, N, rows, columns, O), and for y halfway, (kinds, N, H, columns, O)."""
+        """Return memory for z, (kinds, kinds, N, rows, columns, O), and for y halfway, (N, H, columns, kinds, O)."""
         products = self.layer.scratch("products", (*shape[:-1], self.out_channels), like)
         sums = (scheme.kinds, shape[2], size[0], shape[4], self.out_channels)
-        return products, self.layer.scratch("sums", sums, like)
+        return products, self.layer.scratch("sums", sums, like).permute(1, 2, 3, 0, 4)
+
+
+class _Work(NamedTuple):
+    """What one pass does on memory that is settled, what it returns, and what it keeps."""
+
+    moves: list[Move]
+    result: Tensor | None
+    way: _Way
+    inputs: Tensor
+    kernels: Tensor
 
 
 class _Way(NamedTuple):
