@@ -119,13 +119,8 @@ class LayerCase(Case):
         """Return a batch of inputs: standard normal, or well separated values where the layer declares kinks."""
         shape = (self.batch if batch is None else batch, *self.input_shape)
         if self.declares("kinked"):
-            return (self.spread * separated(shape, self.generator(purpose))).to(dtype)
-        return (self.spread * self.normal(purpose, *shape)).to(dtype)
-
-    @property
-    def spread(self) -> float:
-        """How large inputs are: mostly 1, but what saturates or is cut off must be reached as well."""
-        return SPREADS[self.seed % len(SPREADS)]
+            return separated(shape, self.generator(purpose)).to(dtype)
+        return self.normal(purpose, *shape, dtype=dtype)
 
     def cotangent(self, output: Tensor, purpose: str = "cotangent") -> Tensor:
         """Return a random gradient for ``output``; never ones, with which many mistakes cannot be seen."""
@@ -215,7 +210,5 @@ class NoiseCase(Case):
         size = (count, channels, height * noise.scale, width * noise.scale)
         return torch.rand(size, generator=self.generator("source"), dtype=torch.float64).to(dtype)
 
-
-SPREADS = (1.0, 1.0, 1.0, 4.0, 1.0, 0.25, 1.0, 12.0)
 
 CASES: dict[str, type[Case]] = {"layer": LayerCase, "loss": LossCase, "optimizer": OptimizerCase, "noise": NoiseCase}

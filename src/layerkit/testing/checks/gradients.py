@@ -61,8 +61,12 @@ def require_input_gradient_shape(done: Pass, x: Tensor) -> None:
     require(given == expected, f"the gradient of the input is {given} and should be {expected} like the input")
 
 
-def _one_pass(case: LayerCase) -> tuple[Frozen, Tensor, Tensor, Pass]:
-    layer, x = case.layer(), case.input()
+SPREADS = (12.0, 4.0, 0.25)
+"""Inputs are this much larger at times, for what saturates or is cut off must be reached as well."""
+
+
+def _one_pass(case: LayerCase, spread: float = 1.0) -> tuple[Frozen, Tensor, Tensor, Pass]:
+    layer, x = case.layer(), spread * case.input()
     frozen = Frozen(layer)
     output = frozen.forward(x)
     cotangent = case.cotangent(output)
@@ -74,9 +78,11 @@ def input_gradient(case: LayerCase) -> None:
     """<backward(u), v> is the central difference of <u, forward> along v, for the input.
 
     u is random, for with ones many mistakes cannot be seen; at least four directions v, one of them a single value.
+    Each case is tried once with values around 1 and once with larger or smaller ones.
     """
-    frozen, x, cotangent, done = _one_pass(case)
-    check_gradients(case, frozen, x, cotangent, done, "input")
+    for spread in (1.0, SPREADS[case.seed % len(SPREADS)]):
+        frozen, x, cotangent, done = _one_pass(case, spread)
+        check_gradients(case, frozen, x, cotangent, done, "input")
 
 
 @check("layer")
