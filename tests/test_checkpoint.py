@@ -241,13 +241,13 @@ def test_a_missing_file_a_folder_and_a_pipe(tmp_path):
 @pytest.mark.parametrize("size", [2**33, checkpoint.MAX_BYTES + 1])
 def test_a_huge_file_is_refused_at_once(tmp_path, saved, size):
     path = tmp_path / "huge"
-    path.write_bytes(saved.read_bytes().replace(b'"sha256"', b'"sha257"'))
+    path.write_bytes(saved.read_bytes())
     os.truncate(path, size)  # a hole, which takes no space
     tracemalloc.start()
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(CheckpointError, match="huge"):
         load(path)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     assert tracemalloc.get_traced_memory()[1] < 2**25
     tracemalloc.stop()
 
@@ -382,19 +382,19 @@ def headers_that_lie(data: bytes) -> list[bytes]:
 def test_headers_that_lie_are_refused(tmp_path, saved):
     for data in headers_that_lie(saved.read_bytes()):
         (tmp_path / "lie").write_bytes(data)
-        with pytest.raises(CheckpointError, match="lie is damaged: "):
+        with pytest.raises(CheckpointError, match="lie is damaged or was cut short: "):
             load(tmp_path / "lie")
 
 
 def test_a_file_that_is_replaced_while_it_is_read(tmp_path, saved, monkeypatch):
-    data, verify = saved.read_bytes(), checkpoint._verify
+    data, check = saved.read_bytes(), checkpoint._check_content
 
     def replaced(*arguments: Any) -> None:
-        verify(*arguments)
+        check(*arguments)
         (tmp_path / "new").write_bytes(data)
         os.replace(tmp_path / "new", saved)
 
-    monkeypatch.setattr(checkpoint, "_verify", replaced)
+    monkeypatch.setattr(checkpoint, "_check_content", replaced)
     with pytest.raises(CheckpointError, match="was replaced while it was being read; try again"):
         load(saved)
 

@@ -117,12 +117,14 @@ def load(path: str | Path, *, catalogue: Catalogue | None = None) -> Checkpoint:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for somebody who writes
             raise CheckpointError(f"{path} is not a file; give the .safetensors file that layerkit train has written")
         with path.open("rb") as file:
-            _verify(file, path)
+            beginning, checksum = _beginning(file, path)
             try:
+                # It maps the file and compares its sizes, so that a hole of gigabytes is not even read.
                 with safetensors.safe_open(path, framework="pt") as content:
+                    _check_content(file, beginning, checksum, path)
                     checkpoint = _read(content, path, catalogue)
             except (safetensors.SafetensorError, UnicodeError) as error:
-                raise CheckpointError(f"{path} is damaged: {error}") from None
+                raise CheckpointError(f"{path} is damaged or was cut short: {error}") from None
             if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 raise CheckpointError(f"{path} was replaced while it was being read; try again")
     except (OSError, ValueError) as error:
@@ -134,8 +136,8 @@ def load(path: str | Path, *, catalogue: Catalogue | None = None) -> Checkpoint:
     return checkpoint
 
 
-def _verify(file: BinaryIO, path: Path) -> None:
-    """Refuse a file whose content is not what was written, in bounded memory."""
+def _beginning(file: BinaryIO, path: Path) -> tuple[bytes, str]:
+    """Return what stands before the numbers, with zeros as its checksum, and the checksum."""
     size = os.fstat(file.fileno()).st_size
     start = file.read(8)
     length = int.from_bytes(start, "little")
@@ -148,10 +150,15 @@ def _verify(file: BinaryIO, path: Path) -> None:
     if len(found) != 1:
         raise CheckpointError(f"{path} is not a checkpoint of layerkit, or its beginning is damaged")
     first, last = found[0].span(1)
-    checksum = hashlib.sha256(start + header[:first] + _BLANK.encode() + header[last:])
+    return start + header[:first] + _BLANK.encode() + header[last:], found[0][1].decode()
+
+
+def _check_content(file: BinaryIO, beginning: bytes, checksum: str, path: Path) -> None:
+    """Refuse a file whose content is not what was written, in bounded memory."""
+    computed = hashlib.sha256(beginning)
     while block := file.read(2**20):
-        checksum.update(block)
-    if checksum.hexdigest() != found[0][1].decode():
+        computed.update(block)
+    if computed.hexdigest() != checksum:
         raise CheckpointError(f"{path} is damaged: its content does not match its checksum; use an older checkpoint")
 
 

@@ -218,7 +218,7 @@ def test_resume_from_a_damaged_checkpoint(train, monkeypatch, capsys):
     data = Path("run/checkpoint.safetensors").read_bytes()
     Path("run/checkpoint.safetensors").write_bytes(data[:-1])
     assert resume("run") == 2
-    assert "does not match its checksum" in capsys.readouterr().err
+    assert "is damaged or was cut short" in capsys.readouterr().err
     assert Path("run/checkpoint.safetensors").read_bytes() == data[:-1]
 
 
