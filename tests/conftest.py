@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from layerkit import build, load_architecture, save
+
 # The tests' tensors are small, and several processes share the cores: with more
 # threads than one they take many times longer.
 torch.set_num_threads(1)
@@ -92,3 +94,13 @@ class FaultyOs:
 @pytest.fixture(scope="session")
 def faulty_os() -> type[FaultyOs]:
     return FaultyOs
+
+
+@pytest.fixture
+def saved(tmp_path, tiny) -> Path:
+    """Return a checkpoint with parameters, statistics, a generator and an optimizer's state."""
+    architecture = load_architecture(json.dumps(tiny.tree(optimizer={"type": "adam"})))
+    network = build(architecture, 3)
+    optimizer = architecture.training.optimizer.build(network.param())
+    save(tmp_path / "saved.safetensors", network, architecture, optimizer=optimizer, position={"epoch": 1})
+    return tmp_path / "saved.safetensors"
