@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import zoo_composition
+import zoo_declarations
 import zoo_gradients
 import zoo_losses
 import zoo_noises
 import zoo_optimizers
+import zoo_persistence
 import zoo_promises
 import zoo_registration
 import zoo_state
@@ -28,7 +31,18 @@ from layerkit.testing.profiles import Profile
 DOCUMENT = Path(__file__).parents[2] / "docs" / "conformance.md"
 BEGIN, END = "<!-- the matrix begins -->", "<!-- the matrix ends -->"
 
-ZOO = animals(zoo_gradients, zoo_state, zoo_promises, zoo_registration, zoo_losses, zoo_optimizers, zoo_noises)
+ZOO = animals(
+    zoo_gradients,
+    zoo_composition,
+    zoo_state,
+    zoo_persistence,
+    zoo_promises,
+    zoo_declarations,
+    zoo_registration,
+    zoo_losses,
+    zoo_optimizers,
+    zoo_noises,
+)
 PROFILE = Profile("zoo", examples=12, shrinks=0)
 """Few cases and no shrinking: whether something is caught is asked, and not how small it can be made."""
 
