@@ -31,6 +31,8 @@ from layerkit.layers.windows import Pair, channels_first, channels_last
 from layerkit.module import Module
 
 KERNEL = (3, 3)
+FEW_ROWS = 48
+"""Rows of a matrix product that take as long as everything about it that does not grow with its rows."""
 
 Rows = tuple[tuple[float, ...], ...]
 
@@ -57,10 +59,10 @@ class Scheme(NamedTuple):
         """Return the rows and columns of squares that an output of ``size`` is cut into."""
         return -(-size[0] // self.outputs), -(-size[1] // self.outputs)
 
-    def products(self, size: Pair) -> int:
-        """Return the multiplications for an output of ``size``."""
+    def costs(self, n: int, size: Pair) -> int:
+        """Return about how much work ``n`` outputs of ``size`` are, to compare schemes."""
         rows, columns = self.squares(size)
-        return rows * columns * self.kinds**2
+        return self.kinds**2 * (n * rows * columns + FEW_ROWS)
 
     def output_axis(self) -> Axis:
         """Return the terms that make y of z."""
@@ -138,7 +140,7 @@ class Winograd:
         return work.result
 
     def _plan_forward(self, x: Tensor, size: Pair) -> _Work:
-        layer, way = self.layer, min(self._ways, key=lambda way: way.scheme.products(size))
+        layer, way = self.layer, min(self._ways, key=lambda way: way.scheme.costs(len(x), size))
         taps, to_kinds = self._taps(layer.weight), _to_kinds(way.scheme, x.dtype, x.device)
         kernels = layer.empty("kernels", (len(to_kinds), self.out_channels, self.in_channels), x)
         halfway, shape = self._halfway(way.scheme, len(x), size, x.shape[3], x)
