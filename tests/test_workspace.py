@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from layerkit import MSE, SGD, Conv2d, Module, NearestUpsampling, ReLU, Sequential, Sigmoid, Trainer, Upsampling
 from layerkit import trainer as training
+from layerkit.layers.avg_pool2d import AvgPool2d
 from layerkit.layers.max_pool2d import MaxPool2d
 from layerkit.layers.residual import Residual
 from layerkit.layers.skip import Skip
@@ -82,6 +83,8 @@ NETWORKS = {
     ],
     "unet": lambda: [
         Conv2d(3, 16, 3, padding=1),
+        AvgPool2d(3, 1, 1),
+        MaxPool2d(3, 1, 1),
         Skip(MaxPool2d(2), Conv2d(16, 18, 3, padding=1), ReLU(), NearestUpsampling(2)),
         Conv2d(34, 16, 3, padding=1),
         TransposedConv2d(16, 4, 3, padding=1),

@@ -88,7 +88,9 @@ class AvgPool2d(Module):
         kernel, stride, padding = self._along(dim)
         shape = (*x.shape[:dim], count, *x.shape[dim + 1 :])
         # Without padding, the first tap sees something in every window.
-        total = x.new_zeros(shape) if padding else x.new_empty(shape)
+        total = self.empty(f"sums {dim}", shape, x)
+        if padding:
+            total.zero_()
         for tap, (seen, windows) in enumerate(taps(x, count, dim, kernel, stride, padding)):
             if tap or padding:
                 total[windows] += x[seen]
@@ -99,7 +101,8 @@ class AvgPool2d(Module):
     def _spread(self, grad: Tensor, dim: int, size: int) -> Tensor:
         """Return the transpose of :meth:`_sums`."""
         kernel, stride, padding = self._along(dim)
-        result = spread(grad, dim, size, kernel, stride, padding)
+        shape = (*grad.shape[:dim], size, *grad.shape[dim + 1 :])
+        result = spread(self.empty(f"grad {dim}", shape, grad), grad.shape[dim], dim, kernel, stride, padding)
         for seen, windows in taps(result, grad.shape[dim], dim, kernel, stride, padding):
             if kernel > stride:
                 result[seen] += grad[windows]

@@ -93,17 +93,17 @@ class MaxPool2d(Module):
         """Return the maxima along ``dim``, and for each tap but the first, where it won."""
         kernel, stride, padding = self._along(dim)
         shape = (*x.shape[:dim], count, *x.shape[dim + 1 :])
-        maximum, won = x.new_full(shape, float("-inf")) if padding else None, []
+        maximum, won = self.empty(f"maximum {dim}", shape, x).fill_(float("-inf")) if padding else None, []
         for tap, (seen, windows) in enumerate(taps(x, count, dim, kernel, stride, padding)):
             if maximum is None:
                 maximum = x[seen] if kernel > 1 else x[seen].clone()
                 continue
             before = maximum[windows]
-            larger = torch.maximum(before, x[seen])
+            larger = torch.maximum(before, x[seen], out=self.empty(f"larger {dim} {tap}", before.shape, x))
             if tap and self.training:
                 # As a number, for products with a mask of bool are several times slower. Infinity less infinity is no
                 # number, and its sign is 0, which is right: an equal value does not win.
-                won.append(torch.sub(larger, before).sign_())
+                won.append(torch.sub(larger, before, out=self.empty(f"won {dim} {tap}", before.shape, x)).sign_())
             if padding:
                 before.copy_(larger)
             else:
@@ -113,7 +113,8 @@ class MaxPool2d(Module):
     def _to_winners(self, grad: Tensor, dim: int, size: int, won: list[Tensor]) -> Tensor:
         """Return the transpose of :meth:`_maxima`."""
         kernel, stride, padding = self._along(dim)
-        result = spread(grad, dim, size, kernel, stride, padding)
+        shape = (*grad.shape[:dim], size, *grad.shape[dim + 1 :])
+        result = spread(self.empty(f"grad {dim}", shape, grad), grad.shape[dim], dim, kernel, stride, padding)
         rest = grad.clone() if padding else grad
         for tap, (seen, windows) in reversed(
             list(enumerate(taps(result, grad.shape[dim], dim, kernel, stride, padding)))

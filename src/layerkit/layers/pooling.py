@@ -47,8 +47,7 @@ def taps(x: Tensor, count: int, dim: int, kernel: int, stride: int, padding: int
             yield (*around, slice(start, stop, stride)), (*around, slice(first, last + 1))
 
 
-def spread(grad: Tensor, dim: int, size: int, kernel: int, stride: int, padding: int) -> Tensor:
-    """Return what the windows along ``dim`` give back to ``size`` values: zeros, or nothing yet if each is written."""
-    shape = (*grad.shape[:dim], size, *grad.shape[dim + 1 :])
-    covered = size == kernel * grad.shape[dim] and kernel == stride and not padding
-    return grad.new_empty(shape) if covered else grad.new_zeros(shape)
+def spread(memory: Tensor, count: int, dim: int, kernel: int, stride: int, padding: int) -> Tensor:
+    """Return ``memory``, into which ``count`` windows along ``dim`` give back: zeros, unless each value is written."""
+    covered = memory.shape[dim] == kernel * count and kernel == stride and not padding
+    return memory if covered else memory.zero_()

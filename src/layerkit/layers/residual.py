@@ -51,12 +51,12 @@ class Residual(Container):
         y = self.layers.forward(x)
         _check_same(tuple(y.shape[1:]), tuple(x.shape[1:]))
         # Not into y, which the last layer may have kept. It comes first, for a sum lies in memory as its first term.
-        return y + x
+        return torch.add(y, x, out=self.empty_like("y", y))
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Return the gradient with respect to ``x``, or None if nobody needs it."""
         grad = self.layers.backward(grad_output)
-        return None if grad is None else grad + grad_output
+        return None if grad is None else torch.add(grad, grad_output, out=self.empty_like("grad_input", grad))
 
 
 def _check_same(output_shape: Shape, input_shape: Shape) -> None:

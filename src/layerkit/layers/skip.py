@@ -58,7 +58,7 @@ class Skip(Container):
         if x.dim() != 4:
             return torch.cat((x, y), 1)
         n, _, height, width = x.shape
-        both = x.new_empty(n, height, width, x.shape[1] + y.shape[1])
+        both = self.empty("y", (n, height, width, x.shape[1] + y.shape[1]), x)
         both[..., : x.shape[1]] = channels_last(x)
         both[..., x.shape[1] :] = channels_last(y)
         return channels_first(both)
@@ -67,7 +67,9 @@ class Skip(Container):
         """Return the gradient with respect to ``x``, or None if nobody needs it."""
         (channels,) = self.saved()
         grad = self.layers.backward(grad_output[:, channels:])
-        return None if grad is None else grad + grad_output[:, :channels]
+        if grad is None:
+            return None
+        return torch.add(grad, grad_output[:, :channels], out=self.empty_like("grad_input", grad))
 
 
 def _check_same_size(output_shape: Shape, input_shape: Shape) -> None:
