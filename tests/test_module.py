@@ -104,6 +104,19 @@ def test_a_forward_that_fails_leaves_nothing_of_the_one_before() -> None:
         layer.backward(torch.ones(2))
 
 
+def test_a_forward_that_fails_behind_its_base_class_s_leaves_nothing() -> None:
+    class Failing(Scale):
+        def forward(self, x: Tensor) -> Tensor:
+            super().forward(x)
+            raise ValueError("half the way")
+
+    layer = Failing()
+    with pytest.raises(ValueError, match="half the way"):
+        layer(torch.ones(2))
+    with pytest.raises(StateError, match="backward before forward"):
+        layer.backward(torch.ones(2))
+
+
 def test_backward_may_be_called_again() -> None:
     layer = Scale()
     layer(torch.tensor([3.0]))

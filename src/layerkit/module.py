@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -18,9 +18,6 @@ from torch import Tensor
 from layerkit.errors import CheckpointError, ShapeError, StateError
 from layerkit.generators import is_generator_state
 from layerkit.workspace import Made, Workspace
-
-if TYPE_CHECKING:
-    from layerkit.component import LayerSpec
 
 
 class Differentiable(ABC):  # noqa: B024 - the abstract methods of layers and losses differ in their arguments
@@ -132,11 +129,16 @@ def _guard_forward(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @wraps(forward)
     def guarded(self: Differentiable, *inputs: Tensor, **named: Tensor) -> Tensor:
         self.forget()
-        if torch.is_grad_enabled():
-            with torch.no_grad():
+        try:
+            if torch.is_grad_enabled():
+                with torch.no_grad():
+                    output = forward(self, *inputs, **named)
+            else:
                 output = forward(self, *inputs, **named)
-        else:
-            output = forward(self, *inputs, **named)
+        except BaseException:
+            # A forward that uses another one's may have come half the way.
+            self.forget()
+            raise
         if self.training:
             self.__dict__["_output"] = output.shape, output.dtype
         return output
@@ -184,7 +186,7 @@ class Module(Differentiable):
 
     needs_input_grad: bool = True
     mixes_batch: bool = False
-    declared_by: LayerSpec | None = None
+    declared_by: Any = None
 
     _parameters: list[str]
     _buffers: list[str]

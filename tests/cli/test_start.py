@@ -43,7 +43,7 @@ def test_every_command_stands_in_the_module_of_its_name(name):
 
 def test_a_wrong_command_is_answered_with_the_nearest(capsys):
     assert run(["shw"]) == 2
-    assert 'No such command \'shw\'. Did you mean "show"?' in capsys.readouterr().err
+    assert "No such command 'shw'. Did you mean \"show\"?" in capsys.readouterr().err
 
 
 def test_the_module_can_be_run():
