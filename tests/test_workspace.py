@@ -76,6 +76,15 @@ def test_memory_is_lent_only_inside_with():
     assert layer.forward(x).data_ptr() not in (inside.data_ptr(), outside.data_ptr())
 
 
+def test_what_was_lent_before_is_given_back():
+    network, first, second = Sequential(ReLU(), Sigmoid()), Workspace(), Workspace()
+    network.lend(first)
+    with pytest.raises(RuntimeError), network.working_in(second):
+        assert second.active and all(module.workspace is second for _, module in network.modules())
+        raise RuntimeError
+    assert not second.active and all(module.workspace is first for _, module in network.modules())
+
+
 NETWORKS = {
     "table1": lambda: [Conv2d(3, 20, 2, 2), ReLU(), Upsampling(20, 18), ReLU(), Upsampling(18, 3), Sigmoid()],
     "dncnn": lambda: [

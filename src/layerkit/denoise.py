@@ -26,6 +26,7 @@ from torch import Tensor
 from layerkit.checkpoint import load
 from layerkit.errors import DataError, RunError, ShapeError, UserError
 from layerkit.module import Module
+from layerkit.workspace import Workspace
 
 LARGEST_STEP = 64
 """Six halvings of the picture; networks that need sizes to be multiples of more are treated as of fixed size."""
@@ -104,11 +105,13 @@ class Denoiser:
             for columns in across
             for batch in self._batches(count, (rows.end - rows.begin) * (columns.end - columns.begin))
         ]
+        workspace = Workspace()
         for done, (rows, columns, batch) in enumerate(jobs, start=1):
             # Indices beyond the last row or column repeat it.
             row_indices = torch.arange(rows.begin, rows.end, device=images.device).clamp(max=height - 1)
             column_indices = torch.arange(columns.begin, columns.end, device=images.device).clamp(max=width - 1)
-            tile = self._denoise(images[batch][:, :, row_indices[:, None], column_indices])
+            with self.network.working_in(workspace):
+                tile = self._denoise(images[batch][:, :, row_indices[:, None], column_indices])
             place = output[batch, :, rows.start : rows.stop, columns.start : columns.stop]
             place.copy_(tile[:, :, rows.answer, columns.answer][:, :, : place.shape[2], : place.shape[3]])
             if progress is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Self
 
@@ -220,6 +221,18 @@ class Module(Differentiable):
         """Let this module and those inside it work in ``workspace`` while that is active."""
         for _, module in self.modules():
             module.workspace = workspace
+
+    @contextmanager
+    def working_in(self, workspace: Workspace) -> Iterator[None]:
+        """Lend a workspace for what happens inside ``with``, and give back what was lent before."""
+        before = [(module, module.workspace) for _, module in self.modules()]
+        self.lend(workspace)
+        try:
+            with workspace:
+                yield
+        finally:
+            for module, lent in before:
+                module.workspace = lent
 
     # Parameters, buffers and children
 

@@ -133,7 +133,9 @@ class Winograd:
     def forward(self, x: Tensor, size: Pair) -> Tensor:
         """Return (N, O, *size) for x (N, C, H, W)."""
         layer = self.layer
-        work = layer.plan("forward", (x, *layer.parameters()), lambda: self._plan_forward(x, size))
+        work = layer.plan(
+            "forward" if layer.training else "evaluation", (x, *layer.parameters()), lambda: self._plan_forward(x, size)
+        )
         for move in work.moves:
             move()
         layer.save(work, work.inputs, work.kernels, x.shape)
@@ -144,7 +146,7 @@ class Winograd:
         taps, to_kinds = self._taps(layer.weight), _to_kinds(way.scheme, x.dtype, x.device)
         kernels = layer.empty("kernels", (len(to_kinds), self.out_channels, self.in_channels), x)
         halfway, shape = self._halfway(way.scheme, len(x), size, x.shape[3], x)
-        inputs = layer.empty("v", shape, x)
+        inputs = layer.empty("v", shape, x) if layer.training else layer.scratch("v", shape, x)
         products, sums = self._outputs(way.scheme, shape, size, x)
         y = layer.empty("y", (len(x), *size, self.out_channels), x)
         moves: list[Move] = [partial(torch.mm, to_kinds, taps, out=kernels.view(len(to_kinds), -1))]
