@@ -88,7 +88,9 @@ class _Drawing:
     def _box(self, step: Step, top: float) -> float:
         self._rectangle(WIDTH, top, top - ROW, BOX, INK)
         fields = self.describe(step.layer)
-        self.axes.text(self.middle - WIDTH / 2 + 0.12, top - ROW / 2, step.layer.type, va="center", fontsize=9, weight="bold")
+        self.axes.text(
+            self.middle - WIDTH / 2 + 0.12, top - ROW / 2, step.layer.type, va="center", fontsize=9, weight="bold"
+        )
         self.axes.text(self.middle + 0.1, top - ROW / 2, fields, ha="center", va="center", fontsize=7.5, color=INK)
         right = self.middle + WIDTH / 2 - 0.12
         self.axes.text(right, top - ROW / 2, _shape(step.output_shape), ha="right", va="center", fontsize=8, color=INK)

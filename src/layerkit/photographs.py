@@ -96,9 +96,7 @@ def picture_folder(path: Path, request: Request) -> Dataset:
     return _dataset(text, training, validation, request)
 
 
-def _dataset(
-    text: str, training: Views, validation: Views, request: Request, recolour: bool = False
-) -> Dataset:
+def _dataset(text: str, training: Views, validation: Views, request: Request, recolour: bool = False) -> Dataset:
     """Return the data set whose crops come from these views; ``text`` names the pictures."""
     count = min(request.validation_samples, MAX_VALIDATION_VALUES // math.prod(request.shape))
     generator = seeded_generator(*_CROP_STREAM)

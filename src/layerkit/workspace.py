@@ -13,7 +13,6 @@ from typing import Any, Self, TypeVar
 import torch
 from torch import Tensor
 
-
 Made = TypeVar("Made")
 
 
@@ -46,7 +45,7 @@ class Workspace:
         return buffer
 
     def scratch(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """Return a contiguous tensor of the dtype and device of ``like``; whoever asks for the name next gets it too."""
+        """Return a contiguous tensor of the dtype and device of ``like``; who asks for the name next gets it too."""
         kind = name, like.dtype, like.device
         tensor = self._scratch.get((kind, shape))
         if tensor is None:

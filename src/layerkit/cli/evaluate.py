@@ -19,12 +19,12 @@ def evaluate(ctx: click.Context, checkpoint: str, data: str, as_json: bool) -> N
     import json
     from dataclasses import asdict
 
+    from layerkit.checkpoint import load
     from layerkit.cli.tables import quality_table
     from layerkit.data import load_dataset
     from layerkit.denoise import Denoiser
     from layerkit.errors import DataError
     from layerkit.evaluate import evaluate as measure
-    from layerkit.checkpoint import load
 
     loaded = load(checkpoint, catalogue=catalogue_of(ctx))
     architecture = loaded.architecture

@@ -18,7 +18,7 @@ cheaper to multiply first and shift the products (:mod:`layerkit.layers.shifts`)
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -49,7 +49,7 @@ class Conv2dSpec(LayerSpec):
     Each side of the output is floor((size + 2 padding - dilation (kernel_size - 1) - 1) / stride) + 1.
     """
 
-    example = {"out_channels": 44, "kernel_size": 3, "padding": 1}
+    example: ClassVar[dict[str, Any]] = {"out_channels": 44, "kernel_size": 3, "padding": 1}
 
     type: Literal["conv2d"] = Field(description="The name of the layer.")
     out_channels: Channels = Field(description="Channels of the output.")

@@ -9,7 +9,7 @@ Backward, each input value has fed a block of a x b outputs, so its gradient is 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -24,7 +24,7 @@ from layerkit.module import Module
 class NearestUpsamplingSpec(LayerSpec):
     """Nearest-neighbour upsampling: y[c, p, q] = x[c, floor(p / scale), floor(q / scale)]."""
 
-    example = {"scale_factor": 2}
+    example: ClassVar[dict[str, Any]] = {"scale_factor": 2}
 
     type: Literal["nearest_upsampling"] = Field(description="The name of the layer.")
     scale_factor: Scale = Field(default=2, description="How many times each pixel is repeated, or [down, across].")
@@ -64,7 +64,7 @@ class NearestUpsampling(Module):
 
     def backward(self, grad_output: Tensor) -> Tensor:
         """Return (N, C, H, W), the sum over each pixel's copies."""
-        n, channels, height, width = grad_output.shape
+        _, _, height, width = grad_output.shape
         down, across = self.scale_factor
         grad = channels_last(grad_output).unflatten(1, (height // down, down)).unflatten(3, (width // across, across))
         return channels_first(grad.sum((2, 4)))

@@ -6,7 +6,7 @@ gradient with respect to its output into the one with respect to its input, whic
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -20,7 +20,9 @@ from layerkit.module import Module
 class SequentialSpec(LayerSpec):
     """Layers one after the other: y = f_n( ... f_2(f_1(x)))."""
 
-    example = {"layers": [{"type": "conv2d", "out_channels": 8, "kernel_size": 3, "padding": 1}, {"type": "relu"}]}
+    example: ClassVar[dict[str, Any]] = {
+        "layers": [{"type": "conv2d", "out_channels": 8, "kernel_size": 3, "padding": 1}, {"type": "relu"}]
+    }
 
     type: Literal["sequential"] = Field(description="The name of the layer.")
     layers: tuple[AnyLayer, ...] = Field(strict=False, max_length=10_000, description="The layers, first to last.")

@@ -7,8 +7,8 @@ of the output, and windows that overlap add up:
 
 It is a convolution's backward pass used forwards (Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep
 learning", chapter 4). Along one direction, the output row s q + r sees through tap i the input row
-(s q + r + p - i d) / s where that is a whole number, so it is a sum of shifted rows of the products Z_i = w_i x, one for
-each tap. How such sums are made, and their transpose for the gradients, stands in :mod:`layerkit.layers.shifts`.
+(s q + r + p - i d) / s where that is a whole number, so it is a sum of shifted rows of the products Z_i = w_i x, one
+for each tap. How such sums are made, and their transpose for the gradients, stands in :mod:`layerkit.layers.shifts`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The plain formula is ``Sequential(NearestUpsampling(s), Conv2d(C, O, k, padding=
 never made, and a kernel of k x k taps costs k x k multiplications for a pixel of the *small* picture x, where the plain
 formula needs s^2 as many.
 
-Along one direction, the output row s q + r (its phase is r) sees through tap i the row s q + r + i - p of X, that is row
+Along one direction, the output row s q + r (its phase is r) sees through tap i the row s q + r + i - p of X, row
 floor((s q + r + i - p) / s) of x. With the cumulative weights c_i = w_0 + ... + w_(i-1), summation by parts gives
 
     sum over i of w_i X_i = c_k X_(k-1) - sum over i = 1 .. k-1 of c_i (X_i - X_(i-1)).
@@ -21,7 +21,7 @@ in :mod:`layerkit.layers.shifts`; the gradient of the weight is the transposed c
 from __future__ import annotations
 
 from functools import lru_cache, partial
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -36,7 +36,7 @@ from layerkit.layers.windows import check_pictures, output_size, picture_shape
 class UpsamplingSpec(LayerSpec):
     """Nearest-neighbour upsampling by ``scale_factor``, then a convolution with stride 1."""
 
-    example = {"out_channels": 44, "kernel_size": 3, "scale_factor": 2, "padding": 1}
+    example: ClassVar[dict[str, Any]] = {"out_channels": 44, "kernel_size": 3, "scale_factor": 2, "padding": 1}
 
     type: Literal["upsampling"] = Field(description="The name of the layer.")
     out_channels: Channels = Field(description="Channels of the output.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -17,7 +17,7 @@ LearningRate = Annotated[float, Field(ge=0, le=1e6)]
 class SGDSpec(OptimizerSpec):
     """Stochastic gradient descent: theta <- theta - lr * gradient."""
 
-    example = {"lr": 1.0}
+    example: ClassVar[dict[str, Any]] = {"lr": 1.0}
 
     type: Literal["sgd"] = Field(description="The name of the optimizer.")
     lr: LearningRate = Field(description="The learning rate.")
