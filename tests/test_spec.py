@@ -361,10 +361,10 @@ def mutations(draw: Any) -> Any:
             here[key] = copy.deepcopy(tree)
         elif action == "add" and isinstance(here, dict):
             here[draw(st.text(max_size=3) | st.sampled_from(["type", "layers", "define", "requires", "$schema"]))] = (
-                draw(values)
+                copy.deepcopy(draw(values))
             )
         else:
-            here[key] = draw(values)
+            here[key] = copy.deepcopy(draw(values))
     return tree
 
 
