@@ -96,6 +96,7 @@ class Trainer:
                 numbers = sum(module.numbers_out() for _, module in self.network.modules() if not module.children())
             learned = sum(parameter.numel() for parameter, _ in self.network.param())
             at_once = max(NUMBERS_AT_ONCE, NUMBERS_A_PARAMETER * learned)
-            self._slice_sizes[shape] = max(1, at_once // max(1, numbers))
+            # Powers of two divide the usual batches, so that all slices have one size, and suit the products best.
+            self._slice_sizes[shape] = 2 ** int(math.log2(max(1, at_once // max(1, numbers))))
         size = self._slice_sizes[shape]
         return size if size < len(x) else 0
