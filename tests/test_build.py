@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+from typing import Literal
 
 import pytest
 import torch
 
 from layerkit.architecture import Architecture
 from layerkit.build import build
+from layerkit.errors import PluginError
+from layerkit.layers.relu import ReLUSpec
 from layerkit.layers.sequential import Sequential
 from layerkit.spec import load_architecture
 from layerkit.tracing import trace
@@ -68,3 +71,27 @@ def test_a_thousand_layers_are_read_layer_by_layer_only_a_few_times() -> None:
 
     calls(10)  # what is made once, such as validators
     assert calls(1000) < 12 * calls(100)
+
+
+class FailingSpec(ReLUSpec):
+    type: Literal["failing"]
+
+    def build(self, input_shape, generator):
+        raise KeyError("weights")
+
+
+class NothingSpec(ReLUSpec):
+    type: Literal["nothing"]
+
+    def build(self, input_shape, generator):
+        return None
+
+
+def test_a_layer_that_cannot_be_built_is_named():
+    with pytest.raises(PluginError, match=r"FailingSpec.build failed \(KeyError: 'weights'\); this is a mistake in its"):
+        FailingSpec(type="failing").build((3, 8, 8), torch.Generator())
+
+
+def test_a_layer_must_be_built_into_a_module():
+    with pytest.raises(PluginError, match="NothingSpec.build must return a layerkit.Module, not NoneType"):
+        NothingSpec(type="nothing").build((3, 8, 8), torch.Generator())

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import PydanticCustomError, core_schema
 
-from layerkit.errors import PluginError, ShapeError, show
+from layerkit.errors import LayerkitError, PluginError, ShapeError, show
 
 if TYPE_CHECKING:
     import torch
@@ -125,7 +125,15 @@ def _declaring(build: Callable[..., Module]) -> Callable[..., Module]:
     def declaring(self: LayerSpec, input_shape: Shape, generator: torch.Generator) -> Module:
         from layerkit.module import Module  # here, for it loads torch
 
-        module = build(self, input_shape, generator)
+        try:
+            module = build(self, input_shape, generator)
+        except (LayerkitError, MemoryError):
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"{type(self).__name__}.build failed ({type(error).__name__}: {error}); "
+                "this is a mistake in its package, please report it there"
+            ) from error
         if not isinstance(module, Module):
             raise PluginError(f"{type(self).__name__}.build must return a layerkit.Module, not {type(module).__name__}")
         module.declared_by = self
