@@ -140,8 +140,9 @@ def test_mutated_specs(seed):
 
 
 def test_the_mutations_are_of_both_kinds():
-    read = sum(read_or_refused(mutated(seed)) for seed in range(200))
-    assert 10 < read < 190
+    # How many are read depends on the architecture files that are mutated; some have to be, and some refused.
+    read = sum(read_or_refused(mutated(seed)) for seed in range(400))
+    assert 10 < read < 390
 
 
 # Too much of everything
