@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -24,12 +25,13 @@ def test_the_network_is_valid():
     assert layerkit.build(architecture)(torch.rand(1, 3, 32, 32)).shape == (1, 3, 32, 32)
 
 
-def test_the_plugin_is_proven():
+def test_the_plugin_is_proven(tmp_path, monkeypatch):
     plugin = next(block for block in blocks("python") if "class ScaleSpec" in block)
-    namespace = {"__name__": "readme_plugin"}
-    exec(compile(plugin, "README", "exec", dont_inherit=True), namespace)
-    assert namespace["layerkit_layers"]() == [namespace["ScaleSpec"]]
-    report = run(namespace["ScaleSpec"], profile="quick")
+    (tmp_path / "layerkit_mine.py").write_text(plugin)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("layerkit_mine")
+    assert module.layerkit_layers() == [module.ScaleSpec]
+    report = run(module.ScaleSpec, profile="quick")
     assert not report.failures, report.explain()
 
 
