@@ -6,8 +6,8 @@ from abc import abstractmethod
 
 from torch import Tensor
 
+from layerkit.differentiable import Differentiable
 from layerkit.errors import ShapeError
-from layerkit.module import Differentiable
 
 
 class Loss(Differentiable):
