@@ -82,14 +82,16 @@ class _Bars:
         if self.task is None:
             label = f"epoch {event.epoch + 1}/{self.epochs}"
             self.task = self.progress.add_task(label, total=self.samples, loss="", speed="")
-            self.done = self.before = event.batch * self.batch_size
-            self.start = now
+            # The clock begins when the first step has ended, so that step is not counted.
+            self.done = event.batch * self.batch_size
+            self.before = self.done + event.pictures
+            self.start = self.last = now
         self.done += event.pictures
         if now - self.last >= self.INTERVAL:
             self.last = now
             points = self.session.curve.points
             loss = points[-1].loss if points else event.loss
-            speed = (self.done - self.before) / max(now - self.start, 1e-9)
+            speed = (self.done - self.before) / (now - self.start)
             self.progress.update(
                 self.task, completed=self.done, loss=f"loss {loss:.5f}", speed=f"{speed:,.0f} pictures/s"
             )
