@@ -12,12 +12,12 @@ import pytest
 import safetensors.torch
 import torch
 
+from layerkit.cadence import Cadence
 from layerkit.catalogue import installed
 from layerkit.checkpoint import load
 from layerkit.errors import CheckpointError, DataError, RunError, StoppedError, UserError
 from layerkit.fit import EpochDone, StepDone
 from layerkit.run import Run, Settings
-from layerkit.schedule import Schedule
 from layerkit.session import Session
 from layerkit.spec import load_architecture
 from layerkit.trainer import DivergedError
@@ -134,7 +134,7 @@ def test_what_came_after_the_last_checkpoint_is_done_again(tmp_path, tiny, point
     whole = go_on(tmp_path / "whole")
     start(tmp_path / "cut", tiny.tree(), tiny.data)
     with Run.open(tmp_path / "cut") as run:
-        events = Session(run, installed(), Schedule(steps=4)).events()
+        events = Session(run, installed(), Cadence(steps=4)).events()
         for _ in range(7):  # as if killed in the eighth step, with a line in the metrics that no checkpoint knows
             next(events)
     assert (tmp_path / "cut" / "metrics.jsonl").read_text().count("\n") == 2
@@ -263,7 +263,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(tmp_path, tiny, sav
     start(tmp_path / "run", tiny.tree(optimizer={"type": "sgd", "lr": 0.5}), tiny.data)
     path = tmp_path / "run" / "checkpoint.safetensors"
     with Run.open(tmp_path / "run") as run:
-        session = Session(run, installed(), Schedule(steps=2 if saved else None))
+        session = Session(run, installed(), Cadence(steps=2 if saved else None))
         events = session.events()
         for _ in range(2):
             next(events)
@@ -281,7 +281,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path, tiny):
     start(tmp_path / "run", tiny.tree(), tiny.data)
     path = tmp_path / "run" / "checkpoint.safetensors"
     with Run.open(tmp_path / "run") as run:
-        session = Session(run, installed(), Schedule(steps=1))
+        session = Session(run, installed(), Cadence(steps=1))
         events = session.events()
         next(events)
         before = path.read_bytes()
@@ -296,7 +296,7 @@ def test_a_folder_that_is_removed_ends_the_run(tmp_path, tiny):
 
     start(tmp_path / "run", tiny.tree(), tiny.data)
     with Run.open(tmp_path / "run") as run:
-        events = Session(run, installed(), Schedule(steps=1)).events()
+        events = Session(run, installed(), Cadence(steps=1)).events()
         next(events)
         shutil.rmtree(tmp_path / "run")
         with pytest.raises(RunError, match="was removed or replaced while it was in use"):

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from layerkit import checkpoint
 from layerkit.architecture import Architecture
 from layerkit.build import build
+from layerkit.cadence import Cadence
 from layerkit.catalogue import Catalogue
 from layerkit.data import load_dataset
 from layerkit.denoise import Denoiser
@@ -22,7 +23,6 @@ from layerkit.losscurve import LossCurve, Point
 from layerkit.position import Position
 from layerkit.requirements import with_requirements
 from layerkit.run import Run
-from layerkit.schedule import Schedule
 from layerkit.spec import load_architecture
 from layerkit.trainer import DivergedError, Trainer
 
@@ -35,7 +35,7 @@ class Session:
     Args:
         run: where the spec, the data's name and the last checkpoint are read, and everything is written.
         catalogue: of the components that may be named.
-        schedule: when to save in the middle of an epoch.
+        cadence: when to save in the middle of an epoch.
         epochs: replaces the number of epochs that the run was started with.
 
     Attributes:
@@ -49,9 +49,9 @@ class Session:
     """
 
     def __init__(
-        self, run: Run, catalogue: Catalogue, schedule: Schedule | None = None, epochs: int | None = None
+        self, run: Run, catalogue: Catalogue, cadence: Cadence | None = None, epochs: int | None = None
     ) -> None:
-        self.run, self.schedule = run, schedule or Schedule()
+        self.run, self.cadence = run, cadence or Cadence()
         self.settings = run.read_settings()
         restored = checkpoint.load(run.checkpoint, catalogue=catalogue) if run.checkpoint.exists() else None
         begun = restored.architecture if restored else load_architecture(run.architecture, catalogue=catalogue)
@@ -99,7 +99,7 @@ class Session:
             StoppedError: when it was asked to stop, and has saved.
         """
         training = self.architecture.training
-        self.schedule.saved()
+        self.cadence.saved()
         events = fit(
             self.trainer,
             self.dataset,
@@ -142,7 +142,7 @@ class Session:
             point_loss=curve.point_loss,
             metrics=size,
         )
-        return isinstance(event, EpochDone) or self.schedule.due()
+        return isinstance(event, EpochDone) or self.cadence.due()
 
     def _save(self) -> None:
         self.run.check()
@@ -156,7 +156,7 @@ class Session:
             )
         except CheckpointError:
             raise DivergedError("the weights are not finite any more; try a smaller learning rate") from None
-        self.schedule.saved()
+        self.cadence.saved()
 
     def _stopped(self) -> str:
         command = f"layerkit train --resume {shlex.quote(str(self.run.folder))}"

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from layerkit.cadence import DEFAULT_MINUTES, Cadence
 from layerkit.cli.context import catalogue_of, overrides_from, set_option
-from layerkit.schedule import DEFAULT_MINUTES, Schedule
 
 if TYPE_CHECKING:
     from layerkit.catalogue import Catalogue
@@ -75,13 +75,13 @@ def train(
 
     _check_usage(ctx, resume)
     catalogue = catalogue_of(ctx)
-    schedule = Schedule(checkpoint_steps, checkpoint_minutes)
+    cadence = Cadence(checkpoint_steps, checkpoint_minutes)
     if resume is not None:
         with Run.open(resume) as run:
-            train_run(run, catalogue, schedule, options["epochs"], quiet)
+            train_run(run, catalogue, cadence, options["epochs"], quiet)
     else:
         with _started(catalogue, **options) as run:
-            train_run(run, catalogue, schedule, None, quiet)
+            train_run(run, catalogue, cadence, None, quiet)
 
 
 def _check_usage(ctx: click.Context, resume: str | None) -> None:

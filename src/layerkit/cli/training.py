@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import click
 
+from layerkit.cadence import Cadence
 from layerkit.catalogue import Catalogue
 from layerkit.cli.context import printer
 from layerkit.cli.interruption import interruptible
@@ -16,24 +17,23 @@ from layerkit.evaluate import Evaluation, evaluate, restore
 from layerkit.figures import loss_curve, montage
 from layerkit.fit import EpochDone
 from layerkit.run import Run
-from layerkit.schedule import Schedule
 from layerkit.session import Session
 
 
-def train_run(run: Run, catalogue: Catalogue, schedule: Schedule, epochs: int | None, quiet: bool) -> None:
+def train_run(run: Run, catalogue: Catalogue, cadence: Cadence, epochs: int | None, quiet: bool) -> None:
     """Train ``run`` from where it stands to its end, and write everything into its folder.
 
     Args:
         run: new, or to be continued.
         catalogue: of the components that may be named.
-        schedule: when to save in the middle of an epoch.
+        cadence: when to save in the middle of an epoch.
         epochs: replaces the number of epochs that the run was started with.
         quiet: print nothing but the last table.
 
     Raises:
         LayerkitError: as :class:`layerkit.session.Session` does.
     """
-    session = Session(run, catalogue, schedule, epochs)
+    session = Session(run, catalogue, cadence, epochs)
     if not quiet:
         _introduce(session)
     evaluation = None

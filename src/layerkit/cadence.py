@@ -8,7 +8,7 @@ from collections.abc import Callable
 DEFAULT_MINUTES = 5.0
 
 
-class Schedule:
+class Cadence:
     """Every so many steps, or minutes, whichever comes first; an epoch's end is saved anyway.
 
     Args:
