@@ -39,6 +39,19 @@ def test_it_begins_anywhere(parts):
     assert places(list(fit(*parts, epochs=2, batch_size=16, epoch=2))) == []
 
 
+def test_progress_is_the_share_of_the_steps_of_all_epochs(parts, monkeypatch):
+    def progress(**begin: int) -> list[float]:
+        seen = []
+        step = parts[0].step
+        with monkeypatch.context() as patch:
+            patch.setattr(parts[0], "step", lambda *pair: seen.append(parts[0].progress) or step(*pair))
+            list(fit(*parts, epochs=2, batch_size=16, **begin))
+        return seen
+
+    assert progress() == [index / 6 for index in range(6)]
+    assert progress(epoch=1, batch=1) == [4 / 6, 5 / 6]
+
+
 def test_without_validation_pictures(parts):
     trainer, dataset, denoiser = parts
     events = list(fit(trainer, Dataset(dataset.train, None, ""), denoiser, epochs=1, batch_size=40))

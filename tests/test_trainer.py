@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from layerkit import MSE, SGD, Conv2d, Sequential, Trainer, build, load_architecture
+from layerkit.schedule import Schedule
 from layerkit.trainer import DivergedError
 
 
@@ -68,6 +69,55 @@ def test_to_measure_a_network_draws_nothing_from_its_generators(tiny):
             trainer._slice_size(pair(4)[0])
         losses.append([trainer.step(*pair(4)) for _ in range(3)])
     assert losses[0] == losses[1]
+
+
+class Falling(Schedule):
+    def factor(self, progress: float) -> float:
+        return 1 - progress
+
+
+def test_the_learning_rate_is_the_first_one_times_the_schedule_s_factor():
+    network, plain = convolution(lr=0.1)
+    trainer = Trainer(network, plain.loss, plain.optimizer, Falling())
+    rates = []
+    for progress in (0.0, 0.25, 0.5, 0.25):
+        trainer.progress = progress
+        trainer.step(*pair(4))
+        rates.append(trainer.optimizer.lr)
+    assert rates == [0.1, 0.1 * 0.75, 0.1 * 0.5, 0.1 * 0.75]
+
+
+def test_a_step_is_made_with_the_rate_of_its_own_progress():
+    scheduled, trainer = convolution(lr=0.1)
+    trainer = Trainer(scheduled, trainer.loss, trainer.optimizer, Falling())
+    trainer.progress = 0.5
+    trainer.step(*pair(4))
+    plain, trainer = convolution(lr=0.05)
+    trainer.step(*pair(4))
+    assert torch.equal(scheduled[0].weight, plain[0].weight)
+
+
+def test_without_a_schedule_the_learning_rate_is_left_alone():
+    _, trainer = convolution(lr=0.1)
+    trainer.optimizer.lr = 0.3
+    trainer.progress = 0.5
+    trainer.step(*pair(4))
+    assert trainer.optimizer.lr == 0.3
+
+
+def test_the_loss_is_told_the_progress_before_it_computes():
+    class Watching(MSE):
+        def forward(self, prediction, target):
+            seen.append(self.progress)
+            return super().forward(prediction, target)
+
+    seen = []
+    network, plain = convolution()
+    trainer = Trainer(network, Watching(), plain.optimizer)
+    for progress in (0.0, 0.75):
+        trainer.progress = progress
+        trainer.step(*pair(4))
+    assert seen == [0.0, 0.75]
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])

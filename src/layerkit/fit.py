@@ -53,17 +53,19 @@ def fit(
         trainer: takes the steps.
         dataset: gives the pairs of every epoch, and the validation pictures.
         denoiser: of the trainer's network, for validation.
-        epochs: where to stop.
+        epochs: where to stop; the trainer's progress is the share of all their steps.
         batch_size: pairs in one step.
         epoch, batch: where to begin; both from 0.
         inspector: of the trainer's network; it names the layer at fault when a step fails.
     """
     like = next((parameter for parameter, _ in trainer.network.param()), torch.empty(0))
+    steps = -(-len(dataset.train) // batch_size)
     for number in range(epoch, epochs):
         start = time.perf_counter()
         first = batch if number == epoch else 0
         for index, (noisy, target) in enumerate(batches(dataset.train, number, batch_size, first), first):
             noisy, target = noisy.to(like), target.to(like)
+            trainer.progress = (number * steps + index) / (epochs * steps)
             if inspector is not None:
                 inspector.before_step(noisy, target)
             try:

@@ -15,7 +15,12 @@ class Loss(Differentiable):
 
     ``forward(prediction, target)`` returns a tensor of no dimensions; ``backward()`` returns the gradient with respect
     to the prediction, of the prediction's shape.
+
+    Attributes:
+        progress: how far the training is, from 0 to 1; the trainer sets it, and only annealed losses look.
     """
+
+    progress: float = 0.0
 
     @abstractmethod
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:

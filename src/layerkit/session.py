@@ -163,7 +163,7 @@ class Session:
         return f"stopped and saved after {self.position.pictures:,} pictures; go on with: {command}"
 
     def _remedy(self) -> str:
-        text = f", such as --lr {self.trainer.optimizer.lr / 4:g}"
+        text = f", such as --lr {self.trainer.base_lr / 4:g}"
         return f"{text}; the last good checkpoint is {self.run.checkpoint}" if self.run.checkpoint.exists() else text
 
 

@@ -16,6 +16,7 @@ from layerkit.loss import Loss
 from layerkit.module import Module
 from layerkit.optimizer import Optimizer
 from layerkit.rehearsal import rehearsing
+from layerkit.schedule import Schedule
 from layerkit.workspace import Workspace
 
 
@@ -41,10 +42,16 @@ class Trainer:
         network: takes the noisy pictures.
         loss: compares what comes out with the targets.
         optimizer: of ``network.param()``.
+        schedule: of the learning rate; None where it stays as it is.
+
+    Attributes:
+        progress: how far the training is, from 0 to 1, for the schedule and the loss; whoever calls ``step`` sets it.
+        base_lr: the optimizer's learning rate at the beginning, of which the schedule takes its share.
     """
 
-    def __init__(self, network: Module, loss: Loss, optimizer: Optimizer) -> None:
+    def __init__(self, network: Module, loss: Loss, optimizer: Optimizer, schedule: Schedule | None = None) -> None:
         self.network, self.loss, self.optimizer = network, loss, optimizer
+        self.schedule, self.base_lr, self.progress = schedule, optimizer.lr, 0.0
         self.workspace = Workspace()
         network.lend(self.workspace)
         loss.workspace = self.workspace
@@ -59,6 +66,7 @@ class Trainer:
         """
         if not self.network.training:
             self.network.train()
+        self._heed_progress()
         # Nobody asks what the noisy pictures should have been.
         needed, self.network.needs_input_grad = self.network.needs_input_grad, False
         try:
@@ -71,6 +79,11 @@ class Trainer:
         finally:
             self.network.needs_input_grad = needed
         return loss
+
+    def _heed_progress(self) -> None:
+        self.loss.progress = self.progress
+        if self.schedule is not None:
+            self.optimizer.lr = self.base_lr * self.schedule(self.progress)
 
     def _add_gradients(self, noisy: Tensor, target: Tensor, batch_size: int) -> float:
         """Add the gradients of a part of the batch, and return what it adds to the batch's mean loss."""

@@ -1,0 +1,42 @@
+"""The contract of a schedule: how large the learning rate is, at every point of a training."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+from layerkit.errors import RunError
+
+
+class Schedule(ABC):
+    """A schedule is a function and has no state: a training that goes on after an interruption has the same rates.
+
+    Progress is the share of all steps of a training, over all its epochs, that were taken before: 0 at the first step,
+    just under 1 at the last. A training with another number of epochs is another scale for the same schedule.
+    """
+
+    @abstractmethod
+    def factor(self, progress: float) -> float:
+        """Return what the optimizer's own learning rate is multiplied by, finite and not negative.
+
+        Args:
+            progress: from 0 to 1, both included.
+        """
+
+    def __call__(self, progress: float) -> float:
+        """Return :meth:`factor`, held to its word.
+
+        Raises:
+            RunError: when it fails, or gives what no learning rate can be multiplied by.
+        """
+        name = f"{type(self).__name__}.factor({progress:g})"
+        try:
+            factor = float(self.factor(progress))
+        except Exception as error:
+            raise RunError(f"{name} failed ({type(error).__name__}: {error}); {_REMEDY}") from error
+        if not 0 <= factor < math.inf:
+            raise RunError(f"{name} gave {factor}, expected a finite number, 0 or more; {_REMEDY}")
+        return factor
+
+
+_REMEDY = "this is a mistake in its package, please report it there"
