@@ -18,7 +18,7 @@ def parse_override(assignment: str) -> tuple[str, Any]:
         SpecError: when there is no ``=``, or the value is JSON of a kind that no spec may have.
     """
     path, equals, text = assignment.partition("=")
-    if not equals or not _PATH.fullmatch(path):
+    if not equals or not re.fullmatch(PATH, path):
         message = f"expected path=value such as training.epochs=2, got {show(assignment)}"
         raise SpecError((Problem(message, source="--set"),))
     try:
@@ -30,7 +30,8 @@ def parse_override(assignment: str) -> tuple[str, Any]:
         return path, text
 
 
-_PATH = re.compile(r"[^.\[\]=]+(\.[^.\[\]=]+|\[\d{1,6}\])*")
+PATH = r"[^.\[\]=]+(\.[^.\[\]=]+|\[\d{1,6}\])*"
+"""How a path is written: keys after dots, and indices in brackets."""
 
 
 def keys_of(path: str) -> jsontext.Path:

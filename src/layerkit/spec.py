@@ -38,7 +38,7 @@ def load_architecture(
     """
     if isinstance(source, str) and source.lstrip().startswith("{"):
         return read_architecture(source, "<text>", overrides=overrides, catalogue=catalogue)
-    text = jsontext.decode(_read(Path(source)), str(source))
+    text = jsontext.decode(read_bytes(Path(source)), str(source))
     return read_architecture(text, str(source), overrides=overrides, catalogue=catalogue)
 
 
@@ -57,11 +57,16 @@ def read_architecture(
         architecture = _validate(expanded, catalogue)
         _check_shapes(architecture, expanded.tree)
     except SpecError as error:
-        raise _located(error, text, source, overrides or {}) from None
+        raise located(error, text, source, overrides or {}) from None
     return architecture
 
 
-def _read(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """Return a spec file's bytes, of one that is too long a few more than are allowed.
+
+    Raises:
+        SpecError: when it cannot be read.
+    """
     try:
         with path.open("rb") as file:
             return file.read(jsontext.MAX_BYTES + 1)
@@ -109,21 +114,21 @@ def _check_shapes(architecture: Architecture, tree: Any) -> None:
         raise SpecError((Problem(error.message, error.path, kind_around(tree, error.path)),)) from None
 
 
-def _located(error: SpecError, text: str, source: str, overrides: Mapping[str, Any]) -> SpecError:
+def located(error: SpecError, text: str, source: str, overrides: Mapping[str, Any]) -> SpecError:
     """Return the error with the file, line and column of each problem, in the order of the file."""
     places = jsontext.places(text)
-    located = []
+    problems = []
     for problem in error.problems:
         if problem.source != Problem.source:  # a value from outside the text, which knows its place
-            located.append(problem)
+            problems.append(problem)
             continue
         override = overridden_at(problem.path, overrides)
         if override is not None:
-            located.append(problem.at(f"{source} with {override}", None, None))
+            problems.append(problem.at(f"{source} with {override}", None, None))
             continue
         path = problem.path
         while path not in places:
             path = path[:-1]
         place = jsontext.line_and_column(text, places[path]) if problem.path else (None, None)
-        located.append(problem.at(source, *place))
-    return SpecError(tuple(sorted(located, key=lambda problem: (problem.line or 10**9, problem.column or 0))))
+        problems.append(problem.at(source, *place))
+    return SpecError(tuple(sorted(problems, key=lambda problem: (problem.line or 10**9, problem.column or 0))))

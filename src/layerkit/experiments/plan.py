@@ -1,0 +1,154 @@
+"""From an experiment to its trials: every architecture resolved and checked before the first one is trained."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from layerkit import jsontext
+from layerkit.architecture import Architecture
+from layerkit.catalogue import Catalogue
+from layerkit.constants import DEFINE
+from layerkit.errors import Problem, SpecError, json_path, show
+from layerkit.experiments.load import ExperimentFile
+from layerkit.experiments.spec import Variant
+from layerkit.overrides import keys_of
+from layerkit.spec import load_architecture
+
+SEED = "training.seed"
+_OUTSIDE = {"$schema", "name", "description", "requires"}
+"""What a spec holds that its training does not depend on."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training.
+
+    Attributes:
+        architecture: resolved, with its seed.
+        clean_targets: whether it is trained towards clean pictures.
+        variant, series: the name of its variant and the line that it lies on; empty without variants.
+        values: what varies, by path.
+    """
+
+    architecture: Architecture
+    clean_targets: bool
+    variant: str
+    series: str
+    values: Mapping[str, Any]
+
+    @property
+    def seed(self) -> int:
+        """The seed of its weights, crops, order and noise."""
+        return self.architecture.training.seed
+
+    @property
+    def targets(self) -> str:
+        """What it is trained towards."""
+        return "clean" if self.clean_targets else "noisy"
+
+    @property
+    def label(self) -> str:
+        """What it is, in a line."""
+        parts = [self.variant, *(f"{path} = {show(value)}" for path, value in self.values.items())]
+        parts += ["clean targets"] if self.clean_targets else []
+        return ", ".join(part for part in (*parts, f"seed {self.seed}") if part)
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the architecture as plain data, without what its training does not depend on."""
+        tree = json.loads(self.architecture.to_json())
+        return {key: value for key, value in tree.items() if key not in _OUTSIDE}
+
+    def value_at(self, path: str) -> Any:
+        """Return the value at a path of the resolved architecture, or None where there is none."""
+        here: Any = self.resolved()
+        for key in keys_of(path):
+            try:
+                here = here[key]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return here
+
+    def key(self, data: str) -> str:
+        """Return what tells this training from every other one; ``data`` does so for data sets."""
+        content = {"architecture": self.resolved(), "clean_targets": self.clean_targets, "data": data}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def plan(file: ExperimentFile, catalogue: Catalogue, quick: bool = False) -> list[Trial]:
+    """Return the trials of an experiment, or of its quick form, in their order.
+
+    Raises:
+        SpecError: when a value does not fit its architecture, with its place in the experiment's file.
+    """
+    experiment = file.experiment.quickly() if quick else file.experiment
+    trials = []
+    variants = experiment.variants or (Variant(name="-"),)
+    grid = [[(path, value) for value in values] for path, values in experiment.vary.items()]
+    for variant, *values, targets, seed in itertools.product(variants, *grid, experiment.targets, experiment.seeds):
+        overrides = {**experiment.set, **variant.set, **dict(values), SEED: seed}
+        trials.append(
+            Trial(
+                architecture=_resolved(file, variant, overrides, catalogue),
+                clean_targets=targets == "clean",
+                variant=variant.name if experiment.variants else "",
+                series=variant.series,
+                values=dict(values),
+            )
+        )
+    return trials
+
+
+def _resolved(
+    file: ExperimentFile, variant: Variant, overrides: Mapping[str, Any], catalogue: Catalogue
+) -> Architecture:
+    base = file.base(variant.base or file.experiment.base)
+    try:
+        architecture = load_architecture(base, overrides=overrides, catalogue=catalogue)
+    except SpecError as error:
+        # A mistake in the architecture's own file is told with its place there.
+        raise file.error(*(_in_file(problem, file, variant, overrides) for problem in error.problems)) from None
+    if architecture.training is None:
+        place = _place_of_base(file, variant)
+        raise file.error(Problem(f'{base} has no "training" block; name an architecture that has', place))
+    return architecture
+
+
+def _in_file(problem: Problem, file: ExperimentFile, variant: Variant, overrides: Mapping[str, Any]) -> Problem:
+    """Return a problem of an architecture as one of the experiment, where that is what must be changed."""
+    base = variant.base or file.experiment.base
+    for path, value in reversed(overrides.items()):
+        keys = keys_of(path)
+        through_constant = keys[0] == DEFINE and f'(from the constant "{keys[-1]}")' in problem.message
+        if problem.path[: len(keys)] == keys or through_constant:
+            message = f"{json_path(problem.path)} of {base}: {problem.message}"
+            return Problem(message, _origin(file, variant, path, value))
+    if problem.path or problem.line is not None:
+        return problem
+    return Problem(f"{problem.source}: {problem.message}", _place_of_base(file, variant))
+
+
+def _place_of_base(file: ExperimentFile, variant: Variant) -> jsontext.Path:
+    """Return where in the experiment's file the architecture of a variant is named."""
+    if variant.base is None:
+        return ("base",)
+    return "variants", [given.name for given in file.experiment.variants].index(variant.name), "base"
+
+
+def _origin(file: ExperimentFile, variant: Variant, path: str, value: Any) -> jsontext.Path:
+    """Return where in the experiment's file the value for ``path`` stands."""
+    experiment = file.experiment
+    if value in experiment.vary.get(path, ()):
+        return "vary", path, experiment.vary[path].index(value)
+    if value in experiment.quick.vary.get(path, ()):
+        return "quick", "vary", path, experiment.quick.vary[path].index(value)
+    for index, given in enumerate(experiment.variants):
+        if given.name == variant.name and path in given.set:
+            return "variants", index, "set", path
+    if path in experiment.set and experiment.set[path] == value:
+        return "set", path
+    return ("quick", "set", path) if path in experiment.quick.set else ()
