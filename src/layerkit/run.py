@@ -114,7 +114,7 @@ class Run:
                 folder = Path(parent) / f"{safe[:100]}-{number}"
 
     def _begin(self, architecture: Architecture, settings: Settings) -> None:
-        write_atomically(self.settings, (settings.model_dump_json(indent=2) + "\n").encode())
+        self.write_settings(settings)
         write_atomically(self.metrics, b"")
         # Last, for it is what tells a run from a folder that holds none yet.
         self.write_architecture(architecture)
@@ -160,6 +160,14 @@ class Run:
             RunError: when it cannot be written.
         """
         write_atomically(self.architecture, architecture.to_json().encode())
+
+    def write_settings(self, settings: Settings) -> None:
+        """Write what the run is started with.
+
+        Raises:
+            RunError: when it cannot be written.
+        """
+        write_atomically(self.settings, (settings.model_dump_json(indent=2) + "\n").encode())
 
     def read_settings(self) -> Settings:
         """Return what the run was started with.

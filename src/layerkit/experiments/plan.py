@@ -115,7 +115,8 @@ def _resolved(
     if architecture.training is None:
         place = _place_of_base(file, variant)
         raise file.error(Problem(f'{base} has no "training" block; name an architecture that has', place))
-    return architecture
+    # A run is continued when its spec is the same, and a new description does not make it another.
+    return architecture.model_copy(update={"schema_": None, "name": "trial", "description": "", "requires": None})
 
 
 def _in_file(problem: Problem, file: ExperimentFile, variant: Variant, overrides: Mapping[str, Any]) -> Problem:

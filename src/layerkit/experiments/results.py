@@ -31,6 +31,11 @@ class QualityRecord(StrictModel):
     psnr_of_mse: float | None
     ssim: float | None
 
+    @property
+    def headline(self) -> float | None:
+        """The mean of the pictures' own PSNR, or where that is not known the PSNR of the mean error, in dB."""
+        return self.psnr_of_mse if self.psnr_mean is None else self.psnr_mean
+
     @classmethod
     def of(cls, quality: Quality) -> QualityRecord:
         """Return the record of a quality."""
@@ -60,7 +65,8 @@ class TrialResult(StrictModel):
         curve: (pictures seen, mean loss since the point before).
         pictures: how many were measured in the end.
         noisy, denoised: their quality before and after.
-        constant: the mean PSNR of one constant image.
+        constant: the PSNR of one constant image.
+        estimated: whether quality is estimated from pairs of noisy pictures, as nobody knows the clean ones.
         examples: PSNR of the montage's pictures, (noisy, denoised).
         timed: no other trial ran beside it, and it was never interrupted.
         packages, machine: what it ran with, and on.
@@ -81,6 +87,7 @@ class TrialResult(StrictModel):
     noisy: QualityRecord | None = None
     denoised: QualityRecord | None = None
     constant: float | None = None
+    estimated: bool = False
     examples: tuple[tuple[float | None, float | None], ...] = ()
     timed: bool = False
     packages: dict[str, str] = Field(default_factory=dict)
@@ -94,8 +101,10 @@ class TrialResult(StrictModel):
 
     @property
     def psnr(self) -> float | None:
-        """The mean of the pictures' own PSNR after denoising, in dB; None where there is none."""
-        return self.denoised.psnr_mean if self.denoised and self.status == "done" else None
+        """The headline after denoising, in dB, as :class:`layerkit.metrics.Quality` has it; None without an outcome."""
+        if self.denoised is None or self.status != "done":
+            return None
+        return self.denoised.headline
 
 
 def read_result(path: Path, key: str) -> TrialResult | None:

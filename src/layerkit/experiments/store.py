@@ -1,0 +1,46 @@
+"""The folder of a sweep, which several processes, on several machines, may share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from layerkit.experiments.results import TrialResult, read_result, write_result
+
+
+class Store:
+    """Where results, runs and the page lie.
+
+    - ``results/KEY.json``: the result of a trial, the truth;
+    - ``runs/KEY/``: the run of a trial, as ``layerkit train`` writes it;
+    - ``trials.journal``: which trials wait, run and are done, kept by Optuna;
+    - ``figures/NAME.svg`` or ``.png``, and ``report.html``.
+
+    Args:
+        folder: is made when something is written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        self.journal = self.folder / "trials.journal"
+        self.figures = self.folder / "figures"
+        self.page = self.folder / "report.html"
+
+    def run(self, key: str) -> Path:
+        """Return the folder of a trial's run."""
+        return self.folder / "runs" / key
+
+    def result(self, key: str, timed: bool = False) -> TrialResult | None:
+        """Return a trial's result, if there is one that counts; ``timed`` asks for one whose seconds matter."""
+        result = read_result(self._path(key), key)
+        return None if result is None or (timed and not result.timed) else result
+
+    def keep(self, result: TrialResult) -> None:
+        """Write a trial's result.
+
+        Raises:
+            RunError: when it cannot be written.
+        """
+        write_result(self._path(result.key), result)
+
+    def _path(self, key: str) -> Path:
+        return self.folder / "results" / f"{key}.json"
