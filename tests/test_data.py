@@ -201,7 +201,7 @@ def test_photos(photos):
     assert len(photos.train) == 50_000
     inputs, targets = next(batches(photos.train, 0, 64))
     assert inputs.shape == targets.shape == (64, 3, 32, 32)
-    noisy, clean = photos.validation
+    noisy, clean, _ = photos.validation
     assert noisy.shape == clean.shape == (1000, 3, 32, 32)
     for values in (inputs, targets, noisy, clean):
         assert values.dtype == torch.float32
@@ -212,7 +212,7 @@ def test_photos(photos):
 
 
 def test_photos_are_about_as_noisy_as_the_course_data(photos):
-    noisy, clean = photos.validation
+    noisy, clean, _ = photos.validation
     psnr = -10 * (noisy - clean).square().mean((1, 2, 3)).log10()
     assert 20 < psnr.mean() < 21.5  # theirs is 20.72
 

@@ -7,7 +7,7 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from layerkit.errors import DataError, ShapeError
-from layerkit.metrics import constant_psnr, measure, psnr, ssim
+from layerkit.metrics import constant_psnr, estimate, measure, psnr, ssim
 
 
 def pictures(count: int = 6, channels: int = 3, height: int = 20, width: int = 17) -> tuple[torch.Tensor, torch.Tensor]:
@@ -111,3 +111,50 @@ def test_bytes_are_refused(function) -> None:
     # Differences of bytes would wrap around and give a plausible wrong number.
     with pytest.raises(DataError, match=r"floats from 0 to 1, not torch\.uint8; divide 0\.\.255 by 255"):
         function(torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
+
+
+# Without clean originals
+
+
+def drawn_twice(sigma: float, count: int = 100) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return clean pictures far from 0 and 1, and two noisy versions."""
+    generator = torch.Generator().manual_seed(1)
+    clean = 0.4 + 0.2 * torch.rand(count, 3, 16, 16, generator=generator)
+    noisy, again = (clean + sigma * torch.randn(clean.shape, generator=generator) for _ in range(2))
+    return clean, noisy, again
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.2])
+def test_an_estimate_is_close_to_what_the_clean_pictures_say(share: float) -> None:
+    sigma = 0.1
+    clean, noisy, again = drawn_twice(sigma)
+    images = clean + share * (noisy - clean)
+    truth, estimated = measure(images, clean), estimate(images, noisy, again)
+    # With an error of share * n1, an estimate is off by (1 - 2 share) n1 n2 + (n2^2 - n1^2) / 2 in every value, whose
+    # variance is ((1 - 2 share)^2 + 1) sigma^4, at most 2 sigma^4: three standard deviations of the mean over all.
+    bound = 3 * math.sqrt(2 / clean.numel()) * sigma**2
+    error, expected = (10 ** (-quality.psnr_of_mse / 10) for quality in (estimated, truth))
+    assert abs(error - expected) < bound
+    assert bound < 0.6 * expected  # so that the test can fail
+    assert (estimated.psnr_mean, estimated.ssim) == (None, None)
+    assert estimated.headline == estimated.psnr_of_mse
+    assert truth.headline == truth.psnr_mean
+
+
+def test_an_estimate_of_no_error_is_infinite_and_never_less() -> None:
+    clean, _, _ = drawn_twice(0.1, count=2)
+    assert estimate(clean, clean, clean).psnr_of_mse == math.inf
+    assert estimate(clean, clean + 0.1, clean).psnr_of_mse == math.inf
+
+
+def test_an_estimate_clips_what_was_made_like_a_measurement() -> None:
+    _, noisy, again = drawn_twice(0.1, count=2)
+    assert estimate(noisy + 5, noisy, again) == estimate(torch.ones_like(noisy), noisy, again)
+
+
+def test_an_estimate_needs_pictures_of_one_shape() -> None:
+    _, noisy, again = drawn_twice(0.1, count=2)
+    with pytest.raises(ShapeError, match="cannot be compared"):
+        estimate(noisy[:1], noisy, again)
+    with pytest.raises(ShapeError, match="cannot be compared"):
+        estimate(again, noisy[:1], again)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from layerkit.denoise import Denoiser
-from layerkit.metrics import Quality, constant_psnr, measure
+from layerkit.errors import DataError
+from layerkit.metrics import Quality, constant_psnr, estimate, measure
 
 NOTHING_LEARNED = 0.5
 """Decibels above the best constant image below which a network has learned nothing."""
@@ -19,23 +20,25 @@ class Evaluation:
 
     Attributes:
         pictures: how many.
-        constant: mean PSNR of one constant image, in dB, as a network reaches it without looking at its input.
+        constant: PSNR of one constant image, in dB, as a network reaches it without looking at its input.
+        estimated: whether nobody knows the clean ones, so that all is estimated from pairs of noisy pictures.
     """
 
     pictures: int
     noisy: Quality
     denoised: Quality
     constant: float
+    estimated: bool = False
 
     @property
     def gain(self) -> float:
-        """Decibels gained, in the mean of each picture's PSNR."""
-        return self.denoised.psnr_mean - self.noisy.psnr_mean
+        """Decibels gained, in the mean of each picture's PSNR, or in the PSNR of the mean error if estimated."""
+        return self.denoised.headline - self.noisy.headline
 
     @property
     def learned_nothing(self) -> bool:
         """Whether the network does no better than a constant image."""
-        return self.denoised.psnr_mean < self.constant + NOTHING_LEARNED
+        return self.denoised.headline < self.constant + NOTHING_LEARNED
 
 
 def restore(denoiser: Denoiser, noisy: Tensor) -> Tensor:
@@ -43,7 +46,26 @@ def restore(denoiser: Denoiser, noisy: Tensor) -> Tensor:
     return denoiser.predict(noisy * 255) / 255
 
 
-def evaluate(denoiser: Denoiser, noisy: Tensor, clean: Tensor) -> Evaluation:
-    """Return how well ``denoiser`` brings noisy pictures (N, C, H, W), values from 0 to 1, back to the clean ones."""
+def evaluate(denoiser: Denoiser, noisy: Tensor, clean: Tensor | None = None, again: Tensor | None = None) -> Evaluation:
+    """Return how well ``denoiser`` brings noisy pictures back to the clean ones.
+
+    Args:
+        denoiser: whose work is judged.
+        noisy: (N, C, H, W), values from 0 to 1.
+        clean: the clean ones, if they are known.
+        again: if they are not, the same with independent noise, from which the quality is estimated; see
+            :func:`layerkit.metrics.estimate`.
+
+    Raises:
+        DataError: when neither is given.
+    """
     denoised = restore(denoiser, noisy)
-    return Evaluation(len(noisy), measure(noisy, clean), measure(denoised, clean), constant_psnr(clean))
+    if clean is not None:
+        return Evaluation(len(noisy), measure(noisy, clean), measure(denoised, clean), constant_psnr(clean))
+    if again is None:
+        raise DataError("pictures are judged by clean ones, or by the same with noise drawn anew; neither was given")
+    colour = noisy.mean(dim=(0, 2, 3), keepdim=True).expand_as(noisy)
+    constant = estimate(colour, noisy, again).psnr_of_mse
+    return Evaluation(
+        len(noisy), estimate(noisy, noisy, again), estimate(denoised, noisy, again), constant, estimated=True
+    )

@@ -78,5 +78,5 @@ def fit(
         trained = time.perf_counter()
         evaluation = None
         if dataset.validation is not None:
-            evaluation = evaluate(denoiser, dataset.validation.noisy, dataset.validation.clean)
+            evaluation = evaluate(denoiser, *dataset.validation)
         yield EpochDone(number + 1, evaluation, trained - start, time.perf_counter() - trained)

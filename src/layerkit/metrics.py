@@ -27,15 +27,21 @@ class Quality:
     """How close a set of pictures is to the clean originals.
 
     Attributes:
-        psnr_mean: mean of the pictures' own PSNR, in dB: the headline. Infinite when one picture is identical.
+        psnr_mean: mean of the pictures' own PSNR, in dB: the headline. Infinite when one picture is identical. None
+            where the clean originals are not known: see :func:`estimate`.
         psnr_of_mse: PSNR of the squared error averaged over all pictures, in dB. Infinite when all are identical.
         ssim: mean structural similarity, at most 1; None for pictures with a side of less than 3 pixels, for which it
-            is not defined.
+            is not defined, and where the clean originals are not known.
     """
 
-    psnr_mean: float
+    psnr_mean: float | None
     psnr_of_mse: float
     ssim: float | None
+
+    @property
+    def headline(self) -> float:
+        """The mean of the pictures' own PSNR, or where that is not known the PSNR of the mean error."""
+        return self.psnr_of_mse if self.psnr_mean is None else self.psnr_mean
 
 
 def measure(images: Tensor, reference: Tensor) -> Quality:
@@ -54,6 +60,29 @@ def measure(images: Tensor, reference: Tensor) -> Quality:
         psnr_of_mse=_decibels(error.mean()).item(),
         ssim=None if similarity is None else similarity.mean().item(),
     )
+
+
+def estimate(images: Tensor, noisy: Tensor, again: Tensor) -> Quality:
+    """Return the quality of ``images``, made from ``noisy`` alone and clipped to 0..1, without the clean originals.
+
+    ``noisy`` and ``again``, y1 = x + n1 and y2 = x + n2, are the same originals with independent noise of mean zero.
+    The second noise knows nothing of f(y1), so the mixed term of |f(y1) - x - n2|^2 has mean zero:
+
+        E|f(y1) - y2|^2 = E|f(y1) - x|^2 + E|n2|^2   and   E|y1 - y2|^2 = E|n1|^2 + E|n2|^2 = 2 E|n|^2,
+
+    the latter when both are equally noisy on average. (Lehtinen et al. 2018, Noise2Noise, train on the left-hand side.)
+    The mean squared error is the difference of two means, so it can be as little as 0 by chance: then the PSNR is
+    infinite. PSNR of single pictures and SSIM are not linear in the error, and are not estimated.
+
+    Raises:
+        ShapeError: when the shapes differ, or there is no picture to measure.
+        DataError: when the pictures are not floats.
+    """
+    _check(images, again)
+    _check(noisy, again)
+    variance = _squared_error(noisy, again).mean() / 2
+    error = _squared_error(images.clamp(0, 1), again).mean() - variance
+    return Quality(psnr_mean=None, psnr_of_mse=_decibels(error.clamp(min=0)).item(), ssim=None)
 
 
 def psnr(images: Tensor, reference: Tensor) -> Tensor:

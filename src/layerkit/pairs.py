@@ -35,10 +35,17 @@ class TrainingPairs(Protocol):
 
 
 class Validation(NamedTuple):
-    """Noisy pictures and the clean ones, float32 (N, C, H, W), values 0..1 (noise may reach beyond)."""
+    """Noisy pictures and what they are judged by, float32 (N, C, H, W) each, values 0..1 (noise may reach beyond).
+
+    Attributes:
+        noisy: the pictures to be denoised.
+        clean: the clean ones; None where nobody knows them.
+        again: where nobody does, the same scenes with noise drawn anew, which is enough to estimate the quality.
+    """
 
     noisy: Tensor
-    clean: Tensor
+    clean: Tensor | None
+    again: Tensor | None = None
 
 
 @dataclass(frozen=True)

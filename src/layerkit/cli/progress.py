@@ -109,7 +109,8 @@ def _epoch_line(event: EpochDone, epochs: int) -> str:
     if event.evaluation is None:
         return text
     noisy, denoised = event.evaluation.noisy, event.evaluation.denoised
-    text += f": validation {decibels(denoised.psnr_mean)} (noisy {decibels(noisy.psnr_mean)})"
+    text += f": validation {decibels(denoised.headline)} (noisy {decibels(noisy.headline)}"
+    text += ", both estimated)" if event.evaluation.estimated else ")"
     if denoised.ssim is not None:
         text += f", SSIM {denoised.ssim:.3f} (noisy {noisy.ssim:.3f})"
     return text + (". " + nothing_learned(event.evaluation) if event.evaluation.learned_nothing else "")
@@ -118,6 +119,6 @@ def _epoch_line(event: EpochDone, epochs: int) -> str:
 def nothing_learned(evaluation: Evaluation) -> str:
     """Return the warning that a network does no better than a constant image."""
     return (
-        f"warning: {decibels(evaluation.denoised.psnr_mean)} is no better than one constant colour "
+        f"warning: {decibels(evaluation.denoised.headline)} is no better than one constant colour "
         f"({decibels(evaluation.constant)}): the network has learned nothing; try another learning rate"
     )

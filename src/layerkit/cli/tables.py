@@ -10,7 +10,12 @@ from layerkit.metrics import Quality
 
 
 def quality_table(evaluation: Evaluation, what: str) -> Table:
-    """Return noisy and denoised pictures' quality side by side, with what was gained."""
+    """Return noisy and denoised pictures' quality side by side, with what was gained.
+
+    What could not be measured is left out, and an estimate says that it is one.
+    """
+    if evaluation.estimated:
+        return _estimated(evaluation, what)
     table = Table(title=f"{evaluation.pictures:,} {what}", box=box.SIMPLE_HEAD)
     table.add_column("")
     table.add_column("PSNR (mean of pictures)", justify="right")
@@ -25,6 +30,20 @@ def quality_table(evaluation: Evaluation, what: str) -> Table:
         "" if evaluation.noisy.ssim is None else f"{evaluation.denoised.ssim - evaluation.noisy.ssim:+.3f}",
         style="bold",
     )
+    return table
+
+
+def _estimated(evaluation: Evaluation, what: str) -> Table:
+    table = Table(
+        title=f"{evaluation.pictures:,} {what}, quality estimated",
+        caption="estimated from pairs of noisy pictures, without clean ones",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("")
+    table.add_column("PSNR (of mean error)", justify="right")
+    for name, quality in (("noisy", evaluation.noisy), ("denoised", evaluation.denoised)):
+        table.add_row(name, f"about {quality.psnr_of_mse:.2f} dB")
+    table.add_row("gain", f"about {evaluation.gain:+.2f} dB", style="bold")
     return table
 
 

@@ -82,7 +82,9 @@ def _conclude(session: Session, evaluation: Evaluation | None) -> None:
     _draw_curve(session)
     if validation is not None:
         evaluation = evaluation or evaluate(session.denoiser, *validation)
-        noisy, clean = (pictures[:: max(1, len(pictures) // 5)][:5] for pictures in validation)
+        shown = slice(None, None, max(1, len(validation.noisy) // 5))
+        noisy = validation.noisy[shown]
+        clean = None if validation.clean is None else validation.clean[shown]
         montage(run.montage, noisy, restore(session.denoiser, noisy), clean)
         printer().print(quality_table(evaluation, "validation pictures"))
         if evaluation.learned_nothing:
