@@ -17,7 +17,7 @@ from layerkit.errors import DataError
 from layerkit.noises.gaussian import Gaussian
 from layerkit.noises.pixelate import Pixelate
 from layerkit.pairs import MAX_CHUNK, MAX_CHUNK_VALUES, chunk_size, seeded_generator
-from layerkit.pictures import Picture, write_picture
+from layerkit.pictures import Picture, with_channels, write_picture
 
 NOISELESS = Gaussian(0.0)
 
@@ -246,8 +246,8 @@ def test_gray_photos():
 
 def test_gray_is_the_luma_and_colour_of_gray_is_gray():
     colours = torch.tensor([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]], dtype=torch.uint8).T[:, None]
-    assert photographs._channels(colours, 1).tolist() == [[[76, 150, 29, 255]]]
-    assert torch.equal(photographs._channels(colours[:1], 3), colours[:1].expand(3, -1, -1))
+    assert with_channels(colours, 1).tolist() == [[[76, 150, 29, 255]]]
+    assert torch.equal(with_channels(colours[:1], 3), colours[:1].expand(3, -1, -1))
 
 
 def test_photos_are_enlarged_for_large_inputs_but_not_beyond_reason():

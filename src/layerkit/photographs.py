@@ -10,15 +10,13 @@ import importlib.util
 import math
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from layerkit.crops import PictureCrops, Views, cut_crops
 from layerkit.errors import DataError
 from layerkit.pairs import Dataset, Request, Validation, seeded_generator
-from layerkit.pictures import find_pictures, read_picture
+from layerkit.pictures import find_pictures, read_picture, resized, with_channels
 
 TRAINING = (
     ("skimage", "data/astronaut.png"),  # NASA, public domain
@@ -143,7 +141,7 @@ def _views(pixels: Tensor, request: Request, augmented: bool) -> list[Tensor]:
     height, width = _source_sides(request)
     views = []
     for scale in SCALES:
-        level = _channels(_resized(pixels, scale), request.shape[0])
+        level = with_channels(_resized(pixels, scale), request.shape[0])
         forms = [level]
         if augmented:
             forms.append(level.flip(2))
@@ -164,16 +162,6 @@ def _halves(pixels: Tensor, path: Path, request: Request) -> tuple[list[list[Ten
             f"a half for training and one for validation: crops need {height}x{width}; add a picture"
         )
     return [_views(halves[0], request, augmented=True)], [validation]
-
-
-def _channels(pixels: Tensor, channels: int) -> Tensor:
-    """Return a picture with 1 or 3 channels; gray is the luma of ITU-R BT.601."""
-    if pixels.shape[0] == channels:
-        return pixels
-    if channels == 3:
-        return pixels.expand(3, -1, -1)
-    red, green, blue = pixels.float()
-    return (0.299 * red + 0.587 * green + 0.114 * blue).round_().to(torch.uint8)[None]
 
 
 def _enlarged(pixels: Tensor, sides: tuple[int, int]) -> Tensor:
@@ -199,9 +187,7 @@ def _reduced(pixels: Tensor, sides: tuple[int, int], room: int) -> Tensor:
 
 
 def _resized(pixels: Tensor, scale: float) -> Tensor:
-    """Return a picture (C, H, W) in another size, smoothed against aliasing."""
+    """Return a picture (C, H, W) in a size that is ``scale`` times its own."""
     if scale == 1:
         return pixels
-    height, width = (math.ceil(scale * length - 1e-9) for length in pixels.shape[1:])
-    planes = [Image.fromarray(plane.numpy()).resize((width, height), Image.Resampling.LANCZOS) for plane in pixels]
-    return torch.from_numpy(np.stack(planes))
+    return resized(pixels, *(math.ceil(scale * length - 1e-9) for length in pixels.shape[1:]))

@@ -109,6 +109,22 @@ def _picture(image: Image.Image) -> Picture:
     return Picture(planes[:-1], planes[-1]) if transparent else Picture(planes)
 
 
+def with_channels(pixels: Tensor, channels: int) -> Tensor:
+    """Return a picture (C, H, W) with 1 or 3 channels; gray is the luma of ITU-R BT.601."""
+    if pixels.shape[0] == channels:
+        return pixels
+    if channels == 3:
+        return pixels.expand(3, -1, -1)
+    red, green, blue = pixels.float()
+    return (0.299 * red + 0.587 * green + 0.114 * blue).round_().to(torch.uint8)[None]
+
+
+def resized(pixels: Tensor, height: int, width: int) -> Tensor:
+    """Return a picture, uint8 (C, H, W), in another size, smoothed against aliasing."""
+    planes = [Image.fromarray(plane.numpy()).resize((width, height), Image.Resampling.LANCZOS) for plane in pixels]
+    return torch.from_numpy(np.stack(planes))
+
+
 def write_picture(path: str | Path, picture: Picture) -> None:
     """Write a picture in the format of the path's suffix; the file appears whole or not at all.
 
