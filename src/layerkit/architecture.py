@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from layerkit.component import (
@@ -15,6 +16,7 @@ from layerkit.component import (
     Kind,
     LayerSpec,
     Shape,
+    NoiseSpec,
     StrictModel,
 )
 from layerkit.fields import MAX_CHANNELS, MAX_SIZE
@@ -60,6 +62,19 @@ class Training(StrictModel):
 
 class Architecture(StrictModel):
     """A network, as one file declares it."""
+
+    @field_validator("noise")
+    @classmethod
+    def _loss_takes_its_targets(cls, noise: NoiseSpec, info: ValidationInfo) -> NoiseSpec:
+        loss = info.data.get("loss")  # none where it is a mistake itself
+        if noise.masks_targets and loss is not None and not loss.takes_masked:
+            raise PydanticCustomError(
+                "component",
+                'marks values of its targets as unknown, which the loss "{loss}" does not leave out; '
+                'take {masked} as "loss"',
+                {"loss": loss.type, "masked": json.dumps({"type": "masked", "loss": loss.model_dump(mode="json")})},
+            )
+        return noise
 
     schema_: str | None = Field(
         default=None, alias="$schema", max_length=2048, description="The JSON Schema that an editor may use."

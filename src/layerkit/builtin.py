@@ -19,9 +19,16 @@ from layerkit.layers.sigmoid import SigmoidSpec
 from layerkit.layers.skip import SkipSpec
 from layerkit.layers.transposed_conv2d import TransposedConv2dSpec
 from layerkit.layers.upsampling import UpsamplingSpec
+from layerkit.losses.huber import HuberSpec
+from layerkit.losses.l1 import L1Spec
+from layerkit.losses.masked import MaskedSpec
 from layerkit.losses.mse import MSESpec
+from layerkit.noises.bernoulli import BernoulliSpec
 from layerkit.noises.gaussian import GaussianSpec
+from layerkit.noises.impulse import ImpulseSpec
 from layerkit.noises.pixelate import PixelateSpec
+from layerkit.noises.poisson import PoissonSpec
+from layerkit.noises.text import TextSpec
 from layerkit.optimizers.sgd import SGDSpec
 
 
@@ -48,7 +55,7 @@ def layerkit_layers() -> list[type[LayerSpec]]:
 
 @hookimpl
 def layerkit_losses() -> list[type[LossSpec]]:
-    return [MSESpec]
+    return [HuberSpec, L1Spec, MaskedSpec, MSESpec]
 
 
 @hookimpl
@@ -58,4 +65,4 @@ def layerkit_optimizers() -> list[type[OptimizerSpec]]:
 
 @hookimpl
 def layerkit_noises() -> list[type[NoiseSpec]]:
-    return [GaussianSpec, PixelateSpec]
+    return [BernoulliSpec, GaussianSpec, ImpulseSpec, PixelateSpec, PoissonSpec, TextSpec]

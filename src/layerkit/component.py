@@ -159,6 +159,10 @@ class LossSpec(Spec):
     domain: ClassVar[tuple[float, float] | None] = None
     """The range that predictions and targets must lie in, where not every number is allowed."""
 
+    elementwise: ClassVar[bool] = True
+    """Is the mean, over all values, of a function of one prediction and its target, which ``masked`` needs."""
+    takes_masked: ClassVar[bool] = False
+    """Lets targets that are NaN, and so unknown, not count."""
     def reference(self) -> tuple[str, dict[str, Any]] | None:
         """Return the name and arguments of the ``torch.nn`` loss that computes the same, if there is one."""
         return None
@@ -187,7 +191,9 @@ class NoiseSpec(Spec):
 
     kind: ClassVar[Kind] = "noise"
     unbiased: ClassVar[bool] = True
-    """The mean of many noisy versions is the clean picture, which Noise2Noise needs."""
+    """The mean of many targets, of what is known in them, is the clean picture: what a squared error needs."""
+    masks_targets: ClassVar[bool] = False
+    """Marks what is unknown in a target with NaN, which the loss must take."""
 
     @abstractmethod
     def build(self) -> Noise:

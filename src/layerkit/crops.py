@@ -82,6 +82,8 @@ def cut_crops(
 ) -> tuple[Tensor, Tensor]:
     """Return (inputs, targets) of ``count`` crops, float32 (count, C, H, W) each: noisy, and noisy anew or clean.
 
+    In noisy targets NaN stands for what is unknown, see :meth:`layerkit.noise.Noise.target`.
+
     For every strip a picture is chosen uniformly, then one of its views, then a place. The crops of a strip are
     ``count / per_strip`` samples apart, so that they do not meet in a small batch.
     """
@@ -94,7 +96,7 @@ def cut_crops(
         order = torch.randperm(shape[0], generator=generator) if recolour else None
         source = _strip(_pick(_pick(views, picture), view), noise.scale, shape, per_strip, place, order)
         inputs[:, strip] = noise.draw(source, generator)
-        targets[:, strip] = noise.clean(source) if clean_targets else noise.draw(source, generator)
+        targets[:, strip] = noise.clean(source) if clean_targets else noise.target(source, generator)
     return inputs.flatten(0, 1)[:count], targets.flatten(0, 1)[:count]
 
 

@@ -46,6 +46,43 @@ Padding = Annotated[int | tuple[int, int], IntegerOrPair(0, 1024)]
 Scale = Annotated[int | tuple[int, int], IntegerOrPair(1, 64)]
 
 
+@dataclass(frozen=True)
+class NumberOrRange:
+    """The mark of a field that is one number, or the ends [low, high] of a range that numbers are drawn from.
+
+    Attributes:
+        low, high: what the numbers must lie between.
+        example: a typical range, for the error of one that is none.
+    """
+
+    low: float
+    high: float
+    example: tuple[float, float]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        # Not a union: that would report every mistake once for each of its members.
+        return core_schema.no_info_plain_validator_function(self._validate)
+
+    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: Any) -> dict[str, Any]:
+        number = {"type": "number", "minimum": self.low, "maximum": self.high}
+        return {"anyOf": [number, {"type": "array", "items": number, "minItems": 2, "maxItems": 2}]}
+
+    def _validate(self, value: Any) -> float | tuple[float, float]:
+        ends = value if isinstance(value, list | tuple) else (value, value)
+        # NaN fails every comparison, and bool is not float or int by type.
+        numbers = len(ends) == 2 and all(type(end) in (int, float) and self.low <= end <= self.high for end in ends)
+        if numbers and ends[0] <= ends[1]:
+            return (float(ends[0]), float(ends[1])) if ends is value else float(value)
+        raise PydanticCustomError(
+            "number_or_range",
+            "expected a number from {low} to {high}, or a range of them such as [{from}, {to}], the lower end first",
+            {name: f"{number:g}" for name, number in zip(_ENDS, (self.low, self.high, *self.example), strict=True)},
+        )
+
+
+_ENDS = ("low", "high", "from", "to")
+
+
 def pair(value: int | tuple[int, int]) -> tuple[int, int]:
     """Return (vertical, horizontal) of a number that may stand for both."""
     return value if isinstance(value, tuple) else (value, value)

@@ -27,3 +27,10 @@ class Noise(ABC):
     def clean(self, source: Tensor) -> Tensor:
         """Return the clean picture (N, C, H, W) of a source: what :meth:`draw` is a noisy version of."""
         return source
+    def target(self, source: Tensor, generator: torch.Generator) -> Tensor:
+        """Return a noisy picture as :meth:`draw` does, to train against: what is known not to be there is NaN.
+
+        That is for noises which know it, and whose spec declares ``masks_targets``; the others' target is a draw.
+        """
+        return self.draw(source, generator)
+

@@ -31,7 +31,10 @@ class TrainingPairs(Protocol):
     def __len__(self) -> int: ...
 
     def chunk(self, epoch: int, number: int) -> tuple[Tensor, Tensor]:
-        """Return inputs and targets of one chunk, float32 (n, C, H, W), values 0..1 (noise may reach beyond)."""
+        """Return inputs and targets of one chunk, float32 (n, C, H, W), values 0..1.
+
+        Noise may reach beyond, and NaN in a target stands for what is unknown.
+        """
 
 
 class Validation(NamedTuple):

@@ -6,53 +6,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
-from pydantic import Field, GetCoreSchemaHandler
-from pydantic_core import PydanticCustomError, core_schema
+from pydantic import Field
 from torch import Tensor
 
 from layerkit.component import NoiseSpec
+from layerkit.fields import NumberOrRange
 from layerkit.noise import Noise
+from layerkit.noises.drawing import strengths
 
 MAX_SIGMA = 255.0
-
-
-@dataclass(frozen=True)
-class _NumberOrRange:
-    """The mark of a field that is one number, or the ends [low, high] of a range of numbers."""
-
-    low: float
-    high: float
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        # Not a union: that would report every mistake once for each of its members.
-        return core_schema.no_info_plain_validator_function(self._validate)
-
-    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: Any) -> dict[str, Any]:
-        number = {"type": "number", "minimum": self.low, "maximum": self.high}
-        return {"anyOf": [number, {"type": "array", "items": number, "minItems": 2, "maxItems": 2}]}
-
-    def _validate(self, value: Any) -> float | tuple[float, float]:
-        ends = value if isinstance(value, list | tuple) else (value, value)
-        # NaN fails every comparison, and bool is not float or int by type.
-        numbers = len(ends) == 2 and all(type(end) in (int, float) and self.low <= end <= self.high for end in ends)
-        if numbers and ends[0] <= ends[1]:
-            return (float(ends[0]), float(ends[1])) if ends is value else float(value)
-        raise PydanticCustomError(
-            "number_or_range",
-            "expected a number from {low} to {high}, or a range of them such as [0, 50], the lower end first",
-            {"low": f"{self.low:g}", "high": f"{self.high:g}"},
-        )
 
 
 class GaussianSpec(NoiseSpec):
     """Additive Gaussian noise: y = x + N(0, (sigma / 255)^2), independent in every pixel and channel, not clipped."""
 
     type: Literal["gaussian"] = Field(description="Additive Gaussian noise.")
-    sigma: Annotated[float | tuple[float, float], _NumberOrRange(0.0, MAX_SIGMA)] = Field(
+    sigma: Annotated[float | tuple[float, float], NumberOrRange(0.0, MAX_SIGMA, (0, 50))] = Field(
         description="Standard deviation in units of 8-bit values (25 is 25/255); a range [low, high] is drawn from "
         "uniformly, anew for every picture."
     )
@@ -77,13 +49,5 @@ class Gaussian(Noise):
     def draw(self, source: Tensor, generator: torch.Generator) -> Tensor:
         """Return ``source + n``; (N, C, H, W) in, the same shape and dtype out."""
         noise = torch.randn(source.shape, generator=generator, dtype=source.dtype, device=source.device)
-        return noise.mul_(self._deviations(source, generator)).add_(source)
-
-    def _deviations(self, source: Tensor, generator: torch.Generator) -> Tensor | float:
-        """Return the standard deviations in units of the picture: one number, or (N, 1, 1, 1)."""
-        if not isinstance(self.sigma, tuple):
-            return self.sigma / 255
-        low, high = self.sigma
-        shape = (source.shape[0], 1, 1, 1)
-        uniform = torch.rand(shape, generator=generator, dtype=source.dtype, device=source.device)
-        return uniform.mul_(high - low).add_(low).div_(255)
+        sigma = strengths(self.sigma, source, generator)
+        return noise.mul_(sigma / 255).add_(source)
