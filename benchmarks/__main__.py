@@ -19,10 +19,11 @@ import torch
 from benchmarks import machine, report
 from benchmarks.networks import ROOT, architectures
 from benchmarks.steps import time_sizes, time_steps
+from benchmarks.twin import train_both
 
-FULL = {"batches": (4, 16, 64, 256), "seconds": 8.0, "picture": (4000, 6000), "samples": 50_000}
-SHORT = {"batches": (4, 64), "seconds": 1.5, "picture": (1000, 1500), "samples": 4_000}
-PARTS = ("steps", "sizes", "memory", "inference", "epoch")
+FULL = {"batches": (4, 16, 64, 256), "seconds": 8.0, "picture": (4000, 6000), "samples": 50_000, "epochs": 2}
+SHORT = {"batches": (4, 64), "seconds": 1.5, "picture": (1000, 1500), "samples": 4_000, "epochs": 1}
+PARTS = ("steps", "sizes", "memory", "inference", "epoch", "twin")
 
 
 def main() -> None:
@@ -72,6 +73,9 @@ def main() -> None:
             f"{values['samples']:,} pairs at batch 4, {threads[-1]} threads: {values['epoch_seconds']:.1f} s, "
             f"of which {values['around_the_step']:.1%} around the step",
         )
+    if "twin" in arguments.parts:
+        rows = results["twin"] = train_both("table1", threads[-1], extent["samples"], extent["epochs"])
+        show("Table I and its twin, trained on the same batches from the same weights", report.twin_table(rows))
     if arguments.json:
         Path(arguments.json).write_text(json.dumps(results, indent=1) + "\n")
 

@@ -30,7 +30,10 @@ def resident_mebibytes() -> float:
 def training(network: str, who: str, batch: int) -> dict[str, Any]:
     """Return the memory that training takes beyond that of the imports and one small step, and how it grows."""
     architecture = architectures()[network]
-    step = own_step(architecture) if who == "layerkit" else rival_step(architecture, who == "channels-last", False, {})
+    if who == "layerkit":
+        step = own_step(architecture)
+    else:
+        step = rival_step(twin_of(architecture), who == "channels-last", compiled=False, sgd={})
     shape = architecture.input.shape
     step(*torch.rand(2, 1, *shape))
     before = resident_mebibytes()

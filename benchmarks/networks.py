@@ -75,12 +75,11 @@ def twin_of(architecture: Architecture) -> nn.Module:
     return network
 
 
-def rival_step(architecture: Architecture, channels_last: bool, compiled: bool, sgd: dict) -> Step:
-    """Return one training step of torch.nn."""
-    network = twin_of(architecture)
+def rival_step(network: nn.Module, channels_last: bool, compiled: bool, sgd: dict, lr: float = LR) -> Step:
+    """Return one training step of a network of torch.nn."""
     if channels_last:
         network = network.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(network.parameters(), lr=LR, **sgd)
+    optimizer = torch.optim.SGD(network.parameters(), lr=lr, **sgd)
     run = torch.compile(network) if compiled else network
 
     def step(noisy: Tensor, target: Tensor) -> float:

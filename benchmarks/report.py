@@ -81,5 +81,23 @@ def inference_table(rows: list[dict[str, Any]]) -> str:
     )
 
 
+def twin_table(rows: list[dict[str, Any]]) -> str:
+    return table(
+        ["who", "pairs", "seconds in steps", "last loss", "PSNR, mean of pictures", "PSNR of mean error", "SSIM"],
+        (
+            [
+                row["who"],
+                f"{row['pairs']:,}",
+                f"{row['seconds']:.1f}",
+                "-" if row["loss"] is None else f"{row['loss']:.5f}",
+                f"{row['quality']['psnr_mean']:.2f} dB",
+                f"{row['quality']['psnr_of_mse']:.2f} dB",
+                f"{row['quality']['ssim']:.3f}",
+            ]
+            for row in rows
+        ),
+    )
+
+
 def milliseconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}" if value < 100 else f"{value:.0f}"

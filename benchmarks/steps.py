@@ -54,7 +54,7 @@ def time_steps(
             unavailable[name] = "left out; --compile includes it"
             continue
         try:
-            step = own_step(architecture) if kind is None else rival_step(architecture, **kind, sgd=sgd)
+            step = own_step(architecture) if kind is None else rival_step(twin_of(architecture), **kind, sgd=sgd)
             losses[name] = step(noisy, target)
             step(noisy, target)
         except Exception as error:
