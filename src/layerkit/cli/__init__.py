@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "Train a network on noisy pictures.",
     "evaluate": "Measure a trained network on pictures whose clean version is known.",
     "denoise": "Denoise pictures of any size with a trained network.",
+    "experiment": "Run experiments: sweeps of trainings, and a page with their figures.",
     "show": "Print a network as a table of its layers.",
     "validate": "Check architecture files.",
     "profile": "Time every layer of a network in training.",

@@ -12,7 +12,7 @@ from layerkit.experiments.plan import Trial
 from layerkit.experiments.queue import Ticket, TrialQueue
 from layerkit.experiments.results import TrialResult
 from layerkit.experiments.store import Store
-from layerkit.experiments.training import Watch, open_run, remove_run, train
+from layerkit.experiments.training import Watch, open_run, train
 from layerkit.experiments.turn import turn
 from layerkit.lock import FolderInUseError, FolderLock
 

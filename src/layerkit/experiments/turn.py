@@ -16,7 +16,9 @@ POLL_SECONDS = 0.2
 
 
 @contextmanager
-def turn(folder: Path, alone: bool, asked_to_stop: Callable[[], int | None], waits: Callable[[], None]) -> Iterator[None]:
+def turn(
+    folder: Path, alone: bool, asked_to_stop: Callable[[], int | None], waits: Callable[[], None]
+) -> Iterator[None]:
     """Wait until a trial may run on this machine, and let nothing beside it that may not be there.
 
     Args:

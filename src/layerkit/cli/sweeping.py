@@ -1,0 +1,88 @@
+"""Experiments as a person runs them: files in, a page out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from layerkit.catalogue import Catalogue
+from layerkit.cli.trials import sweep_display
+from layerkit.crops import PictureCrops
+from layerkit.data import load_dataset
+from layerkit.errors import UserError
+from layerkit.experiments.fingerprint import fingerprint
+from layerkit.experiments.load import ExperimentFile, load_experiment
+from layerkit.experiments.page import write_page
+from layerkit.experiments.plan import Trial, plan
+from layerkit.experiments.section import Outcome, Section
+from layerkit.experiments.store import Store
+from layerkit.experiments.sweep import Planned, Sweep
+from layerkit.pairs import Dataset
+
+
+def run_experiments(
+    files: Sequence[str], data: str, folder: Path, catalogue: Catalogue, *, quick: bool, redraw: bool, quiet: bool
+) -> None:
+    """Train what has no result yet, and write the page.
+
+    Args:
+        files: of the experiments, in the page's order.
+        data: the name of the data set.
+        folder: where everything is kept.
+        catalogue: of the components that may be named.
+        quick: train the short forms.
+        redraw: train nothing.
+        quiet: print nothing but the page's name.
+
+    Raises:
+        LayerkitError: as :class:`layerkit.experiments.sweep.Sweep` does.
+    """
+    experiments = _read(files)
+    plans = [plan(experiment, catalogue, quick) for experiment in experiments]
+    store, data_key = Store(folder), fingerprint(data)
+    dataset = _dataset(data, plans[0][0])
+    left_out = [_why_left_out(experiment, dataset) for experiment in experiments]
+    if not redraw:
+        settled = 0
+        with sweep_display(sum(map(len, plans)), quiet) as display:
+            sweep = Sweep(store, data, catalogue, display)
+            for experiment, trials, why in zip(experiments, plans, left_out, strict=True):
+                display.experiment = experiment.experiment.name
+                if why:
+                    display.says(f"{experiment.experiment.name}: left out: {why}")
+                else:
+                    keyed = {trial.key(data_key): trial for trial in trials}
+                    sweep.work(Planned(experiment.experiment.name, experiment.experiment.timed, keyed))
+                settled += len(trials)
+                display.settled(settled)
+    sections = []
+    for experiment, trials, why in zip(experiments, plans, left_out, strict=True):
+        timed = experiment.experiment.timed
+        outcomes = [Outcome(trial, store.result(trial.key(data_key), timed)) for trial in trials]
+        sections.append(Section(experiment.experiment, outcomes, why))
+    write_page(store, sections, dataset, data_key, quick)
+    click.echo(f"written: {store.page}")
+
+
+def _read(files: Sequence[str]) -> list[ExperimentFile]:
+    experiments = [load_experiment(file) for file in files]
+    names = [experiment.experiment.name for experiment in experiments]
+    for name in names:
+        if names.count(name) > 1:
+            where = " and ".join(str(given.path) for given in experiments if given.experiment.name == name)
+            raise UserError(f'two experiments are named "{name}": {where}; rename one')
+    return experiments
+
+
+def _dataset(data: str, trial: Trial) -> Dataset:
+    architecture, training = trial.architecture, trial.architecture.training
+    return load_dataset(data, architecture.input.shape, training.noise.build(), training.seed, training.samples)
+
+
+def _why_left_out(file: ExperimentFile, dataset: Dataset) -> str:
+    """Return why an experiment cannot be run on a data set, or nothing when it can."""
+    if file.experiment.pictures_only and not isinstance(dataset.train, PictureCrops):
+        return "it needs pictures that noise is added to, and these data come with noise of their own"
+    return ""

@@ -1,0 +1,96 @@
+"""How a sweep goes: on a terminal a bar over the trials and one over the training, elsewhere a line a trial."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from layerkit.cli.context import decibels, printer
+from layerkit.cli.interruption import interruptible
+from layerkit.experiments.plan import Trial
+from layerkit.experiments.results import TrialResult
+from layerkit.fit import EpochDone, StepDone
+from layerkit.session import Session
+
+
+class SweepDisplay:
+    """Shows trials and the training inside; it is what :class:`layerkit.experiments.sweep.Sweep` observes.
+
+    Args:
+        progress: where the bars are.
+        total: trials of all experiments.
+        asked_to_stop: gives the signal that asks for the end, or None.
+        quiet: show nothing.
+    """
+
+    def __init__(self, progress: Progress, total: int, asked_to_stop: Callable[[], int | None], quiet: bool) -> None:
+        self.progress, self.total, self.quiet = progress, total, quiet
+        self.asked_to_stop = asked_to_stop
+        self.experiment, self.number = "", 0
+        self._trials = progress.add_task("trials", total=total)
+
+    def settled(self, count: int) -> None:
+        """Show that so many trials need nothing more."""
+        self.number = count
+        self.progress.update(self._trials, completed=count)
+
+    def says(self, text: str) -> None:
+        """Show a line."""
+        if not self.quiet:
+            self.progress.console.print(text, markup=False)
+
+    def begins(self, trial: Trial) -> None:
+        """Show which trial is trained."""
+        self.progress.update(self._trials, description=f"{self.experiment}: {trial.label}")
+
+    def ends(self, trial: Trial, result: TrialResult) -> None:
+        """Show what a trial came to."""
+        self.settled(self.number + 1)
+        text = f"{decibels(result.psnr)}, {result.seconds:.1f} s" if result.psnr is not None else result.status
+        text += f" ({result.message})" if result.message else ""
+        self.says(f"{self.number}/{self.total} {self.experiment}: {trial.label}: {text}")
+
+    @contextmanager
+    def watch(self, session: Session) -> Iterator[_Training]:
+        """Give what a training is shown on."""
+        training = session.architecture.training
+        task = self.progress.add_task("  training", total=training.epochs * len(session.dataset.train))
+        try:
+            yield _Training(self.progress, task, session)
+        finally:
+            self.progress.remove_task(task)
+
+
+class _Training:
+    INTERVAL = 0.2
+    """Seconds between two looks; looking at every step would cost more than some steps."""
+
+    def __init__(self, progress: Progress, task: TaskID, session: Session) -> None:
+        self.progress, self.task, self.session, self.last = progress, task, session, 0.0
+
+    def step(self, event: StepDone) -> None:
+        """Show a step."""
+        now = time.perf_counter()
+        if now - self.last >= self.INTERVAL:
+            self.last = now
+            self.progress.update(self.task, completed=self.session.position.pictures)
+
+    def epoch(self, event: EpochDone) -> None:
+        """Show the end of an epoch."""
+        self.progress.update(self.task, completed=self.session.position.pictures)
+
+
+@contextmanager
+def sweep_display(total: int, quiet: bool) -> Iterator[SweepDisplay]:
+    """Give what a sweep of so many trials is shown on; Ctrl-C and SIGTERM are remembered until it asks for them."""
+    console: Console = printer()
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with (
+        interruptible() as asked_to_stop,
+        Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress,
+    ):
+        yield SweepDisplay(progress, total, asked_to_stop, quiet)
