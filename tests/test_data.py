@@ -181,6 +181,20 @@ def test_both_versions_of_a_crop_are_noisy_independently(noise):
     assert len(repeated.flatten(1).unique(dim=0)) == 32
 
 
+@pytest.mark.parametrize("recolour", [False, True])
+def test_pixels_picked_as_bytes_are_those_picked_as_numbers(recolour):
+    class OfNumbers(Pixelate):
+        picks_pixels = False
+
+    views = [[torch.randint(256, (3, 40, 50), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)]]
+    as_bytes, as_numbers = (
+        cut_crops(views, noise, (3, 5, 4), 70, seeded_generator(0), 16, False, recolour)
+        for noise in (Pixelate(4), OfNumbers(4))
+    )
+    for mine, other in zip(as_bytes, as_numbers, strict=True):
+        assert torch.equal(mine, other)
+
+
 def test_clean_targets():
     views = gradients(3)
     noisy, clean = PictureCrops(views, Pixelate(4), (3, 8, 6), 0, 64, clean_targets=True).chunk(0, 0)

@@ -129,6 +129,21 @@ class TestPixelate:
         assert torch.equal(row // block, torch.arange(height).double()[:, None].expand_as(row))
         assert torch.equal(column // block, torch.arange(width).double().expand_as(column))
 
+    @pytest.mark.parametrize("block", [1, 3, 8])
+    def test_bytes_are_picked_as_numbers_are(self, block):
+        noise, source = Pixelate(block), torch.randint(256, (2, 3, 4 * block, 5 * block), generator=generator(2))
+        for draw in (noise.draw, noise.target):
+            drawn = draw(source.to(torch.uint8), generator(1))
+            assert drawn.dtype == torch.uint8
+            assert torch.equal(drawn.float(), draw(source.float(), generator(1)))
+
+    def test_pixels_far_apart_in_memory(self):
+        stride = 2**31 + 5  # two pictures that only 64-bit numbers reach
+        memory = torch.empty(stride + 64, dtype=torch.uint8)  # of which the system provides what is touched
+        source = memory.as_strided((2, 1, 8, 8), (stride, 1, 8, 1))
+        source[0], source[1] = 3, 7
+        assert Pixelate(8).draw(source, generator()).flatten().tolist() == [3, 7]
+
     @pytest.mark.parametrize("block", [2, 3, 4, 8, 16])
     def test_every_pixel_of_a_block_is_equally_likely(self, block):
         source = torch.arange(block * block).view(1, 1, block, block).float().expand(64_000, -1, -1, -1)

@@ -89,15 +89,28 @@ def cut_crops(
     """
     per_strip = max(1, min(per_strip, count))
     strips = math.ceil(count / per_strip)
-    inputs = torch.empty(per_strip, strips, *shape)
-    targets = torch.empty(per_strip, strips, *shape)
+    # Pixels that are only picked stay bytes until then: to convert all of a strip would take most of the time.
+    as_bytes = noise.picks_pixels and not clean_targets
+    inputs, targets = torch.empty(2, per_strip, strips, *shape, dtype=torch.uint8 if as_bytes else torch.float32)
     choices = torch.rand(strips, 6, generator=generator).tolist()
     for strip, (picture, view, *place) in enumerate(choices):
         order = torch.randperm(shape[0], generator=generator) if recolour else None
-        source = _strip(_pick(_pick(views, picture), view), noise.scale, shape, per_strip, place, order)
-        inputs[:, strip] = noise.draw(source, generator)
-        targets[:, strip] = noise.clean(source) if clean_targets else noise.target(source, generator)
-    return inputs.flatten(0, 1)[:count], targets.flatten(0, 1)[:count]
+        piece, steps = _piece(_pick(_pick(views, picture), view), noise.scale, shape, per_strip, place)
+        if not as_bytes:
+            piece = _unit(piece if order is None else piece[order])
+        source = _strip(piece, noise.scale, shape, per_strip, steps)
+        noisy = noise.draw(source, generator)
+        target = noise.clean(source) if clean_targets else noise.target(source, generator)
+        if as_bytes and order is not None:
+            noisy, target = noisy.index_select(1, order), target.index_select(1, order)
+        inputs[:, strip], targets[:, strip] = noisy, target
+    inputs, targets = (part.flatten(0, 1)[:count] for part in (inputs, targets))
+    return (_unit(inputs), _unit(targets)) if as_bytes else (inputs, targets)
+
+
+def _unit(values: Tensor) -> Tensor:
+    """Return 8-bit values as float32 from 0 to 1."""
+    return values.float().mul_(1 / 255)
 
 
 def _pick(options: Sequence, uniform: float) -> Sequence:
@@ -105,13 +118,12 @@ def _pick(options: Sequence, uniform: float) -> Sequence:
     return options[int(uniform * len(options))]
 
 
-def _strip(
-    view: Tensor, scale: int, shape: tuple[int, int, int], crops: int, place: Sequence[float], order: Tensor | None
-) -> Tensor:
-    """Return float32 crops (crops, C, scale * H, scale * W) of a view at evenly spaced places, in shared memory.
+def _piece(
+    view: Tensor, scale: int, shape: tuple[int, int, int], crops: int, place: Sequence[float]
+) -> tuple[Tensor, tuple[int, int]]:
+    """Return the piece of a view that a strip covers, and the steps from crop to crop, down and to the right.
 
     ``place`` has four uniform numbers from [0, 1): how far the strip goes and where it starts, down and to the right.
-    ``order`` is the order in which the channels are taken, if not as they are.
     """
     steps, slices = [], []
     for side, length, reach, start in zip(shape[1:], view.shape[1:], place[:2], place[2:], strict=True):
@@ -121,9 +133,11 @@ def _strip(
         first = int(start * (length - covered + 1))
         steps.append(step)
         slices.append(slice(first, first + covered))
-    # Eight bits until here: they are a quarter of the memory, and reading it is what takes time.
-    piece = view[:, slices[0], slices[1]]
-    piece = (piece if order is None else piece[order]).float().mul_(1 / 255)
+    return view[:, slices[0], slices[1]], tuple(steps)
+
+
+def _strip(piece: Tensor, scale: int, shape: tuple[int, int, int], crops: int, steps: tuple[int, int]) -> Tensor:
+    """Return the crops (crops, C, scale * H, scale * W) of a piece, in its memory."""
     channel, row, column = piece.stride()
     size = (crops, shape[0], scale * shape[1], scale * shape[2])
     return piece.as_strided(size, (steps[0] * row + steps[1] * column, channel, row, column))

@@ -16,17 +16,17 @@ class Noise(ABC):
     Attributes:
         scale: source pixels along one side of a picture's pixel. Most noises act on the picture itself (1); one that
             comes from making a picture smaller needs ``scale`` times the height and width.
+        picks_pixels: whether every pixel of a drawn picture, and of a target, is one of the source's with all its
+            channels. Then :meth:`draw` and :meth:`target` take pictures of bytes (uint8) as well, and return such.
     """
 
     scale: int = 1
+    picks_pixels: bool = False
 
     @abstractmethod
     def draw(self, source: Tensor, generator: torch.Generator) -> Tensor:
         """Return a noisy picture (N, C, H, W) of a source (N, C, scale * H, scale * W); the source is not changed."""
 
-    def clean(self, source: Tensor) -> Tensor:
-        """Return the clean picture (N, C, H, W) of a source: what :meth:`draw` is a noisy version of."""
-        return source
     def target(self, source: Tensor, generator: torch.Generator) -> Tensor:
         """Return a noisy picture as :meth:`draw` does, to train against: what is known not to be there is NaN.
 
@@ -34,3 +34,6 @@ class Noise(ABC):
         """
         return self.draw(source, generator)
 
+    def clean(self, source: Tensor) -> Tensor:
+        """Return the clean picture (N, C, H, W) of a source: what :meth:`draw` is a noisy version of."""
+        return source

@@ -10,6 +10,8 @@ models the pictures of the EPFL EE-559 project ("downsampled, pixelated images")
 
 from __future__ import annotations
 
+from functools import lru_cache
+from operator import mul
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -21,6 +23,8 @@ from layerkit.errors import ShapeError
 from layerkit.noise import Noise
 
 MAX_BLOCK = 64
+
+Pair = tuple[int, int]
 
 
 class PixelateSpec(NoiseSpec):
@@ -44,13 +48,15 @@ class Pixelate(Noise):
         block: side of a square, in source pixels; also :attr:`scale`.
     """
 
+    picks_pixels = True
+
     def __init__(self, block: int = 8) -> None:
         self.scale = block
 
     def draw(self, source: Tensor, generator: torch.Generator) -> Tensor:
         """Return one random pixel of each block: (N, C, H, W) of a source (N, C, block * H, block * W).
 
-        Only the drawn pixels are read, so a source may be any view of a large picture.
+        Only the drawn pixels are read, so a source may be any view of a large picture, of bytes as well as of floats.
 
         Raises:
             ShapeError: when the source cannot be cut into whole blocks.
@@ -61,14 +67,19 @@ class Pixelate(Noise):
         if noisy.numel():
             # Where the drawn pixels lie in memory, counted from the first: of the block, plus within the block.
             picture_stride, channel_stride, row_stride, column_stride = source.stride()
+            last = (count - 1, source.shape[2] - 1, source.shape[3] - 1)
+            reach = 1 + sum(map(mul, last, (picture_stride, row_stride, column_stride)))
+            # Half as long where that is enough, they are read in less time.
+            short = max(reach, *source.stride()) < 2**31
+            like = {"dtype": torch.int32 if short else torch.int64, "device": source.device}
             at = _random_below(self.scale**2, count * height * width, generator)
-            within = _offsets((self.scale, self.scale), (row_stride, column_stride), source.device)
-            blocks = (picture_stride, self.scale * row_stride, self.scale * column_stride)
-            offsets = within.index_select(0, at).add_(_offsets((count, height, width), blocks, source.device))
-            reach = sum((size - 1) * stride for size, stride in zip(source.shape, source.stride(), strict=True))
-            flat = source.as_strided((reach + 1,), (1,))
+            offsets = _grid((self.scale, self.scale), (row_stride, column_stride), like).index_select(0, at)
+            blocks = _grid((height, width), (self.scale * row_stride, self.scale * column_stride), like)
+            pictures = torch.arange(count, **like).mul_(picture_stride)
+            offsets.view(count, -1).add_(blocks).add_(pictures[:, None])
             for channel in range(channels):
-                torch.index_select(flat[channel * channel_stride :], 0, offsets, out=noisy[channel].view(-1))
+                flat = source.as_strided((reach,), (1,), source.storage_offset() + channel * channel_stride)
+                torch.index_select(flat, 0, offsets, out=noisy[channel].view(-1))
         return noisy.transpose(0, 1)
 
     def clean(self, source: Tensor) -> Tensor:
@@ -87,12 +98,15 @@ class Pixelate(Noise):
         return source.shape[2] // self.scale, source.shape[3] // self.scale
 
 
-def _offsets(sizes: tuple[int, ...], strides: tuple[int, ...], device: torch.device) -> Tensor:
-    """Return ``i * strides[0] + j * strides[1] + ...`` for all indices below ``sizes``, flat."""
-    offsets = torch.zeros(1, dtype=torch.int64, device=device)
-    for size, stride in zip(sizes, strides, strict=True):
-        offsets = (offsets[:, None] + torch.arange(size, device=device) * stride).view(-1)
-    return offsets
+def _grid(sizes: Pair, strides: Pair, like: dict[str, Any]) -> Tensor:
+    """Return ``i * strides[0] + j * strides[1]`` for all i and j below ``sizes``, flat."""
+    rows, columns = (_multiples(*along, **like) for along in zip(sizes, strides, strict=True))
+    return (rows[:, None] + columns).view(-1)
+
+
+@lru_cache(maxsize=256)
+def _multiples(count: int, number: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.arange(count, dtype=dtype, device=device) * number
 
 
 def _random_below(bound: int, count: int, generator: torch.Generator) -> Tensor:
