@@ -11,7 +11,9 @@ from layerkit.errors import ShapeError
 
 
 class Loss(Differentiable):
-    """A loss is a mean over everything it is given, so that its size does not depend on the batch.
+    """A loss is a mean over the samples of its batch, so that its size does not depend on how many there are.
+
+    A trainer takes a large batch in parts, and adds up their losses and gradients, each with its share of the samples.
 
     ``forward(prediction, target)`` returns a tensor of no dimensions; ``backward()`` returns the gradient with respect
     to the prediction, of the prediction's shape.

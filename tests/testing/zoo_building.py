@@ -68,7 +68,10 @@ _DECLARED = (
     "modal",
     "sample_shapes",
     "domain",
+    "elementwise",
+    "takes_masked",
     "unbiased",
+    "masks_targets",
     "reference",
     "kinks",
 )

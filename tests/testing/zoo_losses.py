@@ -57,6 +57,87 @@ class SummedOverTheBatch(Squared):
         return super().backward() * len(difference)
 
 
+class RootOfTheBatch(Loss_, Loss):
+    """The root of one and the mean square of the whole batch, which parts of the batch do not add up to."""
+
+    caught_by = "loss_is_a_mean"
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        self.same_shape(prediction, target)
+        difference = prediction - target
+        value = (1 + difference.square().sum() / max(difference.numel(), 1)).sqrt()
+        self.save(difference, value.clone())
+        return value
+
+    def backward(self) -> Tensor:
+        difference, value = self.saved()
+        return difference / (value * max(difference.numel(), 1))
+
+
+class RootOfEachSample(Loss_, Loss):
+    """The mean of a root for each sample, whose values go together, and declared elementwise."""
+
+    caught_by = "loss_is_elementwise"
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        self.same_shape(prediction, target)
+        difference = (prediction - target).flatten(1)
+        roots = (1 + difference.square().sum(1)).sqrt()
+        self.save(difference, roots, prediction.shape)
+        return roots.sum() / max(len(roots), 1)
+
+    def backward(self) -> Tensor:
+        difference, roots, shape = self.saved()
+        return (difference / (roots[:, None] * max(len(roots), 1))).reshape(shape)
+
+
+class ElementwiseButDenied(Squared):
+    """Is a mean over single values, and declared to be none."""
+
+    caught_by = "loss_is_not_elementwise"
+    elementwise = False
+
+
+class UnknownIsBlack(Squared):
+    """Is declared to take unknown targets, and takes them for zeros."""
+
+    caught_by = "unknown_targets"
+    takes_masked = True
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return super().forward(prediction, target.nan_to_num())
+
+
+class UnknownPassesUnnoticed(Squared):
+    """Leaves out differences that are not a number, and does not declare it."""
+
+    caught_by = "unknown_targets"
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        self.same_shape(prediction, target)
+        difference = (prediction - target).nan_to_num(nan=0.0)
+        self.save(difference)
+        return difference.square().sum() / max(difference.numel(), 1)
+
+
+class MeanOfTheKnown(Squared):
+    """Leaves out unknown targets, and divides by the known ones, so that parts of a batch do not add up."""
+
+    caught_by = "unknown_targets"
+    takes_masked = True
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        self.same_shape(prediction, target)
+        known = ~target.isnan()
+        difference = torch.where(known, prediction - target, 0.0)
+        self.save(difference, max(int(known.sum()), 1))
+        return difference.square().sum() / max(int(known.sum()), 1)
+
+    def backward(self) -> Tensor:
+        difference, count = self.saved()
+        return 2 * difference / count
+
+
 class OneLossASample(Squared):
     """Returns a loss for each sample."""
 

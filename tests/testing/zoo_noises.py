@@ -85,6 +85,43 @@ class NeighboursGoTogether(Additive):
         return source + noise + (noise.roll(1, 0) if len(source) > 1 else 0)
 
 
+class CleanTargets(Additive):
+    """Its target is the source."""
+
+    caught_by = "targets_are_draws"
+
+    def target(self, source: Tensor, generator: torch.Generator) -> Tensor:
+        return source.clone()
+
+
+class HolesNotDeclared(Additive):
+    """Dark values of a target are unknown, which is not declared."""
+
+    caught_by = "targets_are_draws"
+
+    def target(self, source: Tensor, generator: torch.Generator) -> Tensor:
+        drawn = self.draw(source, generator)
+        return drawn.masked_fill(drawn < 0.3, torch.nan)
+
+
+class NothingIsUnknown(Additive):
+    """Is declared to mark unknown values, and knows them all."""
+
+    caught_by = "declared_masks"
+    masks_targets = True
+
+
+class BrightHoles(Additive):
+    """Its brightest values are unknown, so that what is known is too dark, and is declared unbiased."""
+
+    caught_by = "undeclared_bias"
+    masks_targets = True
+
+    def target(self, source: Tensor, generator: torch.Generator) -> Tensor:
+        drawn = self.draw(source, generator)
+        return drawn.masked_fill(drawn > source + 0.1, torch.nan)
+
+
 class Brightens(Additive):
     """Has a mean of its own and is declared unbiased."""
 

@@ -67,12 +67,86 @@ def loss_gradient(case: LossCase) -> None:
 
 @check("loss")
 def loss_is_a_mean(case: LossCase) -> None:
-    """The same batch twice over has the same loss, and each sample half of its gradient."""
-    prediction, target = case.prediction(), case.target()
+    """The loss of a batch is the mean of its samples' losses, and so is its gradient: it may be taken in parts."""
+    _require_mean_of_parts(case, *_two_batches(case), "a batch")
+
+
+def _two_batches(case: LossCase) -> tuple[Tensor, Tensor]:
+    """Return predictions and targets of at least two samples."""
+    prediction = torch.cat([case.prediction(), case.prediction(purpose="more")])
+    return prediction, torch.cat([case.target(), case.target(purpose="more")])
+
+
+def _require_mean_of_parts(case: LossCase, prediction: Tensor, target: Tensor, whole: str) -> None:
+    """Fail unless the first of dimension 0 and the rest, each with its share, make loss and gradient of the whole."""
     value, gradient = _evaluate(case.loss(), prediction, target)
-    twice, half = _evaluate(case.loss(), torch.cat([prediction, prediction]), torch.cat([target, target]))
-    require_close(twice, value, "the same batch twice over has another loss: it is not a mean over the batch")
-    require_close(half, torch.cat([gradient, gradient]) / 2, "the same batch twice over has another gradient")
+    sizes = 1, len(prediction) - 1
+    parts = [_evaluate(case.loss(), *part) for part in zip(prediction.split(sizes), target.split(sizes), strict=True)]
+    shares = [size / len(prediction) for size in sizes]
+    mean = sum(share * loss for share, (loss, _) in zip(shares, parts, strict=True))
+    joined = torch.cat([share * its for share, (_, its) in zip(shares, parts, strict=True)])
+    require_close(mean, value, f"the loss of {whole} is not the mean of the losses of its parts")
+    require_close(joined, gradient, f"the gradient of {whole} is not that of its parts, each with its share")
+
+
+@check("loss")
+def loss_is_elementwise(case: LossCase) -> None:
+    """Unless ``elementwise = False`` is declared the loss is a mean over single values, in any order and shape."""
+    if not case.spec.elementwise:
+        not_applicable("the loss is not declared elementwise")
+    prediction, target = _two_batches(case)
+    value, _ = _evaluate(case.loss(), prediction, target)
+    prediction, target = _shuffled(case, prediction, target)
+    shuffled, _ = _evaluate(case.loss(), prediction, target)
+    require_close(shuffled, value, "the same values in another order have another loss: declare elementwise = False?")
+    _require_mean_of_parts(case, prediction, target, "many values")
+
+
+def _shuffled(case: LossCase, *tensors: Tensor) -> list[Tensor]:
+    """Return the tensors flat and in one random order."""
+    order = torch.randperm(tensors[0].numel(), generator=case.generator("order"))
+    return [tensor.flatten()[order] for tensor in tensors]
+
+
+@check("loss", witness=True)
+def loss_is_not_elementwise(case: LossCase) -> bool:
+    """Where ``elementwise = False`` is declared the loss is no mean over single values, in some example."""
+    if case.spec.elementwise:
+        not_applicable("the loss is declared elementwise")
+    try:
+        _require_mean_of_parts(case, *_shuffled(case, *_two_batches(case)), "many values")
+    except Exception:  # it may well refuse values that lie in another shape
+        return True
+    return False
+
+
+@check("loss")
+def unknown_targets(case: LossCase) -> None:
+    """A target of NaN does not count where ``takes_masked`` is declared, and makes the loss NaN where it is not."""
+    prediction, target = _two_batches(case)
+    unknown = case.normal("unknown", *target.shape) > 0
+    unknown[0], unknown[-1] = True, False
+    target[unknown] = torch.nan
+    loss = case.loss()
+    if not case.spec.takes_masked:
+        value = loss.forward(prediction, target)
+        require(not bool(value.isfinite()), "the loss is finite although some targets are NaN: declare takes_masked?")
+        return
+    value, gradient = _evaluate(loss, prediction, target)
+    require(bool(value.isfinite()) and bool(gradient.isfinite().all()), "loss or gradient is not finite")
+    require(not bool(gradient[unknown].any()), "the gradient of a prediction whose target is unknown is not zero")
+    check_directions(
+        lambda: loss.forward(prediction, target),
+        prediction,
+        gradient,
+        torch.ones((), dtype=torch.float64),
+        "the gradient of the prediction, with some targets unknown",
+        case.generator("directions"),
+        kinked=case.spec.kinked,
+    )
+    _require_mean_of_parts(case, prediction, target, "a batch with unknown targets")
+    value, gradient = _evaluate(loss, prediction, torch.full_like(target, torch.nan))
+    require(float(value) == 0 and not bool(gradient.any()), "with no target known loss and gradient are not zero")
 
 
 @check("loss", share=0.5)

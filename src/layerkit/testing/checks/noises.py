@@ -14,6 +14,8 @@ from layerkit.testing.observation import nothing_global_touched, nothing_opened,
 DRAWS = 400
 SIGMAS = 6.0
 """A mean that is further off than this many standard errors is not the expected one."""
+RARE = 0.1
+"""What happens so rarely that no draw has it shows no spread: this share of the largest spread is assumed at least."""
 
 
 @check("noise")
@@ -94,36 +96,65 @@ def draws_are_independent(case: NoiseCase) -> None:
 
 
 def _require_mean(values: Tensor, expected: Tensor, what: str) -> None:
-    """Fail unless the mean over dimension 0 is ``expected``, as far as that many values can tell."""
-    error = values.std(0) / len(values) ** 0.5
-    off = (values.mean(0) - expected).abs()
+    """Fail unless the mean over dimension 0 is ``expected``, as far as that many can tell; NaN does not count."""
+    mean = values.nanmean(0)
+    spread = (values - mean).square().nanmean(0).sqrt().nan_to_num()
+    error = spread.maximum(RARE * spread.max()) / (~values.isnan()).sum(0).sqrt()
+    off = (mean - expected).abs()
     wrong = off > SIGMAS * error + 1e-9
     if bool(wrong.any()):
-        worst = int((off / (error + 1e-12)).argmax())
+        worst = int((off / (error + 1e-12)).nan_to_num().argmax())
         raise CheckFailed(
             what,
-            analytic=float(values.mean(0).flatten()[worst]),
+            analytic=float(mean.flatten()[worst]),
             numeric=float(expected.expand_as(off).flatten()[worst]),
         )
 
 
+@check("noise")
+def targets_are_draws(case: NoiseCase) -> None:
+    """``target`` is what ``draw`` gives for an equal generator, with NaN only where ``masks_targets`` is declared."""
+    noise = case.noise()
+    source = case.source(noise)
+    value = source.clone()
+    drawn = noise.draw(source, case.generator("draw"))
+    target = noise.target(source, case.generator("draw"))
+    require(torch.equal(source, value), "target writes into its source")
+    require(target.shape == drawn.shape, f"target returns {tuple(target.shape)}, and draw {tuple(drawn.shape)}")
+    unknown = target.isnan()
+    undeclared = bool(unknown.any()) and not case.spec.masks_targets
+    require(not undeclared, "a target has values that are not a number: declare masks_targets, or find out why")
+    require_same_bits(
+        torch.where(unknown, drawn, target), drawn, "target is not what draw gives for an equal generator"
+    )
+
+
+@check("noise", witness=True)
+def declared_masks(case: NoiseCase) -> bool:
+    """Where ``masks_targets`` is declared some values of a target are unknown, in some example."""
+    if not case.spec.masks_targets:
+        not_applicable("the noise is not declared to mask its targets")
+    noise = case.noise()
+    return bool(noise.target(case.source(noise), case.generator("draw")).isnan().any())
+
+
 @check("noise", share=0.6)
 def undeclared_bias(case: NoiseCase) -> None:
-    """Where ``unbiased`` is declared the mean of many draws is the clean picture, which Noise2Noise needs."""
+    """Where ``unbiased`` is declared the mean of many targets, of what is known in them, is the clean picture."""
     if not case.spec.unbiased:
         not_applicable("the noise is declared biased")
-    draws, clean = _many(case)
-    _require_mean(draws, clean, "the mean of many noisy pictures is not the clean one: declare unbiased = False?")
+    targets, clean = _many(case)
+    _require_mean(targets, clean, "the mean of many noisy pictures is not the clean one: declare unbiased = False?")
 
 
 @check("noise", witness=True)
 def declared_bias(case: NoiseCase) -> bool:
-    """Where ``unbiased = False`` is declared the mean of many draws is not the clean picture, in some example."""
+    """Where ``unbiased = False`` is declared the mean of many targets is not the clean picture, in some example."""
     if case.spec.unbiased:
         not_applicable("the noise is declared unbiased")
-    draws, clean = _many(case)
+    targets, clean = _many(case)
     try:
-        _require_mean(draws, clean, "biased")
+        _require_mean(targets, clean, "biased")
     except CheckFailed:
         return True
     return False
@@ -132,8 +163,8 @@ def declared_bias(case: NoiseCase) -> bool:
 def _many(case: NoiseCase) -> tuple[Tensor, Tensor]:
     noise = case.noise()
     source = case.source(noise, shape=(1, *case.shape[1:]))
-    draws = noise.draw(source.repeat(DRAWS, 1, 1, 1), case.generator("draws"))
-    return draws, noise.clean(source)[0]
+    targets = noise.target(source.repeat(DRAWS, 1, 1, 1), case.generator("draws"))
+    return targets, noise.clean(source)[0]
 
 
 @check("noise", share=0.6)
