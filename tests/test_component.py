@@ -15,6 +15,7 @@ from layerkit.component import (
     LossSpec,
     NoiseSpec,
     OptimizerSpec,
+    ScheduleSpec,
     Shape,
     Spec,
     chain,
@@ -57,7 +58,7 @@ def read(tree: dict[str, Any]) -> BranchSpec:
     return BranchSpec.model_validate_json(json.dumps(tree), context=CATALOGUE)
 
 
-@pytest.mark.parametrize("cls", [LayerSpec, LossSpec, OptimizerSpec, NoiseSpec])
+@pytest.mark.parametrize("cls", [LayerSpec, LossSpec, OptimizerSpec, NoiseSpec, ScheduleSpec])
 def test_each_kind_of_spec_must_say_how_to_build_it(cls: type[Spec]) -> None:
     assert "build" in cls.__abstractmethods__
 

@@ -281,7 +281,7 @@ from layerkit.catalogue import installed
 from layerkit.discovery import PluginSettings
 catalogue = installed(PluginSettings.from_environment())
 report = {plugin.distribution: [plugin.status, plugin.reason, plugin.note] for plugin in catalogue.plugins}
-names = [name for kind in ("layer", "loss", "optimizer", "noise") for name in catalogue.names(kind)]
+names = [name for kind in ("layer", "loss", "optimizer", "noise", "schedule") for name in catalogue.names(kind)]
 print(json.dumps({"plugins": report, "names": names}))
 """
 

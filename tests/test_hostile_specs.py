@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from layerkit.catalogue import installed
+from layerkit.component import KINDS
 from layerkit.errors import SpecError
 from layerkit.spec import load_architecture, read_architecture
 
@@ -24,9 +25,7 @@ ROOT = Path(__file__).parents[1]
 
 TREES = [json.loads(path.read_text()) for path in sorted((ROOT / "architectures").glob("*.json"))]
 TREES = [tree for tree in TREES if "layers" in tree]
-PIECES = [
-    component.example for kind in ("layer", "loss", "optimizer", "noise") for component in installed().of_kind(kind)
-]
+PIECES = [component.example for kind in KINDS for component in installed().of_kind(kind)]
 
 VALUES: list[Any] = [
     *(None, True, False, 0, -1, 1, 2, 3, 0.5, -0.0, 1e308, 5e-324, 10**12, -(10**39), 2**31, 2**63, 2**64),

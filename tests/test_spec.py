@@ -174,7 +174,7 @@ WRONG = [
         "training.noise.sigma (gaussian): expected a number from 0 to 255, or a range",
     ),
     (("requires",), {"layer": {"conv2d": "rm -rf /"}}, "requires.layer.conv2d: string should match pattern"),
-    (("requires",), {"layers": {}}, "requires.layers: expected 'layer', 'loss', 'optimizer' or 'noise'"),
+    (("requires",), {"layers": {}}, "requires.layers: expected 'layer', 'loss', 'optimizer', 'noise' or 'schedule'"),
     (("define",), {"w": 1}, 'define.w: nothing uses "$w"; use it or remove it'),
     (("layers", 0, "out_channels"), "$w", 'layers[0].out_channels (conv2d): unknown constant "$w"; add it to "define"'),
 ]

@@ -9,11 +9,13 @@ from .component import AnyLayer as AnyLayer
 from .component import AnyLoss as AnyLoss
 from .component import AnyNoise as AnyNoise
 from .component import AnyOptimizer as AnyOptimizer
+from .component import AnySchedule as AnySchedule
 from .component import Inner as Inner
 from .component import LayerSpec as LayerSpec
 from .component import LossSpec as LossSpec
 from .component import NoiseSpec as NoiseSpec
 from .component import OptimizerSpec as OptimizerSpec
+from .component import ScheduleSpec as ScheduleSpec
 from .component import Shape as Shape
 from .component import chain as chain
 from .denoise import Denoiser as Denoiser
@@ -48,6 +50,7 @@ from .noises.gaussian import Gaussian as Gaussian
 from .noises.pixelate import Pixelate as Pixelate
 from .optimizer import Optimizer as Optimizer
 from .optimizers.sgd import SGD as SGD
+from .schedule import Schedule as Schedule
 from .spec import load_architecture as load_architecture
 from .trainer import Trainer as Trainer
 from .version import __version__ as __version__

@@ -13,10 +13,11 @@ from layerkit.component import (
     AnyLoss,
     AnyNoise,
     AnyOptimizer,
+    AnySchedule,
     Kind,
     LayerSpec,
-    Shape,
     NoiseSpec,
+    Shape,
     StrictModel,
 )
 from layerkit.fields import MAX_CHANNELS, MAX_SIZE
@@ -49,6 +50,9 @@ class Training(StrictModel):
     loss: AnyLoss = Field(description="What is made small.")
     optimizer: AnyOptimizer = Field(description="How the weights change.")
     noise: AnyNoise = Field(description="What is to be removed.")
+    schedule: AnySchedule | None = Field(
+        default=None, description="How the learning rate changes over all epochs; without one it stays as it is."
+    )
     batch_size: int = Field(default=4, ge=1, le=65_536, description="Pictures in one step.")
     epochs: int = Field(default=2, ge=1, le=1_000_000, description="Passes over all samples.")
     samples: int = Field(
@@ -58,10 +62,6 @@ class Training(StrictModel):
         description="Pairs in one epoch, where they are cut from pictures; a data set of pairs has its own number.",
     )
     seed: int = Field(default=0, ge=0, le=2**63 - 1, description="Of the weights, the crops, the order and the noise.")
-
-
-class Architecture(StrictModel):
-    """A network, as one file declares it."""
 
     @field_validator("noise")
     @classmethod
@@ -75,6 +75,10 @@ class Architecture(StrictModel):
                 {"loss": loss.type, "masked": json.dumps({"type": "masked", "loss": loss.model_dump(mode="json")})},
             )
         return noise
+
+
+class Architecture(StrictModel):
+    """A network, as one file declares it."""
 
     schema_: str | None = Field(
         default=None, alias="$schema", max_length=2048, description="The JSON Schema that an editor may use."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from layerkit.component import LayerSpec, LossSpec, NoiseSpec, OptimizerSpec
+from layerkit.component import LayerSpec, LossSpec, NoiseSpec, OptimizerSpec, ScheduleSpec
 from layerkit.hookspecs import hookimpl
 from layerkit.layers.avg_pool2d import AvgPool2dSpec
 from layerkit.layers.conv2d import Conv2dSpec
@@ -30,6 +30,9 @@ from layerkit.noises.pixelate import PixelateSpec
 from layerkit.noises.poisson import PoissonSpec
 from layerkit.noises.text import TextSpec
 from layerkit.optimizers.sgd import SGDSpec
+from layerkit.schedules.cosine import CosineSpec
+from layerkit.schedules.linear import LinearSpec as LinearScheduleSpec
+from layerkit.schedules.steps import StepsSpec
 
 
 @hookimpl
@@ -66,3 +69,8 @@ def layerkit_optimizers() -> list[type[OptimizerSpec]]:
 @hookimpl
 def layerkit_noises() -> list[type[NoiseSpec]]:
     return [BernoulliSpec, GaussianSpec, ImpulseSpec, PixelateSpec, PoissonSpec, TextSpec]
+
+
+@hookimpl
+def layerkit_schedules() -> list[type[ScheduleSpec]]:
+    return [CosineSpec, LinearScheduleSpec, StepsSpec]

@@ -23,6 +23,7 @@ HOOKS: dict[str, Kind] = {
     "layerkit_losses": "loss",
     "layerkit_optimizers": "optimizer",
     "layerkit_noises": "noise",
+    "layerkit_schedules": "schedule",
 }
 
 
@@ -123,7 +124,13 @@ class Catalogue:
         return f"known are {', '.join(self.names(kind))}"
 
 
-_A: dict[Kind, str] = {"layer": "a layer", "loss": "a loss", "optimizer": "an optimizer", "noise": "a noise"}
+_A: dict[Kind, str] = {
+    "layer": "a layer",
+    "loss": "a loss",
+    "optimizer": "an optimizer",
+    "noise": "a noise",
+    "schedule": "a schedule",
+}
 
 
 def _type_error(code: str, message: str, given: Any, remedy: Callable[[], str] | None = None) -> ValidationError:

@@ -1,12 +1,12 @@
 """What a registered component is: a name, its fields with their ranges, and how to build it.
 
 A component is declared by a *Spec*, a frozen and strict pydantic model whose ``type`` is the component's name. There
-are four kinds: layers, losses, optimizers and noises. A spec is data; ``build`` is the only way from it to code, and
-that code is the installed package's own.
+are five kinds: layers, losses, optimizers, noises and schedules. A spec is data; ``build`` is the only way from it to
+code, and that code is the installed package's own.
 
-A spec that holds other components annotates the field with :data:`AnyLayer`, :data:`AnyLoss`, :data:`AnyOptimizer` or
-:data:`AnyNoise`. Which names these admit is decided by the catalogue that validation is given, not when the class is
-written, so that every plugin's components can stand in every other plugin's containers.
+A spec that holds other components annotates the field with :data:`AnyLayer`, :data:`AnyLoss`, :data:`AnyOptimizer`,
+:data:`AnyNoise` or :data:`AnySchedule`. Which names these admit is decided by the catalogue that validation is given,
+not when the class is written, so that every plugin's components can stand in every other plugin's containers.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from layerkit.module import Module
     from layerkit.noise import Noise
     from layerkit.optimizer import Optimizer
+    from layerkit.schedule import Schedule
 
-Kind = Literal["layer", "loss", "optimizer", "noise"]
+Kind = Literal["layer", "loss", "optimizer", "noise", "schedule"]
 Shape = tuple[int, ...]
 """The shape of one sample, without the batch: (channels, height, width), or (features,) after ``flatten``."""
 
@@ -43,7 +44,7 @@ class StrictModel(BaseModel):
 
 
 class Spec(StrictModel):
-    """Base of all specs; a component's spec derives from one of the four kinds below.
+    """Base of all specs; a component's spec derives from one of the five kinds below.
 
     A subclass must have ``type: Literal["its_name"]``, without a default, and a description on every field. Its
     docstring gives the formula: it is what people read in the reference and in their editor.
@@ -158,11 +159,11 @@ class LossSpec(Spec):
     """Has points without a derivative, as the absolute difference at 0."""
     domain: ClassVar[tuple[float, float] | None] = None
     """The range that predictions and targets must lie in, where not every number is allowed."""
-
     elementwise: ClassVar[bool] = True
     """Is the mean, over all values, of a function of one prediction and its target, which ``masked`` needs."""
     takes_masked: ClassVar[bool] = False
     """Lets targets that are NaN, and so unknown, not count."""
+
     def reference(self) -> tuple[str, dict[str, Any]] | None:
         """Return the name and arguments of the ``torch.nn`` loss that computes the same, if there is one."""
         return None
@@ -200,7 +201,35 @@ class NoiseSpec(Spec):
         """Return the noise."""
 
 
-KINDS: dict[Kind, type[Spec]] = {"layer": LayerSpec, "loss": LossSpec, "optimizer": OptimizerSpec, "noise": NoiseSpec}
+class ScheduleSpec(Spec):
+    """A schedule of the learning rate as it stands in ``training.schedule``."""
+
+    kind: ClassVar[Kind] = "schedule"
+
+    def ends(self) -> tuple[float, float] | None:
+        """Return the factors at the beginning and at the end of a training, where they are known beforehand."""
+        return None
+
+    def reference(self, steps: int) -> tuple[str, dict[str, Any]] | None:
+        """Return the name and arguments of the scheduler in ``torch.optim.lr_scheduler`` that does the same, if any.
+
+        Args:
+            steps: of the training; torch's schedulers count them. The optimizer's own learning rate is 1.
+        """
+        return None
+
+    @abstractmethod
+    def build(self) -> Schedule:
+        """Return the schedule."""
+
+
+KINDS: dict[Kind, type[Spec]] = {
+    "layer": LayerSpec,
+    "loss": LossSpec,
+    "optimizer": OptimizerSpec,
+    "noise": NoiseSpec,
+    "schedule": ScheduleSpec,
+}
 
 
 REGISTERED = "x-layerkit-kind"
@@ -249,12 +278,19 @@ class _Registered:
             raise PydanticCustomError("component", "{name} failed to check this ({error})", fault) from error
 
 
-_EXAMPLES: dict[Kind, str] = {"layer": "relu", "loss": "mse", "optimizer": "sgd", "noise": "gaussian"}
+_EXAMPLES: dict[Kind, str] = {
+    "layer": "relu",
+    "loss": "mse",
+    "optimizer": "sgd",
+    "noise": "gaussian",
+    "schedule": "cosine",
+}
 
 AnyLayer = Annotated[LayerSpec, _Registered("layer")]
 AnyLoss = Annotated[LossSpec, _Registered("loss")]
 AnyOptimizer = Annotated[OptimizerSpec, _Registered("optimizer")]
 AnyNoise = Annotated[NoiseSpec, _Registered("noise")]
+AnySchedule = Annotated[ScheduleSpec, _Registered("schedule")]
 
 
 def chain(layers: tuple[LayerSpec, ...], input_shape: Shape, field: str = "layers") -> tuple[tuple[Inner, ...], Shape]:

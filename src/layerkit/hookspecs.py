@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from layerkit.component import LayerSpec, LossSpec, NoiseSpec, OptimizerSpec
+    from layerkit.component import LayerSpec, LossSpec, NoiseSpec, OptimizerSpec, ScheduleSpec
 
 PROJECT = "layerkit"
 """The name of the pluggy project and of the entry-point group."""
@@ -34,3 +34,8 @@ def layerkit_optimizers() -> list[type[OptimizerSpec]]:
 @hookspec
 def layerkit_noises() -> list[type[NoiseSpec]]:
     """Return the specs of the noises that this plugin provides."""
+
+
+@hookspec
+def layerkit_schedules() -> list[type[ScheduleSpec]]:
+    """Return the specs of the schedules that this plugin provides."""

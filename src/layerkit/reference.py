@@ -14,7 +14,13 @@ from layerkit.catalogue import HOOKS, Catalogue, Component
 from layerkit.component import KINDS, REGISTERED
 from layerkit.schema import Schema, component_schema
 
-HEADINGS = {"layer": "Layers", "loss": "Losses", "optimizer": "Optimizers", "noise": "Noises"}
+HEADINGS = {
+    "layer": "Layers",
+    "loss": "Losses",
+    "optimizer": "Optimizers",
+    "noise": "Noises",
+    "schedule": "Schedules",
+}
 _MADE = "<!-- Made from the specs by `layerkit docs`; change the spec, not this page. -->"
 
 

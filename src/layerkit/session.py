@@ -36,7 +36,8 @@ class Session:
         run: where the spec, the data's name and the last checkpoint are read, and everything is written.
         catalogue: of the components that may be named.
         cadence: when to save in the middle of an epoch.
-        epochs: replaces the number of epochs that the run was started with.
+        epochs: replaces the number of epochs that the run was started with; from there on a schedule, and a loss that
+            looks at the progress, run over the new number.
 
     Attributes:
         architecture: the run's, with the packages that are installed now.
@@ -62,7 +63,8 @@ class Session:
         training = self.architecture.training
         network = restored.network if restored else build(self.architecture, training.seed)
         loss = training.loss.build()
-        self.trainer = Trainer(network, loss, training.optimizer.build(network.param()))
+        schedule = training.schedule and training.schedule.build()
+        self.trainer = Trainer(network, loss, training.optimizer.build(network.param()), schedule)
         self.inspector = Inspector(network, loss, self.architecture, catalogue)
         self.position = Position()
         if restored:

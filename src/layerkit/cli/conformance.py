@@ -43,7 +43,7 @@ def conformance(
     as_json: bool,
     report: Path | None,
 ) -> None:
-    """Prove layers, losses, optimizers and noises: gradients, state, shapes, layouts, persistence and more.
+    """Prove layers, losses, optimizers, noises and schedules: gradients, state, shapes, layouts, persistence and more.
 
     Leaves with exit code 1 when a check fails. A failure shows the smallest case that was found, and the command that
     runs it again.

@@ -1,4 +1,4 @@
-"""The conformance kit: what any layer, loss, optimizer or noise must do, tried on drawn examples.
+"""The conformance kit: what any layer, loss, optimizer, noise or schedule must do, tried on drawn examples.
 
 Two lines in a plugin's tests run the whole battery over it::
 

@@ -20,6 +20,7 @@ from layerkit.testing.checks import (
     oracle,
     persistence,
     registration,
+    schedules,
     shapes,
     state,
 )
@@ -42,6 +43,7 @@ BATTERY: tuple[Check, ...] = _checks_in(
     losses,
     optimizers,
     noises,
+    schedules,
     oracle,
 )
 

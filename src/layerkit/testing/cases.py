@@ -23,6 +23,7 @@ from layerkit.loss import Loss
 from layerkit.module import Module
 from layerkit.noise import Noise
 from layerkit.optimizer import Optimizer
+from layerkit.schedule import Schedule
 from layerkit.testing.subjects import Subject
 
 
@@ -149,8 +150,10 @@ class LossCase(Case):
     shapes: ClassVar[dict[str, str]] = {"shape": "shape of the prediction"}
 
     def loss(self) -> Loss:
-        """Return the loss."""
-        return self.spec.build()
+        """Return the loss, at some point of a training."""
+        loss = self.spec.build()
+        loss.progress = self.seed % 5 / 4
+        return loss
 
     def prediction(self, dtype: torch.dtype = torch.float64, purpose: str = "prediction") -> Tensor:
         """Return a prediction in the range that the loss declares."""
@@ -211,4 +214,29 @@ class NoiseCase(Case):
         return torch.rand(size, generator=self.generator("source"), dtype=torch.float64).to(dtype)
 
 
-CASES: dict[str, type[Case]] = {"layer": LayerCase, "loss": LossCase, "optimizer": OptimizerCase, "noise": NoiseCase}
+@dataclass(frozen=True)
+class ScheduleCase(Case):
+    """A schedule with the number of steps of a training."""
+
+    steps: int
+
+    shapes: ClassVar[dict[str, str]] = {"steps": "steps of the training"}
+
+    def schedule(self) -> Schedule:
+        """Return the schedule."""
+        return self.spec.build()
+
+    def places(self) -> list[float]:
+        """Return some progress in increasing order: that of every step, others, the ends and their neighbours."""
+        near = [0.0, 5e-324, 1e-12, 1 - 2**-53, 1.0]
+        between = torch.rand(16, generator=self.generator("progress"), dtype=torch.float64).tolist()
+        return sorted({*near, *between, *(step / self.steps for step in range(self.steps))})
+
+
+CASES: dict[str, type[Case]] = {
+    "layer": LayerCase,
+    "loss": LossCase,
+    "optimizer": OptimizerCase,
+    "noise": NoiseCase,
+    "schedule": ScheduleCase,
+}

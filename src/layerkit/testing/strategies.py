@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from layerkit.catalogue import Catalogue, installed
 from layerkit.component import REGISTERED, Kind, LayerSpec, Shape, Spec
 from layerkit.errors import ShapeError, UserError
-from layerkit.testing.cases import Case, LayerCase, LossCase, NoiseCase, OptimizerCase
+from layerkit.testing.cases import Case, LayerCase, LossCase, NoiseCase, OptimizerCase, ScheduleCase
 from layerkit.testing.schema_values import Draw, SchemaValues
 from layerkit.testing.subjects import Subject, subjects
 
@@ -196,7 +196,13 @@ def cases(what: str | type[Spec] | Subject, unfit: list[str] | None = None) -> s
         unfit: is added the reason why something drawn is not valid, each time it happens.
     """
     subject = subject_of(what)
-    draw = {"layer": _layer_cases, "loss": _loss_cases, "optimizer": _optimizer_cases, "noise": _noise_cases}
+    draw = {
+        "layer": _layer_cases,
+        "loss": _loss_cases,
+        "optimizer": _optimizer_cases,
+        "noise": _noise_cases,
+        "schedule": _schedule_cases,
+    }
     return draw[subject.kind](subject, unfit)
 
 
@@ -235,6 +241,12 @@ def _noise_cases(draw: Draw, subject: Subject, unfit: list[str] | None) -> Noise
     configuration = draw(_configurations(subject, DEPTH, unfit))
     shape = draw(st.tuples(st.integers(1, 3), st.sampled_from([1, 3, 2]), st.integers(1, 7), st.integers(1, 7)))
     return NoiseCase(subject, configuration, draw(_SEEDS), shape)
+
+
+@st.composite
+def _schedule_cases(draw: Draw, subject: Subject, unfit: list[str] | None) -> ScheduleCase:
+    configuration = draw(_configurations(subject, DEPTH, unfit))
+    return ScheduleCase(subject, configuration, draw(_SEEDS), draw(st.integers(1, 40)))
 
 
 _SEEDS = st.integers(0, 2**16 - 1)

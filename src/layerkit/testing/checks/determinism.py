@@ -82,7 +82,7 @@ def written_by_hand(case: LayerCase) -> None:
     without_autograd(passes, "a pass")
 
 
-@check("layer", "loss", "optimizer", "noise", share=0.5)
+@check("layer", "loss", "optimizer", "noise", "schedule", share=0.5)
 def building_is_contained(case: Case) -> None:
     """Building draws from no global random generator, changes no setting of torch, and opens no file or socket."""
     kind = case.subject.kind

@@ -1,4 +1,4 @@
-"""Where torch has the same layer, loss or optimizer, it agrees."""
+"""Where torch has the same layer, loss, optimizer or schedule, it agrees."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from layerkit.module import Module
-from layerkit.testing.cases import LayerCase, LossCase, OptimizerCase
+from layerkit.testing.cases import LayerCase, LossCase, OptimizerCase, ScheduleCase
 from layerkit.testing.check import check
 from layerkit.testing.comparison import require_close
 from layerkit.testing.judgement import CheckFailed, not_applicable, require
@@ -100,3 +100,21 @@ def agrees_with_torch(case: OptimizerCase) -> None:
         oracle.step()
         for (parameter, _), expected in zip(pairs, theirs, strict=True):
             require_close(parameter, expected.detach(), f"after step {step + 1} a parameter is not torch's")
+
+
+@check("schedule")
+def agrees_with_scheduler(case: ScheduleCase) -> None:
+    """The scheduler in ``torch.optim.lr_scheduler`` that ``reference()`` names gives the same factor at every step."""
+    reference = case.spec.reference(case.steps)
+    if reference is None:
+        not_applicable("reference() names no scheduler of torch")
+    optimizer = torch.optim.SGD([torch.zeros(())], lr=1.0)
+    oracle = _namesake(torch.optim.lr_scheduler, reference, optimizer)
+    schedule, expected = case.schedule(), []
+    for _ in range(case.steps):
+        expected.append(oracle.get_last_lr()[0])
+        optimizer.step()
+        oracle.step()
+    given = [schedule.factor(step / case.steps) for step in range(case.steps)]
+    given, expected = (torch.tensor(factors, dtype=torch.float64) for factors in (given, expected))
+    require_close(given, expected, "the factors are not torch's")

@@ -17,7 +17,7 @@ from layerkit.testing.schema_agreement import fits
 from layerkit.testing.subjects import Subject
 
 
-@check("layer", "loss", "optimizer", "noise", scope="component")
+@check("layer", "loss", "optimizer", "noise", "schedule", scope="component")
 def is_well_described(subject: Subject) -> None:
     """The name is small letters, digits and _, it is nobody else's, and the spec and every field have a description."""
     spec, name = subject.spec, subject.name
@@ -36,7 +36,7 @@ def is_well_described(subject: Subject) -> None:
         )
 
 
-@check("layer", "loss", "optimizer", "noise", scope="component")
+@check("layer", "loss", "optimizer", "noise", "schedule", scope="component")
 def example_is_valid(subject: Subject) -> None:
     """The spec's ``example`` is valid."""
     if not subject.spec.example:
@@ -50,7 +50,7 @@ def example_is_valid(subject: Subject) -> None:
         raise CheckFailed(f"the example {json.dumps(configuration)} is refused at {where}: {detail['msg']}") from None
 
 
-@check("layer", "loss", "optimizer", "noise")
+@check("layer", "loss", "optimizer", "noise", "schedule")
 def json_round_trips(case: Case) -> None:
     """From JSON to the spec and back is a fixed point, and a spec is frozen."""
     spec = case.spec
@@ -80,7 +80,7 @@ def _contains(written: Any, given: Any) -> bool:
     return written == given
 
 
-@check("layer", "loss", "optimizer", "noise")
+@check("layer", "loss", "optimizer", "noise", "schedule")
 def schema_agrees(case: Case) -> None:
     """What pydantic takes the JSON Schema takes too, and what one refuses for a range or a type both refuse."""
     schema = case.subject.spec.model_json_schema()
@@ -94,7 +94,7 @@ def schema_agrees(case: Case) -> None:
         require(not by_model or by_schema, f"pydantic takes {where} in {shown}, and the JSON Schema refuses it")
 
 
-@check("layer", "loss", "optimizer", "noise")
+@check("layer", "loss", "optimizer", "noise", "schedule")
 def mistakes_are_refused_at_their_place(case: Case) -> None:
     """A wrong type, an unknown key, a number out of range or none at all is refused, with the path of the field."""
     schema = case.subject.spec.model_json_schema()
