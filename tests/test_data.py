@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import threading
 
 import pytest
 import torch
@@ -53,6 +54,54 @@ def test_batches_are_consecutive_whatever_the_chunks(total, size, batch_size, st
     first = start * batch_size // size
     assert pairs.made == list(range(first, math.ceil(total / size)))[: len(pairs.made)]
     assert len(pairs.made) == (math.ceil(total / size) - first if given else 0)
+
+
+def chunk_threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("layerkit pairs")]
+
+
+def test_the_next_chunk_is_made_while_one_is_in_use():
+    made = threading.Semaphore(0)
+
+    class Counted(Numbered):
+        def chunk(self, epoch, number):
+            chunk = super().chunk(epoch, number)
+            made.release()
+            return chunk
+
+    pairs = Counted(9, 2)
+    cut = batches(pairs, 0, 1)
+    next(cut)
+    assert made.acquire(timeout=60)
+    assert made.acquire(timeout=60)
+    assert pairs.made == [0, 1]
+    assert [inputs.item() for inputs, _ in cut] == list(range(1, 9))
+    assert not chunk_threads()
+
+
+def test_a_chunk_that_fails_does_so_where_its_batch_is_asked_for():
+    class Failing(Numbered):
+        def chunk(self, epoch, number):
+            if number == 1:
+                raise DataError(f"chunk {number} of epoch {epoch}")
+            return super().chunk(epoch, number)
+
+    cut = batches(Failing(9, 2), 7, 1)
+    assert [next(cut)[0].item() for _ in range(2)] == [7000, 7001]
+    with pytest.raises(DataError, match="chunk 1 of epoch 7"):
+        next(cut)
+    assert not chunk_threads()
+
+
+@pytest.mark.parametrize("taken", [0, 1, 3])
+def test_no_thread_outlives_batches_that_nobody_wants_any_more(taken):
+    pairs = Numbered(9, 2)
+    cut = batches(pairs, 0, 2)
+    for _ in range(taken):
+        next(cut)
+    cut.close()
+    assert not chunk_threads()
+    assert pairs.made == list(range(taken + 1 if taken else 0))
 
 
 def test_chunks_are_bounded_by_memory():

@@ -49,10 +49,12 @@ class FilePairs:
 
     def chunk(self, epoch: int, number: int) -> tuple[Tensor, Tensor]:
         """Return the pairs at one stretch of the epoch's permutation; see :class:`layerkit.pairs.TrainingPairs`."""
-        if self._order[0] != epoch:  # kept only to be quick: it is a function of seed and epoch
-            self._order = epoch, torch.randperm(len(self.inputs), generator=seeded_generator(self.seed, epoch))
+        of, order = self._order  # kept only to be quick: it is a function of seed and epoch
+        if of != epoch:
+            order = torch.randperm(len(self.inputs), generator=seeded_generator(self.seed, epoch))
+            self._order = epoch, order
         first = number * self.chunk_size
-        chosen = self._order[1][first : min(first + self.chunk_size, self.samples)]
+        chosen = order[first : min(first + self.chunk_size, self.samples)]
         return _unit(self.inputs[chosen]), _unit(self.targets[chosen])
 
 

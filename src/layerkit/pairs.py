@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -87,25 +90,44 @@ class Request:
 def batches(pairs: TrainingPairs, epoch: int, batch_size: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield an epoch's batches (input, target) in order; each has ``batch_size`` samples, but the last may have fewer.
 
+    While whoever asked is busy with a batch, the next chunk is made in a thread of its own, which ends with the epoch
+    or when the iterator is closed.
+
     Args:
         pairs: where the samples come from.
         epoch: number of the epoch; every epoch has its own samples or order.
         batch_size: samples in a batch.
         start: number of the first batch to yield; the chunks before its own are not made.
     """
+    size = len(pairs)
+    numbers = range(start * batch_size // pairs.chunk_size, -(-size // pairs.chunk_size))
     held, chunk = -1, ()
-    for first in range(start * batch_size, len(pairs), batch_size):
-        stop = min(first + batch_size, len(pairs))
-        pieces = []
-        while first < stop:
-            number, offset = divmod(first, pairs.chunk_size)
-            if number != held:
-                held, chunk = number, pairs.chunk(epoch, number)
-            taken = min(pairs.chunk_size - offset, stop - first)
-            pieces.append([part[offset : offset + taken] for part in chunk])
-            first += taken
-        inputs, targets = pieces[0] if len(pieces) == 1 else map(torch.cat, zip(*pieces, strict=True))
-        yield inputs, targets
+    with closing(_chunks(pairs, epoch, numbers)) as chunks:
+        for first in range(start * batch_size, size, batch_size):
+            stop = min(first + batch_size, size)
+            pieces = []
+            while first < stop:
+                number, offset = divmod(first, pairs.chunk_size)
+                if number != held:
+                    held, chunk = number, next(chunks)
+                taken = min(pairs.chunk_size - offset, stop - first)
+                pieces.append([part[offset : offset + taken] for part in chunk])
+                first += taken
+            inputs, targets = pieces[0] if len(pieces) == 1 else map(torch.cat, zip(*pieces, strict=True))
+            yield inputs, targets
+
+
+def _chunks(pairs: TrainingPairs, epoch: int, numbers: range) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the chunks of these numbers; while one is in use, the next is made."""
+    # One thread of torch's for it: the others are there for the network.
+    with ThreadPoolExecutor(1, "layerkit pairs", partial(torch.set_num_threads, 1)) as maker:
+        coming = [maker.submit(pairs.chunk, epoch, number) for number in numbers[:1]]
+        for following in numbers[1:]:
+            chunk = coming.pop().result()
+            coming.append(maker.submit(pairs.chunk, epoch, following))
+            yield chunk
+        for last in coming:
+            yield last.result()
 
 
 def chunk_size(shape: tuple[int, ...]) -> int:
