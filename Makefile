@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(sort $(wildcard plugins/*/pyproject.toml))
 INSTALLED := $(VENV)/installed
+EXPERIMENTS := $(sort $(wildcard architectures/experiments/[0-9]*.json))
 
-.PHONY: demo test lint bench bench-short clean
+.PHONY: demo report report-quick test lint bench bench-short clean
 
 $(INSTALLED): pyproject.toml constraints.txt $(PLUGINS)
 	$(PYTHON) -m venv $(VENV)
@@ -16,6 +17,14 @@ $(INSTALLED): pyproject.toml constraints.txt $(PLUGINS)
 # Trains the report's Table I on the photographs inside scikit-image and scikit-learn.
 demo: $(INSTALLED)
 	$(BIN)/layerkit train architectures/table1.json
+
+# Runs the report's experiments on two cores, in about half an hour; the page is runs/report/report.html.
+report: $(INSTALLED)
+	$(BIN)/layerkit experiment $(EXPERIMENTS)
+
+# The same cut short to about two minutes, to see that everything works.
+report-quick: $(INSTALLED)
+	$(BIN)/layerkit experiment $(EXPERIMENTS) --quick
 
 # The examples that hypothesis draws are the same in every run; see CONTRIBUTING.md for longer searches.
 test: $(INSTALLED)

@@ -1,6 +1,7 @@
-"""The JSON Schema (2020-12) of an architecture file, with every component of a catalogue, for editors and validators.
+"""The JSON Schemas (2020-12) of the files that people write, for editors and validators.
 
-It admits what the models of :mod:`layerkit.architecture` admit. What a JSON Schema cannot say is left to layerkit:
+That of an architecture file has every component of a catalogue, and admits what the models of
+:mod:`layerkit.architecture` admit. What a JSON Schema cannot say is left to layerkit:
 whether shapes fit and a network is affordable, whether a constant is defined and has a value that fits, what a spec's
 own validators ask for, and that 1.0 is no whole number, which to JSON Schema it is.
 """
@@ -15,6 +16,7 @@ from layerkit.architecture import Architecture
 from layerkit.catalogue import Catalogue, Component
 from layerkit.component import KINDS, REGISTERED, Kind
 from layerkit.constants import DEFINE, NAME
+from layerkit.experiments.spec import Experiment
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
@@ -50,6 +52,11 @@ def architecture_schema(catalogue: Catalogue) -> Schema:
         "description": f'A constant of "{DEFINE}", such as "$width".',
     }
     return _linked({"$schema": DIALECT, **schema, "$defs": definitions})
+
+
+def experiment_schema() -> Schema:
+    """Return the schema of the files that ``layerkit experiment`` reads."""
+    return {"$schema": DIALECT, **Experiment.model_json_schema(schema_generator=_Generator)}
 
 
 def component_schema(component: Component) -> Schema:

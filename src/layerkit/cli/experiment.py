@@ -26,6 +26,9 @@ def experiment(
     """
     from pathlib import Path
 
+    from layerkit.experiments.extra import require_extra
+
+    require_extra("optuna", "jinja2")
     from layerkit.cli.sweeping import run_experiments
     from layerkit.data import PHOTOS
 

@@ -9,8 +9,9 @@ from layerkit.cli.context import catalogue_of
 
 @click.command()
 @click.option("--output", type=click.Path(dir_okay=False), help="File to write; by default the schema is printed.")
+@click.option("--experiments", is_flag=True, help="That of experiment files instead.")
 @click.pass_context
-def schema(ctx: click.Context, output: str | None) -> None:
+def schema(ctx: click.Context, output: str | None, experiments: bool) -> None:
     """Write the JSON Schema of architecture files, with every installed component, for editors and validators.
 
     A file that names it, {"$schema": "./architecture.schema.json", ...}, gets completion and hover text.
@@ -18,9 +19,10 @@ def schema(ctx: click.Context, output: str | None) -> None:
     import json
 
     from layerkit.files import write_atomically
-    from layerkit.schema import architecture_schema
+    from layerkit.schema import architecture_schema, experiment_schema
 
-    text = json.dumps(architecture_schema(catalogue_of(ctx)), indent=2, ensure_ascii=False) + "\n"
+    content = experiment_schema() if experiments else architecture_schema(catalogue_of(ctx))
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     if output is None:
         click.echo(text, nl=False)
     else:

@@ -16,7 +16,7 @@ from layerkit.figures import BLUE, GRID, INK, RED
 
 GREEN, PURPLE = "#2f7d4f", "#7a4fa3"
 LINES = (BLUE, PURPLE, GREEN)
-SIZE = (7.2, 4.4)
+SIZE = (6.4, 4.2)
 """Inches; the page scales the figure to its width."""
 SMALLEST_RANGE = 0.5
 """Decibels that an axis shows at least, so that noise does not look like a trend."""

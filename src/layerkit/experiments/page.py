@@ -7,10 +7,10 @@ import datetime
 from dataclasses import dataclass
 from pathlib import Path
 
-from layerkit.errors import UserError
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
 from layerkit.experiments.baselines import classical_quality
 from layerkit.experiments.charts import curve_chart, loss_chart
-from layerkit.experiments.queue import MISSING
 from layerkit.experiments.section import Outcome, Section
 from layerkit.experiments.store import Store
 from layerkit.experiments.tables import (
@@ -67,13 +67,8 @@ def write_page(store: Store, sections: list[Section], dataset: Dataset, data: st
         quick: whether these are the short forms.
 
     Raises:
-        UserError: when Jinja2 is not installed.
         RunError: when something cannot be written.
     """
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError:
-        raise UserError(MISSING) from None
     results = [result for section in sections for result in section.results]
     environment = Environment(
         loader=PackageLoader("layerkit"),

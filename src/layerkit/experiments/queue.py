@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from layerkit.errors import RunError, UserError
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from layerkit.errors import RunError
 from layerkit.lock import FolderInUseError, FolderLock
 
 KEY = "key"
-MISSING = (
-    "experiments need Optuna and Jinja2, which are not installed; get them with: pip install 'layerkit[experiments]'"
-)
 
 
 class Ticket:
@@ -46,20 +48,12 @@ class TrialQueue:
         labels: what each trial is, by key.
 
     Raises:
-        UserError: when Optuna is not installed.
         RunError: when the journal cannot be read.
     """
 
     def __init__(self, journal: Path, name: str, labels: dict[str, str]) -> None:
-        try:
-            import optuna
-        except ImportError:
-            raise UserError(MISSING) from None
-        from optuna.storages import JournalStorage
-        from optuna.storages.journal import JournalFileBackend
-
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._labels, self._states = labels, optuna.trial.TrialState
+        self._labels = labels
         # A changed experiment has other trials, and is another study.
         plan = hashlib.sha256("\n".join(labels).encode()).hexdigest()[:12]
         journal.parent.mkdir(parents=True, exist_ok=True)
@@ -104,12 +98,12 @@ class TrialQueue:
 
     def tell(self, number: int, value: float | None) -> None:
         """Tell what became of a trial: its value, or that it failed."""
-        state = self._states.FAIL if value is None else self._states.COMPLETE
+        state = TrialState.FAIL if value is None else TrialState.COMPLETE
         self._study.tell(number, value, state=state, skip_if_finished=True)
 
     def _of_state(self, state: str) -> dict[str, list[int]]:
         trials: dict[str, list[int]] = {}
-        for trial in self._study.get_trials(deepcopy=False, states=(self._states[state],)):
+        for trial in self._study.get_trials(deepcopy=False, states=(TrialState[state],)):
             trials.setdefault(trial.user_attrs.get(KEY, ""), []).append(trial.number)
         return trials
 
