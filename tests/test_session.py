@@ -98,6 +98,37 @@ def test_every_optimizer_goes_on_to_the_same_bits(tmp_path, tiny, optimizer, poi
         assert_same_run(folder, tmp_path / "whole")
 
 
+SCHEDULES = [component.example for component in installed().of_kind("schedule")]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda example: example["type"])
+def test_every_schedule_goes_on_to_the_same_bits_and_so_does_a_loss_that_looks_at_the_progress(
+    tmp_path, tiny, schedule, points
+):
+    training = {"optimizer": {"type": "adam", "lr": 0.01}, "loss": {"type": "annealed_l0"}}
+    for name, tree in (("whole", tiny.tree(**training, schedule=schedule)), ("constant", tiny.tree(**training))):
+        start(tmp_path / name, tree, tiny.data)
+    whole = go_on(tmp_path / "whole")
+    assert whole != go_on(tmp_path / "constant")
+    for stops in ([3], [10], [19], [1, 1, 6, 2, 5]):
+        folder = tmp_path / "-".join(map(str, stops))
+        assert interrupted(folder, tiny.tree(**training, schedule=schedule), tiny.data, stops) == whole
+        assert_same_run(folder, tmp_path / "whole")
+
+
+def test_more_epochs_stretch_the_rest_of_a_schedule(tmp_path, tiny):
+    def rates(**options: Any) -> list[float]:
+        with Run.open(tmp_path / "run") as run:
+            session = Session(run, installed(), **options)
+            optimizer = session.trainer.optimizer
+            return [optimizer.lr for event in session.events() if isinstance(event, StepDone)]
+
+    tree = tiny.tree(optimizer={"type": "sgd", "lr": 0.04}, schedule={"type": "linear"}, epochs=1)
+    start(tmp_path / "run", tree, tiny.data)
+    assert rates() == pytest.approx([0.04 * (1 - step / 10) for step in range(10)])
+    assert rates(epochs=4) == pytest.approx([0.04 * (1 - step / 40) for step in range(10, 40)])
+
+
 def test_every_step_is_a_place_to_stop(tmp_path, tiny, points, thorough):
     tree = tiny.tree(optimizer={"type": "adam"}, epochs=5)
     start(tmp_path / "whole", tree, tiny.data)
@@ -275,6 +306,19 @@ def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(tmp_path, tiny, sav
     assert (path.read_bytes() if path.exists() else None) == before
     if saved:
         load(path)
+
+
+def test_the_remedy_speaks_of_the_learning_rate_that_can_be_given(tmp_path, tiny):
+    tree = tiny.tree(optimizer={"type": "sgd", "lr": 0.04}, schedule={"type": "linear"})
+    start(tmp_path / "run", tree, tiny.data)
+    with Run.open(tmp_path / "run") as run:
+        session = Session(run, installed())
+        events = session.events()
+        for _ in range(15):
+            next(events)
+        session.trainer.network[0].weight.fill_(1e30)
+        with pytest.raises(DivergedError, match=r"such as --lr 0\.01$"):
+            next(events)
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path, tiny):

@@ -19,6 +19,7 @@ from layerkit.layers.sigmoid import SigmoidSpec
 from layerkit.layers.skip import SkipSpec
 from layerkit.layers.transposed_conv2d import TransposedConv2dSpec
 from layerkit.layers.upsampling import UpsamplingSpec
+from layerkit.losses.annealed_l0 import AnnealedL0Spec
 from layerkit.losses.huber import HuberSpec
 from layerkit.losses.l1 import L1Spec
 from layerkit.losses.masked import MaskedSpec
@@ -58,7 +59,7 @@ def layerkit_layers() -> list[type[LayerSpec]]:
 
 @hookimpl
 def layerkit_losses() -> list[type[LossSpec]]:
-    return [HuberSpec, L1Spec, MaskedSpec, MSESpec]
+    return [AnnealedL0Spec, HuberSpec, L1Spec, MaskedSpec, MSESpec]
 
 
 @hookimpl
