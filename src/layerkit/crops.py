@@ -95,10 +95,10 @@ def cut_crops(
     choices = torch.rand(strips, 6, generator=generator).tolist()
     for strip, (picture, view, *place) in enumerate(choices):
         order = torch.randperm(shape[0], generator=generator) if recolour else None
-        piece, steps = _piece(_pick(_pick(views, picture), view), noise.scale, shape, per_strip, place)
+        piece, steps = cut_piece(_pick(_pick(views, picture), view), noise.scale, shape, per_strip, place)
         if not as_bytes:
             piece = _unit(piece if order is None else piece[order])
-        source = _strip(piece, noise.scale, shape, per_strip, steps)
+        source = crops_of(piece, noise.scale, shape, per_strip, steps)
         noisy = noise.draw(source, generator)
         target = noise.clean(source) if clean_targets else noise.target(source, generator)
         if as_bytes and order is not None:
@@ -118,7 +118,7 @@ def _pick(options: Sequence, uniform: float) -> Sequence:
     return options[int(uniform * len(options))]
 
 
-def _piece(
+def cut_piece(
     view: Tensor, scale: int, shape: tuple[int, int, int], crops: int, place: Sequence[float]
 ) -> tuple[Tensor, tuple[int, int]]:
     """Return the piece of a view that a strip covers, and the steps from crop to crop, down and to the right.
@@ -136,7 +136,7 @@ def _piece(
     return view[:, slices[0], slices[1]], tuple(steps)
 
 
-def _strip(piece: Tensor, scale: int, shape: tuple[int, int, int], crops: int, steps: tuple[int, int]) -> Tensor:
+def crops_of(piece: Tensor, scale: int, shape: tuple[int, int, int], crops: int, steps: tuple[int, int]) -> Tensor:
     """Return the crops (crops, C, scale * H, scale * W) of a piece, in its memory."""
     channel, row, column = piece.stride()
     size = (crops, shape[0], scale * shape[1], scale * shape[2])

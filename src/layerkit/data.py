@@ -9,6 +9,9 @@ from layerkit.noise import Noise
 from layerkit.pairfiles import TRAIN_NAME, VALIDATION_NAME, read_npz, read_pickles
 from layerkit.pairs import Dataset, Request, TrainingPairs, Validation, batches
 from layerkit.photographs import builtin_photographs, picture_folder
+from layerkit.pictures import find_pictures
+from layerkit.scenes import find_scenes
+from layerkit.shotfolder import shot_folder
 
 __all__ = ["PHOTOS", "Dataset", "TrainingPairs", "Validation", "batches", "load_dataset"]
 
@@ -29,9 +32,10 @@ def load_dataset(
 
     Args:
         source: "photos" (seven photographs from installed packages), a folder of pictures or one picture, a folder
-            with train_data.pkl or val_data.pkl or both, one such file, or an .npz file.
+            of noisy shots of scenes (a_1.png, a_2.png, ...; see :mod:`layerkit.scenes`), a folder with train_data.pkl
+            or val_data.pkl or both, one such file, or an .npz file.
         shape: the network's input, (C, H, W).
-        noise: what makes clean pictures noisy; .pkl and .npz files come with noise of their own.
+        noise: what makes clean pictures noisy; noisy shots, .pkl and .npz files come with noise of their own.
         seed: decides places, noise and order of the training pairs; validation is the same for all seeds.
         samples: training pairs in an epoch; a file that holds fewer gives as many as it has.
         clean_targets: whether the targets in training are clean, instead of noisy a second time.
@@ -55,4 +59,7 @@ def load_dataset(
         return read_pickles(pickles, request)
     if path.suffix == ".npz" and path.is_file():
         return read_npz(path, request)
-    return picture_folder(path, request)
+    if not path.is_dir():
+        return picture_folder(path, request)
+    found = find_scenes(find_pictures([path]))
+    return shot_folder(path, found, request) if found.scenes else picture_folder(path, request, found.note)

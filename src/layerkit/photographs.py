@@ -41,7 +41,7 @@ VALIDATION_CROPS_PER_STRIP = 8
 """Fewer than in training: a thousand crops should come from many places."""
 
 # The split and the validation crops are the same for every run, whatever its own seed.
-_SPLIT_STREAM, _CROP_STREAM = (0, 1), (0, 2)
+SPLIT_STREAM, CROP_STREAM = (0, 1), (0, 2)
 
 
 def builtin_photographs(request: Request) -> Dataset:
@@ -57,15 +57,17 @@ def builtin_photographs(request: Request) -> Dataset:
     return _dataset(text, training, validation, request, recolour=True)
 
 
-def picture_folder(path: Path, request: Request) -> Dataset:
+def picture_folder(path: Path, request: Request, note: str = "") -> Dataset:
     """Return crops of the pictures in a folder, every fifth of which is for validation, or of one picture file.
+
+    ``note`` is added to the description.
 
     Raises:
         DataError: when there is no picture, one cannot be read, or none is large enough for a crop.
     """
     height, width = _source_sides(request)
     found = find_pictures([path])
-    order = torch.randperm(len(found), generator=seeded_generator(*_SPLIT_STREAM)).tolist()
+    order = torch.randperm(len(found), generator=seeded_generator(*SPLIT_STREAM)).tolist()
     # Room for a few places in every picture; pictures beyond that are left out rather than made smaller still.
     order = order[: max(2, MAX_BYTES // (8 * request.shape[0] * height * width))]
     training: list[list[Tensor]] = []
@@ -91,13 +93,15 @@ def picture_folder(path: Path, request: Request) -> Dataset:
     if usable == 1:
         text += ", cut in two halves"
         training, validation = _halves(only, path, request)
+    if note:
+        text += f" ({note}; noise is added to every picture)"
     return _dataset(text, training, validation, request)
 
 
 def _dataset(text: str, training: Views, validation: Views, request: Request, recolour: bool = False) -> Dataset:
     """Return the data set whose crops come from these views; ``text`` names the pictures."""
     count = min(request.validation_samples, MAX_VALIDATION_VALUES // math.prod(request.shape))
-    generator = seeded_generator(*_CROP_STREAM)
+    generator = seeded_generator(*CROP_STREAM)
     crops = cut_crops(
         validation, request.noise, request.shape, count, generator, VALIDATION_CROPS_PER_STRIP, clean_targets=True
     )
@@ -117,12 +121,21 @@ def _source_sides(request: Request) -> tuple[int, int]:
     Raises:
         DataError: when the input is not that of a network for pictures.
     """
-    if request.shape[0] not in (1, 3):
+    check_channels(request.shape)
+    return request.noise.scale * request.shape[1], request.noise.scale * request.shape[2]
+
+
+def check_channels(shape: tuple[int, int, int]) -> None:
+    """Make sure that pictures have the channels that a network's input (C, H, W) has.
+
+    Raises:
+        DataError: when they do not.
+    """
+    if shape[0] not in (1, 3):
         raise DataError(
-            f"pictures have 1 channel (gray) or 3 (RGB), and the network's input has {request.shape[0]}; "
+            f"pictures have 1 channel (gray) or 3 (RGB), and the network's input has {shape[0]}; "
             'change "input", or train on a file of pairs (.npz)'
         )
-    return request.noise.scale * request.shape[1], request.noise.scale * request.shape[2]
 
 
 def _builtin(package: str, name: str) -> Tensor:

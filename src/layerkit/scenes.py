@@ -94,7 +94,7 @@ def alike(first: Tensor, second: Tensor) -> bool | None:
     correlation = left.mul(right).sum().item() / spread if spread else 0.0
     if correlation > 0.99:
         return True
-    if apart.square().mean() >= 0.5 * difference.square().mean():
+    if apart.square().mean() > 0.5 * difference.square().mean():
         return False
     return True if correlation * math.sqrt(left.numel()) > 3 else None
 

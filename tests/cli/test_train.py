@@ -26,9 +26,10 @@ Train = Callable[..., int]
 
 @pytest.fixture
 def train(tiny, tmp_path, monkeypatch) -> Train:
-    """Return a function that trains the tiny network from the command line, without drawing figures."""
+    """Return a function that trains the tiny network from the command line, without figures and classical methods."""
     monkeypatch.setattr("layerkit.cli.training.loss_curve", lambda path, *_: write_atomically(path, b"curve"))
     monkeypatch.setattr("layerkit.cli.training.montage", lambda path, *_: write_atomically(path, b"montage"))
+    monkeypatch.setattr("layerkit.cli.training.classical_results", lambda *_: [])
     monkeypatch.chdir(tmp_path)
     spec = tiny.spec(tmp_path)
 
@@ -70,6 +71,7 @@ def test_a_run_from_end_to_end(tmp_path, tiny, capsys):
     assert "tiny: 117 parameters, targets are other noisy versions (Noise2Noise)" in said
     assert "epoch 2/2 took" in said
     assert "6 validation pictures" in said
+    assert "non-local means" in said
     assert "written: " in said
     resolved = json.loads((tmp_path / "run" / "architecture.json").read_text())
     assert resolved["training"]["optimizer"]["lr"] == 0.01
@@ -191,16 +193,30 @@ def test_resume_mentions_other_versions(train, monkeypatch, capsys):
 
 @pytest.mark.parametrize(
     ("arguments", "name"),
-    [(["spec.json"], "SPEC"), (["--lr", "1"], "--lr"), (["--data", "photos"], "--data"), (["--set", "a=1"], "--set")],
+    [
+        (["spec.json"], "SPEC"),
+        (["--lr", "1"], "--lr"),
+        (["--data", "photos"], "--data/--pictures"),
+        (["--set", "a=1"], "--set"),
+    ],
 )
 def test_what_a_run_remembers_cannot_be_given(train, capsys, arguments, name):
     assert resume("run", *arguments) == 2
     assert f"{name} cannot be given with --resume" in capsys.readouterr().err
 
 
-def test_neither_spec_nor_run(capsys):
-    assert run(["train"]) == 2
-    assert "Give a SPEC to train, or --resume with the folder of a run." in capsys.readouterr().err
+def test_without_a_spec_it_is_the_network_that_comes_with_layerkit(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for number in range(2):
+        Image.effect_noise((300, 300), 60).convert("RGB").save(tmp_path / f"{'ab'[number]}.png")
+    arguments = ["train", "--pictures", ".", "--samples", "4", "--batch-size", "4"]
+    assert run([*arguments, "--output", "run"]) == 0
+    assert "no SPEC is given, so this is the network that comes with layerkit" in capsys.readouterr().out
+    resolved = json.loads((tmp_path / "run" / "architecture.json").read_text())
+    default = json.loads((Path(__file__).parents[2] / "architectures" / "strong.json").read_text())
+    assert resolved["name"] == default["name"]
+    assert run([*arguments, "--output", "quiet", "--quiet"]) == 0
+    assert "no SPEC" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("folder", ["missing", "."])

@@ -10,7 +10,13 @@ from layerkit.cli.context import catalogue_of, printer
 @click.command()
 @click.argument("checkpoint", type=click.Path())
 @click.option(
-    "--data", default="photos", show_default=True, metavar="SOURCE", help="As for train; its validation part is used."
+    "--data",
+    "--pictures",
+    "data",
+    default="photos",
+    show_default=True,
+    metavar="SOURCE",
+    help="As for train; its validation part is used.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 @click.pass_context

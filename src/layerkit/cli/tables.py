@@ -34,13 +34,9 @@ def quality_table(evaluation: Evaluation, what: str) -> Table:
 
 
 def _estimated(evaluation: Evaluation, what: str) -> Table:
-    table = Table(
-        title=f"{evaluation.pictures:,} {what}, quality estimated",
-        caption="estimated from pairs of noisy pictures, without clean ones",
-        box=box.SIMPLE_HEAD,
-    )
+    table = Table(title=f"{evaluation.pictures:,} {what}", box=box.SIMPLE_HEAD)
     table.add_column("")
-    table.add_column("PSNR (of mean error)", justify="right")
+    table.add_column("PSNR (of mean error), estimated from noisy pairs", justify="right")
     for name, quality in (("noisy", evaluation.noisy), ("denoised", evaluation.denoised)):
         table.add_row(name, f"about {quality.psnr_of_mse:.2f} dB")
     table.add_row("gain", f"about {evaluation.gain:+.2f} dB", style="bold")

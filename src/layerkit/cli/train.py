@@ -29,11 +29,14 @@ REMEMBERED = ("spec", "data", "batch_size", "lr", "samples", "seed", "clean_targ
 @click.argument("spec", type=click.Path(), required=False)
 @click.option(
     "--data",
+    "--pictures",
+    "data",
     default="photos",
     show_default=True,
     metavar="SOURCE",
-    help="photos: the photographs inside scikit-image and scikit-learn; or a folder of pictures, a folder with "
-    "train_data.pkl and val_data.pkl, or an .npz file.",
+    help="photos: the photographs inside scikit-image and scikit-learn; or a folder of pictures, to which noise is "
+    "added; a folder of noisy shots a_1.png, a_2.png, b_1.png, ... of the scenes a, b, ..., to which none is; a folder "
+    "with train_data.pkl and val_data.pkl; or an .npz file.",
 )
 @click.option("--epochs", type=int, help="Passes over all samples.")
 @click.option("--batch-size", type=int, help="Pictures in one step.")
@@ -66,6 +69,8 @@ def train(
 ) -> None:
     """Train the network in SPEC the Noise2Noise way: on noisy pictures, with other noisy pictures as targets.
 
+    Without SPEC it is the network that comes with layerkit.
+
     Writes the checkpoint, the resolved spec, the metrics, the loss curve and a montage into a folder. A training that
     was stopped goes on where it was, to the same bits: with --resume, or when the same command is given again. Ctrl-C
     and SIGTERM save before they stop (exit codes 130 and 143).
@@ -80,14 +85,16 @@ def train(
         with Run.open(resume) as run:
             train_run(run, catalogue, cadence, options["epochs"], quiet)
     else:
+        if options["spec"] is None:
+            options["spec"] = _default_spec()
+            if not quiet:
+                click.echo("no SPEC is given, so this is the network that comes with layerkit")
         with _started(catalogue, **options) as run:
             train_run(run, catalogue, cadence, None, quiet)
 
 
 def _check_usage(ctx: click.Context, resume: str | None) -> None:
     if resume is None:
-        if ctx.params["spec"] is None:
-            raise click.UsageError("Give a SPEC to train, or --resume with the folder of a run.")
         return
     given = [
         param
@@ -95,8 +102,14 @@ def _check_usage(ctx: click.Context, resume: str | None) -> None:
         if param.name in REMEMBERED and ctx.get_parameter_source(param.name) is click.core.ParameterSource.COMMANDLINE
     ]
     if given:
-        name = given[0].opts[0] if isinstance(given[0], click.Option) else "SPEC"
+        name = "/".join(given[0].opts) if isinstance(given[0], click.Option) else "SPEC"
         raise click.UsageError(f"{name} cannot be given with --resume: the run remembers it. Only --epochs may change.")
+
+
+def _default_spec() -> str:
+    from importlib.resources import files
+
+    return str(files("layerkit") / "default.json")
 
 
 def _started(
