@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from layerkit.metrics import psnr
+from layerkit.metrics import Quality, measure, psnr
+from layerkit.pairs import Validation
 
 Parameters = Mapping[str, float]
 """Keyword arguments of the scikit-image function."""
@@ -64,6 +65,15 @@ class Tuned:
         return denoised.to(pictures.device)
 
 
+@dataclass(frozen=True)
+class BaselineResult:
+    """What a tuned method reaches: its name, its parameters, and the quality of the pictures after it."""
+
+    name: str
+    parameters: Parameters
+    quality: Quality
+
+
 def _gaussian_blur(picture: np.ndarray, **parameters: float) -> np.ndarray:
     from skimage.filters import gaussian
 
@@ -73,9 +83,12 @@ def _gaussian_blur(picture: np.ndarray, **parameters: float) -> np.ndarray:
 def _non_local_means(picture: np.ndarray, **parameters: float) -> np.ndarray:
     from skimage.restoration import denoise_nl_means
 
-    if 1 in picture.shape[1:]:  # scikit-image takes a picture one pixel wide for one of fewer dimensions
+    # scikit-image drops every dimension of size 1, and takes one of the others for the channels then.
+    if 1 in picture.shape[1:]:
         return picture
-    return denoise_nl_means(picture, **parameters, channel_axis=0).reshape(picture.shape)
+    if len(picture) == 1:
+        return denoise_nl_means(picture[0], **parameters)[None]
+    return denoise_nl_means(picture, **parameters, channel_axis=0)
 
 
 def _total_variation(picture: np.ndarray, **parameters: float) -> np.ndarray:
@@ -128,6 +141,16 @@ def tune(noisy: Tensor, clean: Tensor, baselines: Sequence[Baseline] = BASELINES
         return psnr(tuned.apply(noisy).clamp(0, 1), clean).mean().item()
 
     return [max((Tuned(baseline, chosen) for chosen in baseline.grid), key=score) for baseline in baselines]
+
+
+def measure_baselines(validation: Validation) -> list[BaselineResult]:
+    """Return what each method reaches, tuned on the pictures it is measured on; nothing without clean pictures."""
+    noisy, clean = validation.noisy, validation.clean
+    if clean is None:
+        return []
+    return [
+        BaselineResult(tuned.name, tuned.parameters, measure(tuned.apply(noisy), clean)) for tuned in tune(noisy, clean)
+    ]
 
 
 def fit_to_noise(sigma: float, baselines: Sequence[Baseline] = BASELINES) -> list[Tuned]:

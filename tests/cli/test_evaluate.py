@@ -18,8 +18,10 @@ def checkpoint(tmp_path, tiny, capsys) -> str:
 def test_a_table(checkpoint, tiny, capsys):
     assert run(["evaluate", checkpoint, "--data", str(tiny.data)]) == 0
     said = capsys.readouterr().out
-    for word in ("6 pictures", "PSNR (mean of pictures)", "PSNR (of mean error)", "SSIM", "noisy", "denoised", "gain"):
+    for word in ("6 pictures", "PSNR (mean of pictures)", "PSNR (of mean error)", "SSIM", "best on these pictures"):
         assert word in said
+    names = [line.split("  ")[1] for line in said.splitlines() if " dB" in line]
+    assert names == ["noisy", "Gaussian blur", "non-local means", "total variation", "denoised", "gain"]
 
 
 def test_json_for_programs_is_what_training_said(checkpoint, tiny, capsys, tmp_path):
@@ -30,6 +32,22 @@ def test_json_for_programs_is_what_training_said(checkpoint, tiny, capsys, tmp_p
     epoch = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
     assert result["denoised"] == epoch["denoised"]
     assert result["noisy"] == epoch["noisy"]
+
+
+def test_classical_methods_stand_beside_it(checkpoint, tiny, capsys):
+    from layerkit.baselines import measure_baselines
+    from layerkit.data import load_dataset
+    from layerkit.noises.gaussian import Gaussian
+
+    assert run(["evaluate", checkpoint, "--data", str(tiny.data), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)["baselines"]
+    validation = load_dataset(tiny.data, (3, 8, 8), Gaussian(25), 0, 1).validation
+    for result, expected in zip(told, measure_baselines(validation), strict=True):
+        assert result["name"] == expected.name
+        assert result["parameters"] == expected.parameters
+        assert result["quality"]["psnr_mean"] == expected.quality.psnr_mean
+    assert run(["evaluate", checkpoint, "--data", str(tiny.data)]) == 0
+    assert f"{told[1]['quality']['psnr_mean']:.2f} dB" in capsys.readouterr().out
 
 
 def test_data_without_clean_pictures(checkpoint, tiny, tmp_path, capsys):

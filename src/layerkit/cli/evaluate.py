@@ -26,7 +26,7 @@ def evaluate(ctx: click.Context, checkpoint: str, data: str, as_json: bool) -> N
     from dataclasses import asdict
 
     from layerkit.checkpoint import load
-    from layerkit.cli.tables import quality_table
+    from layerkit.cli.tables import classical_results, quality_table
     from layerkit.data import load_dataset
     from layerkit.denoise import Denoiser
     from layerkit.errors import DataError
@@ -41,8 +41,10 @@ def evaluate(ctx: click.Context, checkpoint: str, data: str, as_json: bool) -> N
     if dataset.validation is None:
         raise DataError(f"{data} has no pictures whose clean version is known: {dataset.description}")
     result = measure(Denoiser(loaded.network, architecture.input.shape), *dataset.validation)
+    baselines = classical_results(dataset.validation, printer(err=True))
     if as_json:
-        click.echo(json.dumps(asdict(result) | {"gain": result.gain, "data": dataset.description}))
+        more = {"gain": result.gain, "baselines": list(map(asdict, baselines)), "data": dataset.description}
+        click.echo(json.dumps(asdict(result) | more))
         return
     click.echo(dataset.description)
-    printer().print(quality_table(result, "pictures"))
+    printer().print(quality_table(result, "pictures", baselines))

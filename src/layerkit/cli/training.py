@@ -11,7 +11,7 @@ from layerkit.catalogue import Catalogue
 from layerkit.cli.context import printer
 from layerkit.cli.interruption import interruptible
 from layerkit.cli.progress import nothing_learned, progress_of
-from layerkit.cli.tables import quality_table
+from layerkit.cli.tables import classical_results, quality_table
 from layerkit.errors import LayerkitError, RunError
 from layerkit.evaluate import Evaluation, evaluate, restore
 from layerkit.figures import loss_curve, montage
@@ -86,7 +86,8 @@ def _conclude(session: Session, evaluation: Evaluation | None) -> None:
         noisy = validation.noisy[shown]
         clean = None if validation.clean is None else validation.clean[shown]
         montage(run.montage, noisy, restore(session.denoiser, noisy), clean)
-        printer().print(quality_table(evaluation, "validation pictures"))
+        baselines = classical_results(validation, printer(err=True))
+        printer().print(quality_table(evaluation, "validation pictures", baselines))
         if evaluation.learned_nothing:
             click.echo(nothing_learned(evaluation))
     if not run.finished:
