@@ -21,7 +21,11 @@ from layerkit.cli.context import catalogue_of, printer
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 @click.pass_context
 def evaluate(ctx: click.Context, checkpoint: str, data: str, as_json: bool) -> None:
-    """Measure noisy pictures, and what the network in CHECKPOINT makes of them, against the clean ones."""
+    """Measure noisy pictures, and what the network in CHECKPOINT makes of them, against the clean ones.
+
+    Classical methods stand beside them, tuned on these very pictures. For noisy shots without clean pictures it is an
+    estimate, of the network alone.
+    """
     import json
     from dataclasses import asdict
 
