@@ -317,7 +317,7 @@ def test_the_remedy_speaks_of_the_learning_rate_that_can_be_given(tmp_path, tiny
         for _ in range(15):
             next(events)
         session.trainer.network[0].weight.fill_(1e30)
-        with pytest.raises(DivergedError, match=r"such as --lr 0\.01$"):
+        with pytest.raises(DivergedError, match=r"such as --lr 0\.01;"):
             next(events)
 
 

@@ -85,6 +85,13 @@ def test_a_run_from_end_to_end(tmp_path, tiny, capsys):
         picture.load()
 
 
+def test_a_schedule_is_set_where_the_spec_has_none(train, tmp_path):
+    cosine = 'training.schedule={"type": "cosine", "warmup": 0.1}'
+    assert train("--set", cosine, "--set", "training.schedule.final=0.5", "--lr", "0.02") == 0
+    resolved = json.loads((tmp_path / "run" / "architecture.json").read_text())["training"]
+    assert resolved["schedule"] == {"type": "cosine", "warmup": 0.1, "final": 0.5}
+
+
 def test_a_curve_is_drawn_when_it_has_points(tmp_path, tiny):
     spec = tiny.spec(tmp_path, epochs=26)
     assert run(["train", str(spec), "--data", str(tiny.data), "--output", str(tmp_path / "run"), "-q"]) == 0
