@@ -12,8 +12,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from layerkit.errors import ShapeError
+from layerkit.noise import Noise
+from layerkit.noises.bernoulli import Bernoulli, BernoulliSpec
 from layerkit.noises.gaussian import Gaussian, GaussianSpec
+from layerkit.noises.impulse import Impulse, ImpulseSpec
 from layerkit.noises.pixelate import Pixelate, PixelateSpec
+from layerkit.noises.poisson import Poisson, PoissonSpec
+from layerkit.noises.text import Text, TextSpec
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -26,17 +31,33 @@ def pictures(*shape: int, seed: int = 1) -> torch.Tensor:
 
 # What every noise promises
 
-NOISES = [Gaussian(25.0), Gaussian((0.0, 50.0)), Pixelate(8), Pixelate(3), Pixelate(1), Pixelate(16)]
+UNBIASED = [
+    Gaussian(25.0),
+    Gaussian((0.0, 50.0)),
+    Pixelate(8),
+    Pixelate(3),
+    Pixelate(1),
+    Pixelate(16),
+    Poisson(30.0),
+    Poisson((1.0, 50.0)),
+    Bernoulli(0.5),
+    Bernoulli((0.0, 0.9)),
+]
+NOISES = [*UNBIASED, Impulse(0.5), Impulse((0.0, 0.9)), Text(0.5), Text((0.0, 0.5))]
 
 
-@pytest.mark.parametrize("noise", NOISES, ids=lambda noise: f"{type(noise).__name__}-{vars(noise)}")
+def label(noise: Noise) -> str:
+    return f"{type(noise).__name__}-{vars(noise)}"
+
+
+@pytest.mark.parametrize("noise", NOISES, ids=label)
 class TestEveryNoise:
     def test_shapes_dtypes_and_an_unchanged_source(self, noise):
         for dtype in (torch.float32, torch.float64):
             for count in (0, 1, 3):
                 source = pictures(count, 3, 4 * noise.scale, 5 * noise.scale).to(dtype)
                 before = source.clone()
-                for result in (noise.draw(source, generator()), noise.clean(source)):
+                for result in (f(source, generator()) for f in (noise.draw, noise.target, lambda s, _: noise.clean(s))):
                     assert result.shape == (count, 3, 4, 5)
                     assert result.dtype == dtype
                 assert torch.equal(source, before)
@@ -46,20 +67,14 @@ class TestEveryNoise:
         state = torch.get_rng_state()
         assert torch.equal(noise.draw(source, generator(5)), noise.draw(source, generator(5)))
         assert torch.equal(torch.get_rng_state(), state)
-        if noise.scale > 1 or isinstance(noise, Gaussian):
+        if not (isinstance(noise, Pixelate) and noise.scale == 1):
             assert not torch.equal(noise.draw(source, generator(5)), noise.draw(source, generator(6)))
-
-    def test_unbiased(self, noise):
-        source = pictures(1, 3, 2 * noise.scale, 2 * noise.scale)
-        draws = 40_000
-        drawn = noise.draw(source.expand(draws, -1, -1, -1), generator())
-        error = drawn.mean(0) - noise.clean(source)[0]
-        assert (error.abs() <= 5 * drawn.std(0) / math.sqrt(draws) + 1e-6).all()
 
     def test_two_draws_are_independent(self, noise):
         source = pictures(1, 3, 2 * noise.scale, 2 * noise.scale).expand(20_000, -1, -1, -1)
         stream = generator()
-        first, second = (noise.draw(source, stream) - noise.clean(source[:1]) for _ in range(2))
+        draws = (noise.draw(source, stream) for _ in range(2))
+        first, second = (draw - draw.mean(0) for draw in draws)
         covariance = (first * second).mean(0)
         assert (covariance.abs() <= 5 * first.std(0) * second.std(0) / math.sqrt(20_000) + 1e-9).all()
 
@@ -74,6 +89,16 @@ class TestEveryNoise:
         for view in (overlapping, transposed, channels_last, repeated):
             assert torch.equal(noise.draw(view, generator(3)), noise.draw(view.contiguous(), generator(3)))
             torch.testing.assert_close(noise.clean(view), noise.clean(view.contiguous()))
+
+
+@pytest.mark.parametrize("noise", UNBIASED, ids=label)
+def test_what_is_known_of_many_targets_has_the_clean_picture_as_its_mean(noise):
+    source = pictures(1, 3, 2 * noise.scale, 2 * noise.scale)
+    draws = 40_000
+    targets = noise.target(source.expand(draws, -1, -1, -1), generator())
+    error = targets.nanmean(0) - noise.clean(source)[0]
+    spread = (targets - targets.nanmean(0)).square().nanmean(0).sqrt()
+    assert (error.abs() <= 5 * spread / (~targets.isnan()).sum(0).sqrt() + 1e-6).all()
 
 
 class TestGaussian:
@@ -179,7 +204,7 @@ class TestPixelate:
                 PixelateSpec.model_validate_json(json.dumps({"type": "pixelate", "block": block}))
 
 
-@pytest.mark.parametrize("spec", [GaussianSpec, PixelateSpec])
+@pytest.mark.parametrize("spec", [BernoulliSpec, GaussianSpec, ImpulseSpec, PixelateSpec, PoissonSpec, TextSpec])
 def test_spec_examples_and_descriptions(spec):
     built = spec.model_validate_json(json.dumps({"type": spec.name(), **spec.example})).build()
     assert built.scale >= 1

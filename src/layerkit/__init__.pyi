@@ -31,6 +31,7 @@ from .errors import UserError as UserError
 from .evaluate import evaluate as evaluate
 from .fields import Channels as Channels
 from .fields import Kernel as Kernel
+from .fields import NumberOrRange as NumberOrRange
 from .fields import Padding as Padding
 from .fields import Scale as Scale
 from .fields import Stride as Stride
@@ -43,11 +44,18 @@ from .layers.sequential import Sequential as Sequential
 from .layers.sigmoid import Sigmoid as Sigmoid
 from .layers.upsampling import Upsampling as Upsampling
 from .loss import Loss as Loss
+from .losses.huber import Huber as Huber
+from .losses.l1 import L1 as L1
+from .losses.masked import Masked as Masked
 from .losses.mse import MSE as MSE
 from .module import Module as Module
 from .noise import Noise as Noise
+from .noises.bernoulli import Bernoulli as Bernoulli
 from .noises.gaussian import Gaussian as Gaussian
+from .noises.impulse import Impulse as Impulse
 from .noises.pixelate import Pixelate as Pixelate
+from .noises.poisson import Poisson as Poisson
+from .noises.text import Text as Text
 from .optimizer import Optimizer as Optimizer
 from .optimizers.sgd import SGD as SGD
 from .schedule import Schedule as Schedule

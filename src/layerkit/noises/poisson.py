@@ -18,7 +18,7 @@ from layerkit.fields import NumberOrRange
 from layerkit.noise import Noise
 from layerkit.noises.drawing import strengths
 
-MIN_PEAK, MAX_PEAK = 1.0, 100_000.0
+MIN_PEAK, MAX_PEAK = 1.0, 10_000.0
 
 
 class PoissonSpec(NoiseSpec):
