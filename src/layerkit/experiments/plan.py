@@ -19,7 +19,6 @@ from layerkit.experiments.spec import Variant
 from layerkit.overrides import keys_of
 from layerkit.spec import load_architecture
 
-SEED = "training.seed"
 _OUTSIDE = {"$schema", "name", "description", "requires"}
 """What a spec holds that its training does not depend on."""
 
@@ -90,10 +89,10 @@ def plan(file: ExperimentFile, catalogue: Catalogue, quick: bool = False) -> lis
     variants = experiment.variants or (Variant(name="-"),)
     grid = [[(path, value) for value in values] for path, values in experiment.vary.items()]
     for variant, *values, targets, seed in itertools.product(variants, *grid, experiment.targets, experiment.seeds):
-        overrides = {**experiment.set, **variant.set, **dict(values), SEED: seed}
+        overrides = {**experiment.set, **variant.set, **dict(values)}
         trials.append(
             Trial(
-                architecture=_resolved(file, variant, overrides, catalogue),
+                architecture=_resolved(file, variant, overrides, seed, catalogue),
                 clean_targets=targets == "clean",
                 variant=variant.name if experiment.variants else "",
                 series=variant.series,
@@ -104,7 +103,7 @@ def plan(file: ExperimentFile, catalogue: Catalogue, quick: bool = False) -> lis
 
 
 def _resolved(
-    file: ExperimentFile, variant: Variant, overrides: Mapping[str, Any], catalogue: Catalogue
+    file: ExperimentFile, variant: Variant, overrides: Mapping[str, Any], seed: int, catalogue: Catalogue
 ) -> Architecture:
     base = file.base(variant.base or file.experiment.base)
     try:
@@ -115,8 +114,10 @@ def _resolved(
     if architecture.training is None:
         place = _place_of_base(file, variant)
         raise file.error(Problem(f'{base} has no "training" block; name an architecture that has', place))
+    training = architecture.training.model_copy(update={"seed": seed})
     # A run is continued when its spec is the same, and a new description does not make it another.
-    return architecture.model_copy(update={"schema_": None, "name": "trial", "description": "", "requires": None})
+    changes = {"schema_": None, "name": "trial", "description": "", "requires": None, "training": training}
+    return architecture.model_copy(update=changes)
 
 
 def _in_file(problem: Problem, file: ExperimentFile, variant: Variant, overrides: Mapping[str, Any]) -> Problem:

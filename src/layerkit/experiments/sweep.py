@@ -97,7 +97,7 @@ class Sweep:
                 queue.fill(missing, self.store.run)
                 ticket = queue.take()
                 if ticket is None:
-                    self.observer.says(f"{planned.name}: other processes train the last {len(missing)} trials")
+                    self.observer.says(f"{planned.name}: other processes train what is left, {len(missing)} of {len(planned.trials)} trials")
                     return
                 self._try(ticket, planned, tried)
 

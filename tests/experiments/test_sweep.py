@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from layerkit import installed
+from layerkit.errors import DataError, RunError, StoppedError
+from layerkit.experiments.fingerprint import fingerprint
+from layerkit.experiments.load import load_experiment
+from layerkit.experiments.plan import plan
+from layerkit.experiments.queue import TrialQueue
+from layerkit.experiments.results import read_result, write_result
+from layerkit.experiments.store import Store
+from layerkit.experiments.sweep import Planned, Sweep
+from layerkit.experiments.turn import turn
+from layerkit.lock import FolderLock
+
+
+@dataclass
+class Watcher:
+    """Observes a sweep, and asks it to stop after so many steps of training."""
+
+    stop_after: int | None = None
+    steps: int = 0
+    began: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    def asked_to_stop(self):
+        return 2 if self.stop_after is not None and self.steps >= self.stop_after else None
+
+    def begins(self, trial):
+        self.began.append(trial.label)
+
+    def ends(self, trial, result):
+        self.ended.append(f"{trial.label}: {result.status}")
+
+    def says(self, text):
+        self.said.append(text)
+
+    @contextmanager
+    def watch(self, session):
+        yield self
+
+    def step(self, event):
+        self.steps += 1
+
+    def epoch(self, event):
+        pass
+
+
+@dataclass
+class Work:
+    """A sweep in a folder, worked on by as many processes as one likes, one after the other."""
+
+    store: Store
+    data: str
+    planned: Planned
+
+    def work(self, **how) -> Watcher:
+        watcher = Watcher(**how)
+        Sweep(self.store, self.data, installed(), watcher).work(self.planned)
+        return watcher
+
+    @property
+    def results(self):
+        return {trial.label: self.store.result(key, self.planned.timed) for key, trial in self.planned.trials.items()}
+
+
+@pytest.fixture
+def work(experiment, tiny, tmp_path):
+    def work(timed=False, **values) -> Work:
+        file = load_experiment(experiment(timed=timed, **values))
+        data = fingerprint(str(tiny.data))
+        trials = {trial.key(data): trial for trial in plan(file, installed())}
+        return Work(Store(tmp_path / "report"), str(tiny.data), Planned(file.experiment.name, timed, trials))
+
+    return work
+
+
+def test_every_trial_has_its_result(work):
+    sweep = work()
+    watcher = sweep.work()
+    assert watcher.began == ["training.batch_size = 2, seed 0", "training.batch_size = 4, seed 0"]
+    assert watcher.ended == [f"{label}: done" for label in watcher.began]
+    for label, size in zip(watcher.began, (2, 4), strict=True):
+        result = sweep.results[label]
+        assert result.architecture["training"]["batch_size"] == size
+        assert result.pictures == 6 and len(result.examples) == 5
+        assert [epoch.epoch for epoch in result.epochs] == [1]
+        assert result.epochs[-1].quality == result.denoised
+        assert result.seconds > 0 and result.packages["layerkit"] and result.machine["threads"] == 1
+        assert (sweep.store.run(result.key) / "montage.png").is_file()
+
+
+def test_nothing_is_trained_twice(work):
+    first = work()
+    first.work()
+    assert work().work().began == []
+    more = work(vary={"training.batch_size": [4, 8]}, title="Another figure")
+    assert more.work().began == ["training.batch_size = 8, seed 0"]
+    assert all(result.status == "done" for result in more.results.values())
+
+
+def test_a_stopped_trial_goes_on_where_it_was(work):
+    whole = work(vary={"training.batch_size": [4]}, set={"training.epochs": 2})
+    whole.work()
+    (expected,) = whole.results.values()
+    stopped = work(vary={"training.batch_size": [4]}, set={"training.epochs": 2, "training.seed": 9}, seeds=[0])
+    stopped.store = Store(whole.store.folder.parent / "stopped")
+    with pytest.raises(StoppedError):
+        stopped.work(stop_after=13)
+    watcher = stopped.work()
+    assert watcher.steps == 20 - 13 - 1  # it was asked after the step that the watcher counted last
+    (result,) = stopped.results.values()
+    assert result.denoised == expected.denoised
+    assert [epoch.quality for epoch in result.epochs] == [epoch.quality for epoch in expected.epochs]
+
+
+def test_a_timed_trial_begins_anew_and_its_seconds_are_its_own(work):
+    sweep = work(timed=True, vary={"training.batch_size": [4]})
+    with pytest.raises(StoppedError):
+        sweep.work(stop_after=5)
+    assert sweep.work().steps == 10
+    (result,) = sweep.results.values()
+    assert result.timed
+
+
+def test_an_untimed_result_is_not_enough_for_a_timed_experiment_but_the_reverse_is(work):
+    work().work()
+    timed = work(timed=True)
+    assert set(timed.results.values()) == {None}
+    assert len(timed.work().began) == 2
+    assert work().work().began == []
+
+
+def test_a_trial_that_diverges_is_recorded_and_does_not_stop_the_others(work):
+    sweep = work(vary={"training.optimizer.lr": [1e6, 0.05]})
+    watcher = sweep.work()
+    assert [text.rsplit(": ", 1)[1] for text in watcher.ended] == ["diverged", "done"]
+    lost = sweep.results["training.optimizer.lr = 1000000.0, seed 0"]
+    assert "try a smaller learning rate" in lost.message and lost.psnr is None
+    assert sweep.work().began == []  # it would diverge again
+
+
+def test_a_trial_that_fails_is_recorded_and_tried_again_later(work, tiny, tmp_path):
+    sweep = work()
+    good = sweep.data
+    sweep.data = str(tmp_path / "gone.npz")
+    watcher = sweep.work()
+    assert [text.rsplit(": ", 1)[1] for text in watcher.ended] == ["failed", "failed"]
+    assert "no such file or folder" in next(iter(sweep.results.values())).message
+    sweep.data = good
+    assert len(sweep.work().ended) == 2
+    assert {result.status for result in sweep.results.values()} == {"done"}
+
+
+def test_a_trial_that_another_process_trains_is_left_to_it(work):
+    sweep = work()
+    key = next(iter(sweep.planned.trials))
+    sweep.store.run(key).mkdir(parents=True)
+    lock = FolderLock(sweep.store.run(key))
+    watcher = sweep.work()
+    assert watcher.began == ["training.batch_size = 4, seed 0"]
+    assert watcher.said == ["sizes: other processes train what is left, 1 of 2 trials"]
+    lock.release()
+    assert sweep.work().began == ["training.batch_size = 2, seed 0"]
+
+
+def test_timed_trials_are_left_to_the_process_that_times_them(work):
+    sweep = work(timed=True)
+    folder = sweep.store.folder / "timed" / "sizes"
+    folder.mkdir(parents=True)
+    lock = FolderLock(folder)
+    watcher = sweep.work()
+    assert watcher.began == []
+    assert watcher.said == ["sizes: another process times these trials, one after the other"]
+    lock.release()
+    assert len(sweep.work().began) == 2
+
+
+def test_a_timed_trial_waits_for_others_on_the_machine(work):
+    sweep = work(timed=True)
+    with turn(sweep.store.folder, False, lambda: None, lambda: None):
+        with pytest.raises(StoppedError, match="stopped while it waited for other trials on this machine"):
+            sweep.work(stop_after=0)
+        with turn(sweep.store.folder, False, lambda: None, lambda: None):
+            pass  # those that are not timed run beside one another
+    assert len(sweep.work().began) == 2
+
+
+def test_a_journal_that_is_damaged_is_told_and_can_be_removed(work):
+    sweep = work()
+    sweep.work()
+    sweep.store.journal.write_bytes(sweep.store.journal.read_bytes()[:-5] + b"\n{}\n")
+    more = work(vary={"training.batch_size": [8]})
+    with pytest.raises(RunError, match=r"trials\.journal is damaged .* remove it: results are kept elsewhere"):
+        more.work()
+    sweep.store.journal.unlink()
+    assert more.work().began == ["training.batch_size = 8, seed 0"]
+    assert sweep.work().began == []
+
+
+def test_the_trials_of_a_queue_are_handed_out_once_each(tmp_path):
+    labels = {str(number): f"trial {number}" for number in range(4)}
+    queues = [TrialQueue(tmp_path / "trials.journal", "sizes", labels) for _ in range(2)]
+    for queue in queues:
+        queue.fill(labels, tmp_path.joinpath)
+    tickets = [queues[number % 2].take() for number in range(4)]
+    assert sorted(ticket.key for ticket in tickets) == sorted(labels)
+    assert queues[0].take() is None
+    tickets[1].give_back()
+    tickets[2].done(20.0)
+    assert queues[1].take().key == tickets[1].key
+    assert queues[1].take() is None
+
+
+def test_a_result_of_another_training_does_not_count(work):
+    sweep = work()
+    sweep.work()
+    first, second = sweep.planned.trials
+    path = sweep.store.folder / "results" / f"{first}.json"
+    assert read_result(path, first) is not None
+    write_result(path, sweep.store.result(second))
+    assert read_result(path, first) is None
+    path.write_text(path.read_text()[:-20])
+    assert read_result(path, second) is None
+    assert sweep.work().began == ["training.batch_size = 2, seed 0"]
+
+
+def test_the_fingerprint_is_that_of_the_bytes(tmp_path):
+    assert fingerprint("photos") == "photos"
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "train_data.pkl").write_bytes(b"1")
+        (tmp_path / name / "README").write_text(name)
+    assert fingerprint(str(tmp_path / "a")) == fingerprint(str(tmp_path / "b"))
+    (tmp_path / "b" / "val_data.pkl").write_bytes(b"")
+    assert fingerprint(str(tmp_path / "a")) != fingerprint(str(tmp_path / "b"))
+    with pytest.raises(DataError, match="no such file or folder; give one"):
+        fingerprint(str(tmp_path / "c"))
