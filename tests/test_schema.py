@@ -202,7 +202,7 @@ def spoilt(draw: Any) -> Any:
 def has_own_rules(tree: Any) -> bool:
     """Return whether a tree has a component whose spec relates its fields to each other, or counts copies."""
     if isinstance(tree, dict):
-        related = tree.get("type") in ("repeat", "gaussian") or "padding" in tree
+        related = tree.get("type") in ("repeat", "gaussian", "steps") or "padding" in tree
         return related or any(map(has_own_rules, tree.values()))
     return isinstance(tree, list) and any(map(has_own_rules, tree))
 

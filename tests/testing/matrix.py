@@ -21,6 +21,7 @@ import zoo_optimizers
 import zoo_persistence
 import zoo_promises
 import zoo_registration
+import zoo_schedules
 import zoo_state
 from zoo_building import animals, spec_of
 
@@ -42,6 +43,7 @@ ZOO = animals(
     zoo_losses,
     zoo_optimizers,
     zoo_noises,
+    zoo_schedules,
 )
 PROFILE = Profile("zoo", examples=12, shrinks=0)
 """Few cases and no shrinking: whether something is caught is asked, and not how small it can be made."""

@@ -16,7 +16,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from layerkit.component import LayerSpec, LossSpec, NoiseSpec, OptimizerSpec, Shape, Spec
+from layerkit.component import LayerSpec, LossSpec, NoiseSpec, OptimizerSpec, ScheduleSpec, Shape, Spec
 from layerkit.errors import ShapeError
 from layerkit.module import Module
 
@@ -74,6 +74,7 @@ _DECLARED = (
     "masks_targets",
     "reference",
     "kinks",
+    "ends",
 )
 
 
@@ -134,6 +135,10 @@ class Noise_:
     """The mark of noises."""
 
 
+class Schedule_:
+    """The mark of schedules."""
+
+
 _SPECS: dict[type, Any] = {
     Layer: _layer_spec,
     Loss_: lambda animal: _make(animal, LossSpec, {"build": lambda self: animal()}, {}),
@@ -144,6 +149,7 @@ _SPECS: dict[type, Any] = {
         {"lr": (float, Field(ge=0, le=1, description="The learning rate."))},
     ),
     Noise_: lambda animal: _make(animal, NoiseSpec, {"build": lambda self: animal()}, {}),
+    Schedule_: lambda animal: _make(animal, ScheduleSpec, {"build": lambda self: animal()}, {}),
 }
 
 

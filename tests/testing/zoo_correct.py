@@ -10,6 +10,7 @@ from zoo_building import Bent, Centred, Convolved, Dropped, Enlarged, Layer, Rec
 from zoo_losses import Squared
 from zoo_noises import Additive
 from zoo_optimizers import Plain, WithMomentum
+from zoo_schedules import ByThePower, Falling
 
 from layerkit.component import Shape
 
@@ -183,4 +184,4 @@ CORRECT_LAYERS = (
     Composite,
     Smoothed,
 )
-CORRECT_OTHERS = (Squared, Plain, WithMomentum, Additive)
+CORRECT_OTHERS = (Squared, Plain, WithMomentum, Additive, Falling, ByThePower)

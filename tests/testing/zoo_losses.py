@@ -35,6 +35,18 @@ class DividedBySamplesOnly(Squared):
         return 2 * difference / max(len(difference), 1)
 
 
+class GradientNotAnnealed(Squared):
+    """Squared at the beginning of a training and the fourth power at its end, with the gradient of the beginning."""
+
+    caught_by = "loss_gradient"
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        self.same_shape(prediction, target)
+        difference = prediction - target
+        self.save(difference)
+        return (difference.square() ** (1 + self.progress)).sum() / max(difference.numel(), 1)
+
+
 class FactorForgotten(Squared):
     """The gradient lacks its factor of two."""
 

@@ -38,7 +38,11 @@ REMEMBERED = ("spec", "data", "batch_size", "lr", "samples", "seed", "clean_targ
     "added; a folder of noisy shots a_1.png, a_2.png, b_1.png, ... of the scenes a, b, ..., to which none is; a folder "
     "with train_data.pkl and val_data.pkl; or an .npz file.",
 )
-@click.option("--epochs", type=int, help="Passes over all samples.")
+@click.option(
+    "--epochs",
+    type=int,
+    help="Passes over all samples. With --resume the new end; a schedule and an annealed loss then run to there.",
+)
 @click.option("--batch-size", type=int, help="Pictures in one step.")
 @click.option("--lr", type=float, help="Learning rate of the optimizer.")
 @click.option("--samples", type=int, help="Pairs in one epoch, where they are cut from pictures.")
