@@ -97,7 +97,8 @@ class Sweep:
                 queue.fill(missing, self.store.run)
                 ticket = queue.take()
                 if ticket is None:
-                    self.observer.says(f"{planned.name}: other processes train what is left, {len(missing)} of {len(planned.trials)} trials")
+                    left = f"{len(missing)} of {len(planned.trials)} trials"
+                    self.observer.says(f"{planned.name}: other processes train what is left, {left}")
                     return
                 self._try(ticket, planned, tried)
 

@@ -168,13 +168,8 @@ def _at(values: tuple[float, ...], index: int | None, decimals: int) -> str:
 
 def machines(results: list[TrialResult]) -> list[str]:
     """Return every machine that results were made on, in a line each."""
-    lines = {
-        f"{result.machine.get('processor')}, threads: {result.machine.get('threads')}, cores: {result.machine.get('cores')}, "
-        f"{result.machine.get('system')}, Python {result.machine.get('python')}"
-        for result in results
-        if result.machine
-    }
-    return sorted(lines)
+    machines = [result.machine for result in results if result.machine]
+    return sorted({", ".join(f"{name}: {value}" for name, value in machine.items()) for machine in machines})
 
 
 def versions(results: list[TrialResult]) -> list[str]:

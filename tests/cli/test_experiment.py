@@ -1,0 +1,191 @@
+"""Real sweeps: killed, stopped, shared by real processes, and drawn again."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from layerkit.cli import main, run
+
+Start = Callable[..., BaseProcess]
+LRS = [0.01, 0.02, 0.03, 0.04]
+
+
+@pytest.fixture(scope="module")
+def start() -> Iterator[Start]:
+    """Return a function that starts the command line in a process of its own, which has everything imported already."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["layerkit.cli.sweeping"])
+    processes = []
+
+    def start(*arguments: object) -> BaseProcess:
+        process = context.Process(target=main, args=([str(argument) for argument in arguments],))
+        process.start()
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.join()
+
+
+@pytest.fixture
+def command(tiny, tmp_path) -> Callable[..., list[object]]:
+    """Return a function that gives the arguments of a sweep of four trainings."""
+    (tmp_path / "tiny.json").write_text(json.dumps(tiny.tree()))
+
+    def command(folder: str = "report", epochs: int = 1, **values: Any) -> list[object]:
+        tree = {
+            "format": 1,
+            "name": "rates",
+            "title": "Rates",
+            "base": "tiny.json",
+            "set": {"training.epochs": epochs},
+            "vary": {"training.optimizer.lr": LRS},
+            "figure": {"type": "curve", "x": "training.optimizer.lr"},
+            **values,
+        }
+        path = tmp_path / "rates.json"
+        path.write_text(json.dumps(tree))
+        return ["experiment", path, "--data", tiny.data, "--output", tmp_path / folder]
+
+    return command
+
+
+def finish(process: BaseProcess) -> int:
+    process.join(120)
+    return process.exitcode
+
+
+def results(folder: Path) -> dict[float, dict[str, Any]]:
+    """Return what matters of every result, by learning rate."""
+    found = [json.loads(path.read_text()) for path in (folder / "results").glob("*.json")]
+    return {
+        tree["architecture"]["training"]["optimizer"]["lr"]: {
+            "status": tree["status"],
+            "denoised": tree["denoised"],
+            "epochs": [epoch["quality"] for epoch in tree["epochs"]],
+        }
+        for tree in found
+    }
+
+
+def wait_for(found: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not found():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def strings(arguments: list[object]) -> list[str]:
+    return [str(argument) for argument in arguments]
+
+
+def test_a_sweep_from_files_to_page_and_drawn_again(command, tmp_path, capsys):
+    arguments = strings(command())
+    assert run(arguments) == 0
+    output = capsys.readouterr().out
+    assert "1/4 rates: training.optimizer.lr = 0.01, seed 0: " in output
+    assert output.endswith(f"written: {tmp_path / 'report' / 'report.html'}\n")
+    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "report" / "results").iterdir()}
+    assert len(made) == 4
+    (tmp_path / "report" / "report.html").unlink()
+    assert run([*arguments, "--redraw", "--quiet"]) == 0
+    assert capsys.readouterr().out == f"written: {tmp_path / 'report' / 'report.html'}\n"
+    assert "0.04" in (tmp_path / "report" / "report.html").read_text()
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "report" / "results").iterdir()} == made
+
+
+def test_redraw_trains_nothing_and_says_what_is_missing(command, tmp_path):
+    assert run([*strings(command()), "--redraw"]) == 0
+    assert not (tmp_path / "report" / "results").exists()
+    assert "4 trials have no result yet." in (tmp_path / "report" / "report.html").read_text()
+
+
+def test_killed_at_any_moment_the_sweep_goes_on(command, start, tmp_path):
+    assert finish(start(*command("whole", epochs=8))) == 0
+    process = start(*command(epochs=8))
+    for done in (0, 1, 3):
+        wait_for(lambda done=done: len(results(tmp_path / "report")) >= done and running(tmp_path / "report"))
+        process.kill()
+        assert finish(process) == -signal.SIGKILL
+        process = start(*command(epochs=8))
+    assert finish(process) == 0
+    assert results(tmp_path / "report") == results(tmp_path / "whole")
+    assert not list((tmp_path / "report").rglob(".*.tmp"))
+
+
+def running(folder: Path) -> bool:
+    """Return whether a trial without a result has made at least one epoch."""
+    done = {path.stem for path in (folder / "results").glob("*.json")}
+    return any(path.parent.name not in done for path in (folder / "runs").glob("*/checkpoint.safetensors"))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_stops(command, start, tmp_path, number, code):
+    process = start(*command(epochs=100_000))
+    wait_for(lambda: running(tmp_path / "report"))
+    os.kill(process.pid, number)
+    assert finish(process) == code
+    assert results(tmp_path / "report") == {}
+    waiting = [
+        line for line in (tmp_path / "report" / "trials.journal").read_text().splitlines() if '"state":4' in line
+    ]
+    assert len(waiting) == len(LRS) + 1  # what was handed out was given back
+
+
+def test_two_processes_share_the_trials(command, start, tmp_path):
+    assert finish(start(*command("alone", epochs=6))) == 0
+    arguments = command(epochs=6)
+    processes = [start(*arguments), start(*arguments)]
+    assert [finish(process) for process in processes] == [0, 0]
+    assert results(tmp_path / "report") == results(tmp_path / "alone")
+    journal = (tmp_path / "report" / "trials.journal").read_text()
+    workers = {json.loads(line)["worker_id"] for line in journal.splitlines() if '"values":[' in line}
+    assert len(workers) == 2
+
+
+def test_a_trial_that_diverges_stops_nothing_and_is_shown(command, tmp_path, capsys):
+    assert run(strings(command(vary={"training.optimizer.lr": [0.01, 1e6]}))) == 0
+    assert "lr = 1000000.0, seed 0: diverged (" in capsys.readouterr().out
+    text = (tmp_path / "report" / "report.html").read_text()
+    assert "<td>diverged</td>" in text and "try a smaller learning rate" in text
+
+
+def test_an_experiment_that_needs_pictures_is_left_out_for_pairs(command, tmp_path, capsys):
+    assert run(strings(command(pictures_only=True))) == 0
+    assert "rates: left out: it needs pictures that noise is added to" in capsys.readouterr().out
+    assert "Left out: it needs pictures" in (tmp_path / "report" / "report.html").read_text()
+    assert not (tmp_path / "report" / "results").exists()
+
+
+def test_mistakes_end_with_2_before_anything_is_trained(command, tmp_path, capsys):
+    arguments = strings(command(vary={"training.optimizer.lr": [0.01, -1]}))
+    assert run(arguments) == 2
+    assert "rates.json:1:" in (error := capsys.readouterr().err) and 'vary["training.optimizer.lr"][1]' in error
+    arguments = strings(command())
+    assert run([*arguments[:2], arguments[1], *arguments[2:]]) == 2
+    assert 'two experiments are named "rates"' in capsys.readouterr().err
+    arguments[3] = str(tmp_path / "nothing.npz")
+    assert run(arguments) == 2
+    assert "no such file or folder" in capsys.readouterr().err
+    assert not (tmp_path / "report").exists()
+
+
+def test_without_optuna_it_says_what_to_install(command, monkeypatch, capsys):
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr("layerkit.experiments.extra.find_spec", lambda name: None if name == "optuna" else find(name))
+    assert run(strings(command())) == 2
+    assert capsys.readouterr().err == "error: experiments need optuna: pip install 'layerkit[experiments]'\n"
