@@ -15,6 +15,7 @@ from layerkit import photographs
 from layerkit.crops import PictureCrops, cut_crops
 from layerkit.data import batches, load_dataset
 from layerkit.errors import DataError
+from layerkit.noises.bernoulli import Bernoulli
 from layerkit.noises.gaussian import Gaussian
 from layerkit.noises.pixelate import Pixelate
 from layerkit.pairs import MAX_CHUNK, MAX_CHUNK_VALUES, chunk_size, seeded_generator
@@ -228,6 +229,27 @@ def test_both_versions_of_a_crop_are_noisy_independently(noise):
     # and every crop of a strip has noise of its own, although they share the picture
     repeated, _ = cut_crops([[source[:, :128, :128]]], noise, (1, 16, 16), 32, seeded_generator(1), 32, False)
     assert len(repeated.flatten(1).unique(dim=0)) == 32
+
+
+@pytest.mark.parametrize("clean_targets", [False, True])
+def test_only_noisy_targets_have_unknown_pixels(clean_targets):
+    pairs = PictureCrops(gradients(3), Bernoulli(0.5), (3, 8, 6), 0, 640, clean_targets)
+    noisy, target = pairs.chunk(0, 0)
+    assert not noisy.isnan().any()
+    missing = (noisy == 0).all(1)  # black pixels are rare in these pictures
+    assert missing.double().mean().item() == pytest.approx(0.5, abs=0.05)
+    if clean_targets:
+        assert not target.isnan().any()
+    else:
+        assert target.isnan().double().mean().item() == pytest.approx(0.5, abs=0.03)
+        assert (target.isnan().any(1) ^ missing).double().mean().item() == pytest.approx(0.5, abs=0.05)
+
+
+def test_validation_pictures_have_no_unknown_pixels():
+    noisy, clean = load_dataset("photos", (3, 16, 16), Bernoulli(0.5), 0, 1, validation_samples=20).validation[:2]
+    assert not noisy.isnan().any()
+    assert not clean.isnan().any()
+    assert (noisy == 0).double().mean().item() == pytest.approx(0.5, abs=0.1)
 
 
 @pytest.mark.parametrize("recolour", [False, True])

@@ -119,6 +119,16 @@ def catalogue() -> Catalogue:
     return Catalogue({**installed().components, **ours}, ())
 
 
+@pytest.mark.parametrize("unknown", [0.5, 1.0])
+def test_unknown_targets_are_nobodys_fault(tiny, unknown):
+    architecture = load_architecture(json.dumps(tiny.tree(loss={"type": "masked", "loss": {"type": "mse"}})))
+    network = build(architecture)
+    inspector = Inspector(network, architecture.training.loss.build(), architecture, installed())
+    target = torch.rand(2, 3, 8, 8)
+    target[torch.rand(target.shape) < unknown] = torch.nan
+    inspector.rehearse(torch.rand(2, 3, 8, 8), target)
+
+
 @pytest.fixture
 def inspect(tiny, catalogue) -> Callable[..., None]:
     """Return a function that rehearses a step of a network with the layer inside others."""

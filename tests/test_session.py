@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from PIL import Image
 
 from layerkit.cadence import Cadence
 from layerkit.catalogue import installed
@@ -353,3 +356,38 @@ def test_an_epoch_is_told_after_its_steps(tmp_path, tiny):
     with Run.open(tmp_path / "run") as run:
         events = list(Session(run, installed()).events())
     assert [type(event) for event in events] == ([StepDone] * 10 + [EpochDone]) * 2
+
+
+# Targets that are partly unknown
+
+MISSING_PIXELS = {
+    "noise": {"type": "bernoulli", "probability": [0.2, 1 / 2]},
+    "loss": {"type": "masked", "loss": {"type": "l1"}},
+}
+
+
+@pytest.fixture
+def picture(tmp_path) -> Path:
+    """Return a picture that crops are cut from, as the files of pairs bring no targets with unknown pixels."""
+    pixels = np.random.default_rng(0).integers(1, 256, (40, 60, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "picture.png")
+    return tmp_path / "picture.png"
+
+
+@pytest.mark.parametrize("clean_targets", [False, True])
+def test_missing_pixels_are_learned_with_a_masked_loss(tmp_path, tiny, picture, clean_targets):
+    start(tmp_path / "run", tiny.tree(samples=400, **MISSING_PIXELS), picture, clean_targets=clean_targets)
+    losses = go_on(tmp_path / "run")
+    assert all(0 < loss < 1 for loss in losses)
+    assert sum(losses[-50:]) < sum(losses[:50])
+    with Run.open(tmp_path / "run") as run:
+        evaluations = [event for event in run.events() if event["event"] == "epoch"]
+    assert all(math.isfinite(event["denoised"]["psnr_mean"]) for event in evaluations)
+    assert len(evaluations) == 2
+
+
+def test_a_training_on_missing_pixels_that_diverges_blames_no_layer(tmp_path, tiny, picture):
+    tree = tiny.tree(samples=400, optimizer={"type": "sgd", "lr": 1e6}, **MISSING_PIXELS)
+    start(tmp_path / "run", tree, picture)
+    with pytest.raises(DivergedError, match="try a smaller learning rate"):
+        go_on(tmp_path / "run")

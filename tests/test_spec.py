@@ -174,6 +174,12 @@ WRONG = [
         "training.noise.sigma (gaussian): expected a number from 0 to 255, or a range",
     ),
     (("requires",), {"layer": {"conv2d": "rm -rf /"}}, "requires.layer.conv2d: string should match pattern"),
+    (
+        ("training", "noise"),
+        {"type": "bernoulli", "probability": 0.5},
+        'training.noise (bernoulli): marks values of its targets as unknown, which the loss "mse" does not leave out; '
+        'take {"type": "masked", "loss": {"type": "mse"}} as "loss"',
+    ),
     (("requires",), {"layers": {}}, "requires.layers: expected 'layer', 'loss', 'optimizer', 'noise' or 'schedule'"),
     (("define",), {"w": 1}, 'define.w: nothing uses "$w"; use it or remove it'),
     (("layers", 0, "out_channels"), "$w", 'layers[0].out_channels (conv2d): unknown constant "$w"; add it to "define"'),
@@ -391,3 +397,22 @@ def test_any_text_near_an_architecture_is_read_or_refused(data: st.DataObject) -
         read_architecture(text, "net.json", catalogue=BUILT_IN)
     except SpecError as error:
         assert error.problems
+
+
+@pytest.mark.parametrize(
+    ("noise", "loss"),
+    [
+        ({"type": "bernoulli", "probability": 0.5}, {"type": "masked", "loss": {"type": "l1"}}),
+        ({"type": "gaussian", "sigma": 25}, {"type": "masked", "loss": {"type": "mse"}}),
+    ],
+)
+def test_a_masked_loss_takes_every_noise(noise: Any, loss: Any) -> None:
+    training = read(changed(("training",), NET["training"] | {"noise": noise, "loss": loss})).training
+    assert (training.noise.name(), training.loss.loss.name()) == (noise["type"], loss["loss"]["type"])
+
+
+def test_a_loss_that_is_wrong_itself_is_all_that_is_said() -> None:
+    training = {"noise": {"type": "bernoulli", "probability": 0.5}, "loss": {"type": "msee"}}
+    with pytest.raises(SpecError, match='unknown loss "msee"') as caught:
+        read(changed(("training",), NET["training"] | training))
+    assert len(caught.value.problems) == 1

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from layerkit import MSE, SGD, Conv2d, Sequential, Trainer, build, load_architecture
+from layerkit import MSE, SGD, Conv2d, Loss, Sequential, Trainer, build, installed, load_architecture
 from layerkit.schedule import Schedule
 from layerkit.trainer import DivergedError
 
@@ -15,9 +15,9 @@ def pair(n: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.rand(n, 3, 8, 8, generator=generator), torch.rand(n, 3, 8, 8, generator=generator)
 
 
-def convolution(lr: float = 0.1) -> tuple[Sequential, Trainer]:
+def convolution(lr: float = 0.1, loss: Loss | None = None) -> tuple[Sequential, Trainer]:
     network = Sequential(Conv2d(3, 3, 3, padding=1, generator=torch.Generator().manual_seed(0)))
-    return network, Trainer(network, MSE(), SGD(network.param(), lr=lr))
+    return network, Trainer(network, loss or MSE(), SGD(network.param(), lr=lr))
 
 
 def test_steps_make_the_loss_smaller():
@@ -38,13 +38,22 @@ def test_a_step_is_made_in_training_mode_and_autograd_sees_nothing():
     assert network.needs_input_grad
 
 
-def test_slices_of_a_batch_make_the_step_of_the_whole(monkeypatch):
-    whole, trainer = convolution()
-    loss = trainer.step(*pair(7))
-    monkeypatch.setattr("layerkit.trainer.NUMBERS_AT_ONCE", 400)  # two samples
-    sliced, trainer = convolution()
-    assert trainer.step(*pair(7)) == pytest.approx(loss, rel=1e-5)
-    for (ours, _), (theirs, _) in zip(sliced.param(), whole.param(), strict=True):
+@pytest.mark.parametrize("component", installed().of_kind("loss"), ids=lambda component: component.name)
+def test_slices_of_a_batch_make_the_step_of_the_whole(component, monkeypatch):
+    spec = component.spec.model_validate(component.example, context=installed())
+    noisy, target = pair(7)
+    if spec.takes_masked:
+        unknown = torch.rand(target.shape, generator=torch.Generator().manual_seed(1))
+        target[unknown < torch.linspace(0, 1, 7).view(7, 1, 1, 1)] = torch.nan  # the more, the later a sample
+    steps = []
+    for numbers in (10**9, 400):  # of the whole batch, and of two samples
+        monkeypatch.setattr("layerkit.trainer.NUMBERS_AT_ONCE", numbers)
+        network, trainer = convolution(loss=spec.build())
+        trainer.progress = 0.6
+        steps.append((trainer.step(noisy, target), *(parameter for parameter, _ in network.param())))
+    whole, sliced = steps
+    assert sliced[0] == pytest.approx(whole[0], rel=1e-5)
+    for ours, theirs in zip(sliced[1:], whole[1:], strict=True):
         torch.testing.assert_close(ours, theirs)
 
 
