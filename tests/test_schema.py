@@ -200,9 +200,10 @@ def spoilt(draw: Any) -> Any:
 
 # What a JSON Schema does not say, and the specs' own validators do.
 def has_own_rules(tree: Any) -> bool:
-    """Return whether a tree has a component whose spec relates its fields to each other, or counts copies."""
+    """Return whether a tree has a component whose spec relates its fields to others, or counts copies."""
     if isinstance(tree, dict):
-        related = tree.get("type") in ("repeat", "gaussian", "steps") or "padding" in tree
+        ranges = "bernoulli", "gaussian", "impulse", "poisson", "text"  # with the lower end first
+        related = tree.get("type") in ("repeat", "steps", *ranges) or "padding" in tree
         return related or any(map(has_own_rules, tree.values()))
     return isinstance(tree, list) and any(map(has_own_rules, tree))
 
@@ -328,6 +329,9 @@ def test_both_refuse(tree: Any) -> None:
     assert not models_admit(tree)
 
 
+TRAINING = {"loss": {"type": "mse"}, "optimizer": {"type": "sgd", "lr": 1.0}}
+
+
 @pytest.mark.parametrize(
     "tree",
     [
@@ -337,6 +341,8 @@ def test_both_refuse(tree: Any) -> None:
         net(conv(out_channels="$w"), define={"w": "wide"}),  # a constant of another kind
         net(define={"w": 3}),  # a constant that is not used
         net({"type": "strange", "label": "$$"}),  # a text that looks like a constant
+        net(training={**TRAINING, "noise": {"type": "bernoulli", "probability": 0.5}}),  # the loss leaves nothing out
+        net(training={**TRAINING, "noise": {"type": "text", "coverage": [0.5, 0.1]}}),  # the lower end comes first
     ],
 )
 def test_only_the_models_refuse(tree: Any) -> None:
