@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -47,6 +47,18 @@ class _Span:
     def answer(self) -> slice:
         """Where the tile's own pixels stand in the network's output."""
         return slice(self.start - self.begin, self.stop - self.begin)
+
+    @property
+    def read(self) -> int:
+        return self.end - self.begin
+
+
+class _Job(NamedTuple):
+    """A tile of some of the pictures."""
+
+    rows: _Span
+    columns: _Span
+    batch: slice
 
 
 class Denoiser:
@@ -97,25 +109,13 @@ class Denoiser:
         self._check(images)
         self.network.eval()
         output = torch.empty(images.shape, dtype=images.dtype, device=images.device)
-        count, _, height, width = images.shape
-        down, across = self._tiles(height, width)
-        jobs = [
-            (rows, columns, batch)
-            for rows in down
-            for columns in across
-            for batch in self._batches(count, (rows.end - rows.begin) * (columns.end - columns.begin))
-        ]
-        workspace = Workspace()
-        for done, (rows, columns, batch) in enumerate(jobs, start=1):
-            # Indices beyond the last row or column repeat it.
-            row_indices = torch.arange(rows.begin, rows.end, device=images.device).clamp(max=height - 1)
-            column_indices = torch.arange(columns.begin, columns.end, device=images.device).clamp(max=width - 1)
-            with self.network.working_in(workspace):
-                tile = self._denoise(images[batch][:, :, row_indices[:, None], column_indices])
-            place = output[batch, :, rows.start : rows.stop, columns.start : columns.stop]
-            place.copy_(tile[:, :, rows.answer, columns.answer][:, :, : place.shape[2], : place.shape[3]])
-            if progress is not None:
-                progress(done, len(jobs))
+        jobs = self._jobs(len(images), *images.shape[2:])
+        workspace, number = Workspace(), self._number
+        with torch.no_grad(), self.network.working_in(workspace):
+            for done, job in enumerate(jobs, start=1):
+                self._denoise(job, images, output, workspace, number)
+                if progress is not None:
+                    progress(done, len(jobs))
         return output
 
     def _check(self, images: Tensor) -> None:
@@ -125,15 +125,25 @@ class Denoiser:
         if images.dtype != torch.uint8 and not images.is_floating_point():
             raise DataError(f"expected values from 0 to 255 as uint8 or floats, not {images.dtype}")
 
-    def _denoise(self, tile: Tensor) -> Tensor:
-        """Return the network's answer for values from 0 to 255 as such, in the same dtype."""
-        if not tile.isfinite().all():
+    def _denoise(self, job: _Job, images: Tensor, output: Tensor, workspace: Workspace, number: Tensor) -> None:
+        """Put the network's answer to one tile of the pictures into its place in ``output``.
+
+        Args:
+            number: of the dtype and on the device in which the network works.
+        """
+        rows, columns, batch = job
+        x = _continued(images[batch, :, rows.begin : rows.end, columns.begin : columns.end], rows, columns)
+        if not _finite(x):
             raise DataError("the pictures hold values that are not finite; expected values from 0 to 255")
-        answer = self._run(tile.to(self._number) / 255)
-        if not answer.isfinite().all():
+        # Where it always lies, so that what the layers planned for it holds for the next tile as well.
+        tile = workspace.empty(self, "tile", tuple(x.shape), number)
+        answer = self._run(tile.copy_(x).div_(255))
+        place = output[batch, :, rows.start : rows.stop, columns.start : columns.stop]
+        answer = answer[:, :, rows.answer, columns.answer][:, :, : place.shape[2], : place.shape[3]].mul(255)
+        if not _finite(answer):
             raise RunError("the network's answer is not finite: its weights have diverged; train with a smaller step")
-        answer = (answer * 255).clamp(0, 255)
-        return (answer if tile.is_floating_point() else answer.round()).to(tile)
+        answer.clamp_(0, 255)
+        place.copy_(answer if images.is_floating_point() else answer.round_())
 
     def _run(self, x: Tensor) -> Tensor:
         answer = self.network(x)
@@ -151,6 +161,18 @@ class Denoiser:
         return next(tensors, torch.empty(0))
 
     # Tiles
+
+    def _jobs(self, count: int, height: int, width: int) -> list[_Job]:
+        """Return all tiles of ``count`` pictures."""
+        down, across = self._tiles(height, width)
+        jobs = [
+            _Job(rows, columns, batch)
+            for rows in down
+            for columns in across
+            for batch in self._batches(count, rows.read * columns.read)
+        ]
+        # Those of one shape after one another: memory, and what is planned for it, is made anew for every change.
+        return sorted(jobs, key=lambda job: (job.rows.read, job.columns.read, job.batch.start - job.batch.stop))
 
     def _batches(self, count: int, pixels: int) -> list[slice]:
         """Return slices of the batch that hold about as many pixels as one tile has."""
@@ -175,8 +197,12 @@ class Denoiser:
         if max(height, width) <= self.tile or self._tiling is None:
             return _whole(height), _whole(width)
         grid, reach = self._tiling
-        core, halo = max(grid, self.tile // grid * grid), _round_up(reach, grid)
-        return tuple(_spans(size, grid, core, halo, _round_up(smallest, grid)) for size in (height, width))
+        most, halo = max(grid, self.tile // grid * grid), _round_up(reach, grid)
+        spans = []
+        for size in (height, width):
+            core = _round_up(-(-size // -(-size // most)), grid)  # no smaller rest at the end
+            spans.append(_spans(size, grid, core, halo, _round_up(smallest, grid)))
+        return tuple(spans)
 
     # Measurements
 
@@ -228,6 +254,20 @@ class Denoiser:
         last = side - 2 * grid - 1
         depth = torch.minimum(felt, last - felt).amin(1).max().item() + 1 if len(felt) else 0
         return max(0, spread, depth) if depth < side // 3 else None
+
+
+def _continued(piece: Tensor, rows: _Span, columns: _Span) -> Tensor:
+    """Return a piece (N, C, H, W) of a picture that ends before its tile does, continued by its last row and column."""
+    if piece.shape[2:] == (rows.read, columns.read):
+        return piece
+    down, across = (torch.arange(span.read, device=piece.device) for span in (rows, columns))
+    return piece[:, :, down.clamp_(max=piece.shape[2] - 1)[:, None], across.clamp_(max=piece.shape[3] - 1)]
+
+
+def _finite(values: Tensor) -> bool:
+    if not values.is_floating_point() or not values.numel():
+        return True
+    return all(end.isfinite() for end in values.aminmax())  # NaN is least and greatest of any numbers it is among
 
 
 def _differing(first: Tensor, second: Tensor) -> Tensor:
