@@ -163,6 +163,15 @@ def test_what_is_left_out_is_named(tmp_path):
     )
 
 
+def test_mirrored_and_transposed_views_are_for_training_only(tmp_path):
+    for name in "ab":
+        put(tmp_path, name, scene(ord(name), 16, 16))
+    dataset = load(tmp_path, shape=(3, 16, 16))
+    pairs = torch.cat(dataset.train.chunk(0, 0), 1)
+    assert len(pairs.unique(dim=0)) == 8  # four forms, and either shot may be the input
+    assert len(torch.cat([dataset.validation.noisy, dataset.validation.again], 1).unique(dim=0)) == 2
+
+
 def test_large_shots_are_cut_not_made_smaller(tmp_path, monkeypatch):
     for name in "ab":
         put(tmp_path, name, scene(ord(name), 100, 150))
