@@ -23,6 +23,7 @@ from layerkit.build import build
 from layerkit.catalogue import installed
 from layerkit.checkpoint import load, save, signed
 from layerkit.errors import CheckpointError, RunError
+from layerkit.noise_level import NoiseRange
 from layerkit.spec import load_architecture
 
 Forge = Callable[..., Path]
@@ -69,6 +70,13 @@ def test_the_kind_of_number_is_kept(tmp_path, tiny, dtype):
     assert {tensor.dtype for tensor, _ in held.network.param()} == {dtype}
     assert held.position == {}
     assert held.optimizer_state == {}
+
+
+def test_the_noise_of_the_training_comes_back(tmp_path, saved):
+    held = load(saved)
+    assert held.noise_range is None  # as in checkpoints from before it was kept
+    save(tmp_path / "file", held.network, held.architecture, noise_range=NoiseRange(4.25, 20))
+    assert load(tmp_path / "file").noise_range == NoiseRange(4.25, 20)
 
 
 def test_a_network_without_numbers(tmp_path, tiny):

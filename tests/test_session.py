@@ -18,8 +18,11 @@ from PIL import Image
 from layerkit.cadence import Cadence
 from layerkit.catalogue import installed
 from layerkit.checkpoint import load
+from layerkit.data import load_dataset
 from layerkit.errors import CheckpointError, DataError, RunError, StoppedError, UserError
 from layerkit.fit import EpochDone, StepDone
+from layerkit.noise_level import estimate_range
+from layerkit.noises.gaussian import Gaussian
 from layerkit.run import Run, Settings
 from layerkit.session import Session
 from layerkit.spec import load_architecture
@@ -60,7 +63,9 @@ def assert_same_run(folder: Path, whole: Path) -> None:
     ours, theirs = tensors(folder), tensors(whole)
     assert ours.keys() == theirs.keys()
     assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
-    ours, theirs = (load(path / "checkpoint.safetensors").position for path in (folder, whole))
+    ours, theirs = (load(path / "checkpoint.safetensors") for path in (folder, whole))
+    assert ours.noise_range == theirs.noise_range
+    ours, theirs = ours.position, theirs.position
     del ours["metrics"], theirs["metrics"]  # the length of a duration differs
     assert ours == theirs
     ours, theirs = (
@@ -130,6 +135,14 @@ def test_more_epochs_stretch_the_rest_of_a_schedule(tmp_path, tiny):
     start(tmp_path / "run", tree, tiny.data)
     assert rates() == pytest.approx([0.04 * (1 - step / 10) for step in range(10)])
     assert rates(epochs=4) == pytest.approx([0.04 * (1 - step / 40) for step in range(10, 40)])
+
+
+def test_every_checkpoint_holds_the_noise_of_the_training_inputs(tmp_path, tiny):
+    inputs, _ = load_dataset(tiny.data, (3, 8, 8), Gaussian(25), seed=0, samples=50_000).train.chunk(0, 0)
+    start(tmp_path / "run", tiny.tree(seed=0), tiny.data)
+    for steps in (2, None):
+        go_on(tmp_path / "run", steps)
+        assert load(tmp_path / "run" / "checkpoint.safetensors").noise_range == estimate_range(inputs)
 
 
 def test_every_step_is_a_place_to_stop(tmp_path, tiny, points, thorough):

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from layerkit.metrics import Quality, measure, psnr
 from layerkit.pairs import Validation
+from layerkit.pictures import middle
 
 Parameters = Mapping[str, float]
 """Keyword arguments of the scikit-image function."""
@@ -160,8 +161,6 @@ def fit_to_noise(sigma: float, baselines: Sequence[Baseline] = BASELINES) -> lis
 
 def _part(pictures: Tensor) -> Tensor:
     """Return the middles of some pictures, about ``TUNING_PIXELS`` together."""
-    height, width = (min(side, TUNING_SIDE) for side in pictures.shape[2:])
-    top, left = (pictures.shape[2] - height) // 2, (pictures.shape[3] - width) // 2
-    count = max(4, TUNING_PIXELS // (height * width))
-    chosen = pictures[:: -(-len(pictures) // count)]
-    return chosen[:, :, top : top + height, left : left + width]
+    part = middle(pictures, TUNING_SIDE)
+    count = max(4, TUNING_PIXELS // part[0, 0].numel())
+    return part[:: -(-len(part) // count)]

@@ -1,9 +1,9 @@
 """Networks on disk: weights as safetensors, with the architecture and a checksum inside.
 
 The file is one safetensors file with three texts in its metadata: ``architecture``, the JSON text of the resolved spec;
-``layerkit``, a JSON object with the format and the position of the training; and ``sha256``, the checksum of the whole
-file with that text itself as zeros. Nothing in the file is ever executed: the architecture goes through the loader of
-all specs, and names in it are keys of the installed catalogue.
+``layerkit``, a JSON object with the format, the position of the training and the noise of its inputs; and ``sha256``,
+the checksum of the whole file with that text itself as zeros. Nothing in the file is ever executed: the architecture
+goes through the loader of all specs, and names in it are keys of the installed catalogue.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from layerkit.catalogue import Catalogue, installed
 from layerkit.errors import CheckpointError, SpecError, show
 from layerkit.files import write_atomically
 from layerkit.layers.sequential import Sequential
+from layerkit.noise_level import NoiseRange
 from layerkit.optimizer import Optimizer
 from layerkit.requirements import with_requirements
 from layerkit.spec import read_architecture
@@ -57,12 +58,14 @@ class Checkpoint:
         network: built and with its weights.
         optimizer_state: what :meth:`Optimizer.load_state_dict` takes; empty where none was saved.
         position: how far the training had come, as plain numbers; empty where it was not saved.
+        noise_range: how strong the noise of the training inputs was; None where it was not saved.
     """
 
     architecture: Architecture
     network: Sequential
     optimizer_state: Mapping[str, Tensor] = field(default_factory=dict)
     position: Mapping[str, Any] = field(default_factory=dict)
+    noise_range: NoiseRange | None = None
 
 
 def save(
@@ -72,6 +75,7 @@ def save(
     *,
     optimizer: Optimizer | None = None,
     position: Mapping[str, Any] | None = None,
+    noise_range: NoiseRange | None = None,
 ) -> None:
     """Write a checkpoint; an older file of that name is replaced only when the new one is safe on the disk.
 
@@ -88,11 +92,14 @@ def save(
     tensors = {_NETWORK + name: tensor for name, tensor in weights.items()}
     if optimizer is not None:
         tensors |= {_OPTIMIZER + name: tensor for name, tensor in optimizer.state_dict().items()}
+    description = {"format": FORMAT, "position": dict(position or {})}
+    if noise_range is not None:
+        description["noise"] = [noise_range.low, noise_range.high]
     data = safetensors.torch.save(
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
         {
             "architecture": architecture.to_json(),
-            "layerkit": json.dumps({"format": FORMAT, "position": dict(position or {})}),
+            "layerkit": json.dumps(description),
             "sha256": _BLANK,
         },
     )
@@ -171,7 +178,7 @@ def _looks_like(start: bytes) -> str:
 def _read(content: Any, path: Path, catalogue: Catalogue | None) -> Checkpoint:
     """Return what an opened file holds; somebody wrote it, and that need not have been layerkit."""
     metadata = content.metadata() or {}
-    position = _position(metadata, path)
+    position, noise_range = _description(metadata, path)
     try:
         architecture = read_architecture(metadata["architecture"], f"{path} (architecture)", catalogue=catalogue)
     except SpecError as error:
@@ -185,10 +192,11 @@ def _read(content: Any, path: Path, catalogue: Catalogue | None) -> Checkpoint:
     _load_weights(network, {name.removeprefix(_NETWORK): content.get_tensor(name) for name in weights}, path)
     state = [name for name in names if name.startswith(_OPTIMIZER)]
     optimizer_state = {name.removeprefix(_OPTIMIZER): content.get_tensor(name) for name in state}
-    return Checkpoint(architecture, network.eval(), optimizer_state, position)
+    return Checkpoint(architecture, network.eval(), optimizer_state, position, noise_range)
 
 
-def _position(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
+def _description(metadata: Mapping[str, str], path: Path) -> tuple[dict[str, Any], NoiseRange | None]:
+    """Return the position of the training and the noise of its inputs."""
     try:
         description = jsontext.parse(metadata["layerkit"], str(path))
         if description["format"] != FORMAT:
@@ -196,9 +204,10 @@ def _position(metadata: Mapping[str, str], path: Path) -> dict[str, Any]:
             raise CheckpointError(f"{path} has format {given}; this layerkit reads format {FORMAT}")
         if not isinstance(metadata["architecture"], str) or not isinstance(description["position"], dict):
             raise TypeError
-    except (SpecError, KeyError, TypeError):
+        noise = description.get("noise")
+        return description["position"], None if noise is None else NoiseRange(*noise)
+    except (SpecError, KeyError, TypeError, ValueError):
         raise CheckpointError(f"{path} is not a checkpoint of layerkit: its description cannot be read") from None
-    return description["position"]
 
 
 def _numbers(content: Any, name: str) -> int:

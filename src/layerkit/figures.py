@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from torch import Tensor
 from layerkit.errors import ShapeError
 from layerkit.files import write_atomically
 from layerkit.metrics import psnr
+from layerkit.pictures import middle
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,6 +27,8 @@ DPI = 100
 INK, PALE_INK, GRID, BLUE, RED = "#222222", "#666666", "#d9d9d9", "#1f6fb4", "#c0392b"
 PANEL = 256
 """The longer side of a picture in the montage, in pixels of the PNG."""
+WIDE_PANEL, DETAIL = 320, 80
+"""The longer side of a picture in a comparison, in pixels of the PNG, and that of the detail, in its own pixels."""
 SMOOTHED = 10
 """Points of a long loss curve that are averaged, for they scatter more than they fall."""
 GAP, LINE = 16, 36
@@ -94,8 +98,6 @@ def montage(path: str | Path, noisy: Tensor, denoised: Tensor, clean: Tensor | N
         ShapeError: when the shapes differ, or cannot be shown as pictures.
         RunError: when the file cannot be written.
     """
-    from matplotlib.figure import Figure
-
     columns = {"noisy": noisy, "denoised": denoised} | ({} if clean is None else {"clean": clean})
     shapes = {name: tuple(pictures.shape) for name, pictures in columns.items()}
     if len(set(shapes.values())) > 1:
@@ -106,44 +108,111 @@ def montage(path: str | Path, noisy: Tensor, denoised: Tensor, clean: Tensor | N
             f"not {count} of {shapes['noisy']}"
         )
     columns = {name: pictures[:count].detach().float().cpu().clamp(0, 1) for name, pictures in columns.items()}
+    rows = []
+    for number, pictures in enumerate(zip(*columns.values(), strict=True)):
+        captions = None
+        if clean is not None:
+            original = columns["clean"][number : number + 1]
+            captions = [_ratio(picture[None], original) for picture in pictures[:-1]] + [""]
+        rows.append(_Row(pictures, PANEL, captions))
+    _write_sheet(path, list(columns), rows, "" if clean is None else "PSNR against the clean picture")
+
+
+def comparison(path: str | Path, versions: Mapping[str, Tensor], note: str) -> None:
+    """Write versions of one picture side by side, and below them the middle of each enlarged.
+
+    Args:
+        path: the PNG file to write.
+        versions: name and picture, (C, H, W) of one shape, values from 0 to 1, clipped for display; C is 1 or 3.
+        note: what there is to know about them, in one line.
+
+    Raises:
+        ShapeError: when the shapes differ, or cannot be shown as pictures.
+        RunError: when the file cannot be written.
+    """
+    shapes = {name: tuple(picture.shape) for name, picture in versions.items()}
+    shape = next(iter(shapes.values()), ())
+    if set(shapes.values()) != {shape} or len(shape) != 3 or shape[0] not in (1, 3) or 0 in shape:
+        raise ShapeError(f"a comparison needs pictures of one shape (1 or 3, H, W), not {shapes}")
+    pictures = [picture.detach().float().cpu().clamp(0, 1) for picture in versions.values()]
+    rows = [_Row(pictures, WIDE_PANEL)]
+    if max(shape) > 2 * DETAIL:  # in a smaller one every pixel can be seen already
+        rows = [_Row(pictures, WIDE_PANEL, marked=DETAIL), _Row([middle(p, DETAIL) for p in pictures], WIDE_PANEL)]
+    _write_sheet(path, list(versions), rows, note)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Pictures side by side on a sheet, one for every column.
+
+    Attributes:
+        pictures: (C, H, W) of one shape each, values from 0 to 1.
+        panel: the longer side of a picture, in pixels of the PNG.
+        captions: what stands beneath each picture; None for a row without.
+        marked: side of the middle part that a frame marks, in the picture's pixels; 0 for none.
+    """
+
+    pictures: Sequence[Tensor]
+    panel: int
+    captions: Sequence[str] | None = None
+    marked: int = 0
+
+
+def _write_sheet(path: str | Path, names: Sequence[str], rows: Sequence[_Row], foot: str) -> None:
+    """Write rows of pictures, with a name above every column and a line of text at the foot if there is one."""
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
 
     # One axes covers the sheet and counts pixels of the PNG, from the top left corner.
-    panel_height, panel_width = _panel_size(*noisy.shape[2:])
-    step_right, step_down = panel_width + GAP, panel_height + (GAP if clean is None else LINE)
-    rows = min(count, noisy.shape[0])
-    width, height = GAP + len(columns) * step_right, LINE + rows * step_down + (0 if clean is None else LINE)
+    sizes = [_panel_size(*row.pictures[0].shape[1:], row.panel) for row in rows]
+    steps = [size[0] + (GAP if row.captions is None else LINE) for row, size in zip(rows, sizes, strict=True)]
+    column_width = max(size[1] for size in sizes)
+    width, height = GAP + len(names) * (column_width + GAP), LINE + sum(steps) + (LINE if foot else 0)
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.axis("off")
     text = partial(axes.text, ha="center", va="center", color=INK)
-    for left, (name, pictures) in zip(range(GAP, width, step_right), columns.items(), strict=True):
-        middle = left + panel_width / 2
-        text(middle, LINE / 2, name, fontsize=12, weight="bold")
-        for row, picture in enumerate(pictures):
-            top = LINE + row * step_down
-            bottom = top + panel_height
+    for column, name in enumerate(names):
+        middle_of_column = GAP + column * (column_width + GAP) + column_width / 2
+        text(middle_of_column, LINE / 2, name, fontsize=12, weight="bold")
+        bottom = LINE
+        for row, (panel_height, panel_width), step in zip(rows, sizes, steps, strict=True):
+            top, left = bottom, round(middle_of_column - panel_width / 2)
+            picture = row.pictures[column]
             # "antialiased" keeps the pixels of an enlarged picture, and smooths a large one that is made smaller.
             axes.imshow(
                 picture.permute(1, 2, 0).numpy(),
-                extent=(left, left + panel_width, bottom, top),
+                extent=(left, left + panel_width, top + panel_height, top),
                 interpolation="antialiased",
                 cmap="gray",
                 vmin=0,
                 vmax=1,
             )
-            if clean is not None and name != "clean":
-                ratio = psnr(picture[None], columns["clean"][row : row + 1]).item()
-                text(middle, bottom + LINE / 2, "identical" if math.isinf(ratio) else f"{ratio:.2f} dB", fontsize=11)
-    if clean is not None:
-        text(width / 2, height - LINE / 2, "PSNR against the clean picture", color=PALE_INK)
+            if row.captions is not None and row.captions[column]:
+                text(middle_of_column, top + panel_height + LINE / 2, row.captions[column], fontsize=11)
+            if row.marked:
+                high, wide = (
+                    panel * min(1, row.marked / side)
+                    for panel, side in zip((panel_height, panel_width), picture.shape[1:], strict=True)
+                )
+                corner = (left + (panel_width - wide) / 2, top + (panel_height - high) / 2)
+                axes.add_patch(Rectangle(corner, wide, high, fill=False, color="white", linewidth=1))
+            bottom += step
+    if foot:
+        text(width / 2, height - LINE / 2, foot, color=PALE_INK)
     axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")
     _write(path, figure)
 
 
-def _panel_size(height: int, width: int) -> tuple[int, int]:
+def _ratio(picture: Tensor, clean: Tensor) -> str:
+    ratio = psnr(picture, clean).item()
+    return "identical" if math.isinf(ratio) else f"{ratio:.2f} dB"
+
+
+def _panel_size(height: int, width: int, panel: int) -> tuple[int, int]:
     """Return the height and width at which a picture is shown; a small one is enlarged a whole number of times."""
     longer = max(height, width)
-    scale = PANEL // longer if longer <= PANEL else PANEL / longer
+    scale = panel // longer if longer <= panel else panel / longer
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 

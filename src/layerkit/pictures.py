@@ -146,6 +146,13 @@ def write_picture(path: str | Path, picture: Picture) -> None:
     write_atomically(path, encoded.getvalue())
 
 
+def middle(pixels: Tensor, side: int) -> Tensor:
+    """Return the middle of pictures (..., H, W), at most ``side`` pixels high and wide, in shared memory."""
+    height, width = pixels.shape[-2:]
+    top, left = max(0, height - side) // 2, max(0, width - side) // 2
+    return pixels[..., top : top + side, left : left + side]
+
+
 def find_pictures(paths: Iterable[str | Path]) -> list[Path]:
     """Return the picture files among ``paths``: files as they are, of a folder those with a known suffix, sorted.
 

@@ -6,6 +6,7 @@ import json
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import cached_property
 
 from pydantic import ValidationError
 
@@ -20,6 +21,7 @@ from layerkit.errors import CheckpointError, DataError, StoppedError, UserError
 from layerkit.fit import EpochDone, StepDone, fit
 from layerkit.inspection import Inspector
 from layerkit.losscurve import LossCurve, Point
+from layerkit.noise_level import NoiseRange, estimate_range
 from layerkit.position import Position
 from layerkit.requirements import with_requirements
 from layerkit.run import Run
@@ -155,10 +157,17 @@ class Session:
                 self.architecture,
                 optimizer=self.trainer.optimizer,
                 position=self.position.model_dump(),
+                noise_range=self.noise_range,
             )
         except CheckpointError:
             raise DivergedError("the weights are not finite any more; try a smaller learning rate") from None
         self.cadence.saved()
+
+    @cached_property
+    def noise_range(self) -> NoiseRange | None:
+        """How strong the noise of the training inputs is; None where they are too small to tell."""
+        inputs, _ = self.dataset.train.chunk(0, 0)
+        return estimate_range(inputs)
 
     def _stopped(self) -> str:
         command = f"layerkit train --resume {shlex.quote(str(self.run.folder))}"

@@ -8,7 +8,9 @@ import pytest
 from PIL import Image
 
 from layerkit import build, load_architecture, save
+from layerkit.checkpoint import load
 from layerkit.cli import run
+from layerkit.noise_level import NoiseRange
 
 
 @pytest.fixture
@@ -40,7 +42,9 @@ def test_files_and_folders(tmp_path, checkpoint, capsys):
     for name, size in (("one.png", (9, 5)), ("two.png", (40, 33)), ("three.png", (1, 1))):
         with Image.open(output / name) as result:
             assert result.size == size
-    assert f"{first} -> {output / 'one.png'}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"{first} -> {output / 'one.png'}\n" in said  # too small for an estimate
+    assert f"{tmp_path / 'folder' / 'two.jpg'} -> {output / 'two.png'}, noise about " in said
 
 
 @pytest.mark.parametrize(("mode", "expected"), [("RGB", "RGB"), ("L", "L"), ("RGBA", "RGBA"), ("LA", "LA")])
@@ -75,3 +79,129 @@ def test_an_output_that_cannot_be_written(tmp_path, checkpoint, capsys):
     said = capsys.readouterr().err
     assert "error: " in said
     assert "Traceback" not in said
+
+
+# Folders
+
+
+def test_subfolders_are_left_alone_and_names_are_kept(tmp_path, checkpoint):
+    (tmp_path / "in" / "below").mkdir(parents=True)
+    picture(tmp_path / "in" / "a b.c.png", "RGB")
+    picture(tmp_path / "in" / "below" / "other.png", "RGB")
+    assert run(["denoise", checkpoint, str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
+    assert os.listdir(tmp_path / "out") == ["a b.c.png"]
+
+
+def test_one_picture_that_cannot_be_read_does_not_stop_the_others(tmp_path, checkpoint, capsys):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "b.png").write_bytes(b"no picture")
+    for name in "ac":
+        picture(tmp_path / "in" / f"{name}.png", "RGB")
+    assert run(["denoise", checkpoint, str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 2
+    assert sorted(os.listdir(tmp_path / "out")) == ["a.png", "c.png"]
+    said = capsys.readouterr()
+    assert f"error: {tmp_path / 'in' / 'b.png'}: not a picture in a known format" in said.err
+    assert said.out.count(" -> ") == 2
+
+
+def test_one_picture_that_does_not_fit_does_not_stop_the_others(tmp_path, capsys):
+    layer = {"type": "conv2d", "out_channels": 2, "kernel_size": 1}
+    tree = {"format": 1, "name": "net", "input": {"channels": 2, "height": 8, "width": 8}, "layers": [layer]}
+    architecture = load_architecture(json.dumps(tree))
+    save(tmp_path / "two.safetensors", build(architecture), architecture)
+    grey, colour = picture(tmp_path / "grey.png", "L"), picture(tmp_path / "colour.png", "RGB")
+    arguments = ["denoise", str(tmp_path / "two.safetensors"), colour, grey, "--output", str(tmp_path / "out")]
+    assert run(arguments) == 2
+    assert os.listdir(tmp_path / "out") == ["grey.png"]
+    assert f"error: {colour}: the network takes pictures of 2 channels, this one has 3" in capsys.readouterr().err
+
+
+# Noise
+
+
+@pytest.fixture
+def trained(checkpoint) -> str:
+    """Return the network as if it had been trained for noise of 20 to 25."""
+    held = load(checkpoint)
+    save(checkpoint, held.network, held.architecture, noise_range=NoiseRange(20, 25))
+    return checkpoint
+
+
+def noisy(path, sigma: float) -> str:
+    values = 128 + sigma * np.random.default_rng(0).standard_normal((64, 64, 3))
+    Image.fromarray(values.clip(0, 255).astype(np.uint8)).save(path)
+    return str(path)
+
+
+def test_noise_that_the_network_was_not_trained_for(tmp_path, trained, capsys):
+    (tmp_path / "in").mkdir()
+    for sigma in (1, 8, 22, 60):
+        noisy(tmp_path / "in" / f"{sigma}.png", sigma)
+    assert run(["denoise", trained, str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr()
+    assert f"22.png -> {tmp_path / 'out' / '22.png'}, noise about 2" in said.out
+    warnings = {line.split(": ")[1]: line.split(": ")[2] for line in said.err.splitlines()}
+    assert {os.path.basename(path): text.split(";")[0] for path, text in warnings.items()} == {
+        "1.png": "hardly any noise",
+        "8.png": "little noise, about 8",
+        "60.png": "much noise, about 58",
+    }
+    assert all("the network was trained for about 20 to 25 of 255" in text for text in warnings.values())
+
+
+def test_a_checkpoint_that_does_not_know_its_noise(tmp_path, checkpoint, capsys):
+    assert run(["denoise", checkpoint, noisy(tmp_path / "in.png", 90), "--output", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().err
+    assert said == f"note: {checkpoint} does not say which noise the network was trained for\n"
+
+
+def test_lines_and_a_bar_on_a_terminal(tmp_path, trained, monkeypatch):
+    import io
+    import sys
+
+    import rich.console
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    said = Terminal()
+    monkeypatch.setattr(sys, "stdout", said)
+    monkeypatch.setattr(sys, "stderr", said)
+    console = rich.console.Console(force_terminal=True, file=said, width=40, highlight=False)
+    monkeypatch.setattr("layerkit.cli.denoise.printer", lambda err: console)
+    path = noisy(tmp_path / "a [b] c.png", 60)
+    assert run(["denoise", trained, path, "--output", str(tmp_path / "out")]) == 0
+    assert "100%" in said.getvalue()
+    # Whole lines, longer than the terminal is wide, each of which begins where the bar was taken away.
+    for line in (
+        f"{path} -> {tmp_path / 'out' / 'a [b] c.png'}, noise about 58 of 255",
+        f"warning: {path}: much noise",
+    ):
+        assert f"\x1b[2K{line}" in said.getvalue()
+
+
+# Comparisons
+
+
+def test_a_comparison_beside_every_picture(tmp_path, checkpoint):
+    (tmp_path / "in").mkdir()
+    picture(tmp_path / "in" / "small.png", "LA")
+    picture(tmp_path / "in" / "large.jpg", "RGB", (200, 300))
+    arguments = ["denoise", checkpoint, str(tmp_path / "in"), "--output", str(tmp_path / "out"), "--compare"]
+    assert run(arguments) == 0
+    assert sorted(os.listdir(tmp_path / "out")) == ["large-compare.png", "large.png", "small-compare.png", "small.png"]
+    for name, size in (("small", (1671, 263)), ("large", (1696, 724))):
+        with Image.open(tmp_path / "out" / f"{name}-compare.png") as result:
+            assert result.size == size
+    os.remove(tmp_path / "out" / "large.png")
+    os.remove(tmp_path / "out" / "small.png")
+    assert run(arguments) == 2
+    assert run([*arguments, "--overwrite"]) == 0
+
+
+def test_a_comparison_does_not_replace_a_picture(tmp_path, checkpoint, capsys):
+    paths = [picture(tmp_path / f"{name}.png", "L") for name in ("a", "a-compare")]
+    assert run(["denoise", checkpoint, *paths, "--output", str(tmp_path / "out"), "--compare"]) == 2
+    assert "several pictures would be written as " in capsys.readouterr().err
+    assert run(["denoise", checkpoint, *paths, "--output", str(tmp_path / "out")]) == 0

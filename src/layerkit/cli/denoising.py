@@ -2,51 +2,90 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.progress import Progress
 
+from layerkit.comparison import compare
 from layerkit.denoise import Denoiser
-from layerkit.errors import DataError, UserError
+from layerkit.errors import DataError, ShapeError, UserError
+from layerkit.noise_level import NoiseRange, estimate_noise
 from layerkit.pictures import Picture, read_picture, write_picture
 
 
-def denoise_files(denoiser: Denoiser, files: list[Path], output: Path, overwrite: bool, console: Console) -> None:
+def denoise_files(
+    denoiser: Denoiser,
+    files: Sequence[Path],
+    output: Path,
+    console: Console,
+    *,
+    noise_range: NoiseRange | None = None,
+    overwrite: bool = False,
+    compared: bool = False,
+) -> None:
     """Write the denoised version of each file as a PNG of its name into ``output``.
 
-    A picture that cannot be read does not stop the others; it is an error at the end.
+    A picture that cannot be read, or denoised, does not stop the others; it is an error at the end.
+
+    Args:
+        denoiser: the network.
+        files: the pictures.
+        output: a folder; it is made when there is something to write.
+        console: where the bar is shown, if it is a terminal.
+        noise_range: what the network was trained for; a picture with other noise gets a warning.
+        overwrite: replace pictures that are there already.
+        compared: write NAME-compare.png as well, beside classical methods.
 
     Raises:
-        UserError: when two files would get one name, or a picture is there already.
-        DataError: when some pictures could not be read.
+        UserError: when two pictures would get one name, or a picture is there already.
+        DataError: when some pictures could not be denoised.
     """
     targets = {file: output / f"{file.stem}.png" for file in files}
-    twice = [str(target) for target, count in Counter(targets.values()).items() if count > 1]
+    comparisons = {file: output / f"{file.stem}-compare.png" for file in files} if compared else {}
+    written = [*targets.values(), *comparisons.values()]
+    twice = [str(target) for target, count in Counter(written).items() if count > 1]
     if twice:
         raise UserError(f"several pictures would be written as {twice[0]}; denoise them into different folders")
-    existing = [str(target) for target in targets.values() if target.exists()]
+    existing = [str(target) for target in written if target.exists()]
     if existing and not overwrite:
         raise UserError(f"{existing[0]} exists already; use --overwrite, or another --output")
     problems = []
     with Progress(console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("denoising", total=len(files))
-        for file, target in targets.items():
+        for file, target in progress.track(targets.items(), description="denoising"):
             try:
                 picture = read_picture(file)
-                done = denoised(denoiser, picture)
             except DataError as error:
                 problems.append(str(error))
                 continue
-            finally:
-                progress.advance(task)
+            try:
+                done = denoised(denoiser, picture)
+            except (DataError, ShapeError) as error:
+                problems.append(f"{file}: {error}")
+                continue
             output.mkdir(parents=True, exist_ok=True)
             write_picture(target, done)
-            click.echo(f"{file} -> {target}")
+            if compared:
+                compare(comparisons[file], picture.pixels, done.pixels)
+            noise = estimate_noise(picture.pixels)
+            _say(progress, f"{file} -> {target}" + ("" if noise is None else f", noise about {noise:.0f} of 255"))
+            remark = noise_range.remark(noise) if noise_range is not None and noise is not None else None
+            if remark:
+                _say(progress, f"warning: {file}: {remark}", err=True)
     if problems:
         raise DataError("\n".join(problems))
+
+
+def _say(progress: Progress, text: str, *, err: bool = False) -> None:
+    """Print a line, above the bar where both are on a terminal."""
+    if progress.console.is_terminal and (sys.stderr if err else sys.stdout).isatty():
+        progress.console.print(text, markup=False, soft_wrap=True)
+    else:
+        click.echo(text, err=err)
 
 
 def denoised(denoiser: Denoiser, picture: Picture) -> Picture:

@@ -27,9 +27,7 @@ def quality_table(evaluation: Evaluation, what: str, baselines: Sequence[Baselin
     """
     if evaluation.estimated:
         return _estimated(evaluation, what)
-    caption = (
-        "classical methods: with the parameters that are best on these pictures" if baselines else None
-    )
+    caption = "classical methods: with the parameters that are best on these pictures" if baselines else None
     table = Table(title=f"{evaluation.pictures:,} {what}", caption=caption, box=box.SIMPLE_HEAD)
     table.add_column("")
     table.add_column("PSNR (mean of pictures)", justify="right")
