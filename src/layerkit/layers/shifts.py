@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from layerkit.fields import pair
+from layerkit.layers.bands import Band, bands, whole
 from layerkit.layers.initialization import xavier_normal_
 from layerkit.layers.windows import PLANAR_BELOW, channels_first, channels_last
 from layerkit.module import Module
@@ -50,24 +51,27 @@ class Axis:
     kinds: int
     terms: tuple[Term, ...]
 
-    def combine(self, z: Tensor, y: Tensor, dim: int) -> list[Move]:
+    def combine(self, z: Tensor, y: Tensor, dim: int, first: int = 0) -> list[Move]:
         """Return what sets the rows of ``y``, along ``dim``, to the sums of shifted rows of ``z``.
 
         Args:
             z: like ``y``, with the kinds as dimension 3 besides.
+            first: the row of ``z`` at which ``y`` begins, where it is not all of it.
         """
         moves = []
         for phase in range(self.phases):
-            terms = [(z.select(3, kind), offset, factor) for its, kind, offset, factor in self.terms if its == phase]
+            terms = [
+                (z.select(3, kind), offset + first, factor) for its, kind, offset, factor in self.terms if its == phase
+            ]
             moves += _sum_shifted(_every(y, dim, phase, self.phases), dim, terms)
         return moves
 
-    def combine_transposed(self, grad_y: Tensor, grad_z: Tensor, dim: int) -> list[Move]:
-        """Return what sets ``grad_z`` from ``grad_y``: the transpose of :meth:`combine`."""
+    def combine_transposed(self, grad_y: Tensor, grad_z: Tensor, dim: int, first: int = 0) -> list[Move]:
+        """Return what sets ``grad_z``, from its row ``first`` on, from ``grad_y``: the transpose of :meth:`combine`."""
         moves = []
         for kind in range(self.kinds):
             terms = [
-                (_every(grad_y, dim, phase, self.phases), -offset, factor)
+                (_every(grad_y, dim, phase, self.phases), first - offset, factor)
                 for phase, its, offset, factor in self.terms
                 if its == kind
             ]
@@ -176,7 +180,8 @@ class ShiftedProducts:
     def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
         """Return (N, O, *size) for x (N, C, H, W)."""
         layer = self.layer
-        work = layer.plan("forward", (x, *layer.parameters()), lambda: self._plan_forward(x, size))
+        name = "forward" if layer.training else "evaluation"
+        work = layer.plan(name, (x, *layer.parameters()), lambda: self._plan_forward(x, size))
         for move in work.moves:
             move()
         layer.save(work.rows, work.kernels, x.shape)
@@ -191,15 +196,37 @@ class ShiftedProducts:
             moves.append(partial(copy.copy_, pixels))
             pixels = copy
         rows = pixels.view(-1, self.in_channels) if len(x) else pixels.reshape(0, self.in_channels)
-        products = self._products(x.shape, x)
-        factors = (kernels, rows.t()) if self._planar else (rows, kernels.t())
-        moves.append(partial(torch.mm, *factors, out=products))
-        halfway, y = self._halfway(len(x), size[0], x.shape[3], x), self._pictures(len(x), size, x)
-        moves += self.down.combine(self._products_by_kind(products, x.shape), halfway, 1)
-        moves += self.across.combine(halfway, channels_last(y), 2)
-        if layer.bias is not None:
-            moves.append(partial(y.add_, layer.bias[:, None, None]))
+        y = self._pictures(len(x), size, x)
+        for band in self._bands(x.shape, size[0]):
+            moves += self._plan_band(band, pixels, kernels, y, x)
         return _Work(moves, y, rows, kernels)
+
+    def _bands(self, shape: torch.Size, height: int) -> list[Band]:
+        """Return the bands of an output of this height, in units of as many rows as there are phases."""
+        n, units = shape[0], -(-height // self.down.phases)
+        if self.layer.training:
+            return whole(n, units)
+        columns = self.across.kinds * self.out_channels * shape[3]
+        return bands(n, units, columns * (self.down.kinds * shape[2] + height))
+
+    def _plan_band(self, band: Band, pixels: Tensor, kernels: Tensor, y: Tensor, x: Tensor) -> list[Move]:
+        """Return what computes a band of y, all of whose kinds come from the same few rows of x."""
+        phases, offsets = self.down.phases, [term.offset for term in self.down.terms]
+        first, stop = 0, x.shape[2]
+        if band.pictures.stop - band.pictures.start == 1:  # only whole pictures lie in memory without gaps
+            first = min(max(0, band.first + min(offsets)), stop - 1)
+            stop = max(first + 1, min(stop, band.stop + max(offsets)))
+        pixels, y = pixels[band.pictures, first:stop], y[band.pictures, :, phases * band.first : phases * band.stop]
+        shape = torch.Size((len(y), self.in_channels, stop - first, x.shape[3]))
+        rows = pixels.view(-1, self.in_channels) if len(y) else pixels.reshape(0, self.in_channels)
+        products, halfway = self._products(shape, x), self._halfway(len(y), y.shape[2], x.shape[3], x)
+        factors = (kernels, rows.t()) if self._planar else (rows, kernels.t())
+        moves: list[Move] = [partial(torch.mm, *factors, out=products)]
+        moves += self.down.combine(self._products_by_kind(products, shape), halfway, 1, band.first - first)
+        moves += self.across.combine(halfway, channels_last(y), 2)
+        if self.layer.bias is not None:
+            moves.append(partial(y.add_, self.layer.bias[:, None, None]))
+        return moves
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Add to the layer's gradients and return that of x, (N, C, H, W), or None if nobody needs it."""

@@ -26,6 +26,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from layerkit.layers.bands import Band, bands, whole
 from layerkit.layers.shifts import Axis, Move, Term
 from layerkit.layers.windows import Pair, channels_first, channels_last
 from layerkit.module import Module
@@ -145,19 +146,36 @@ class Winograd:
         layer, way = self.layer, min(self._ways, key=lambda way: way.scheme.costs(len(x), size))
         taps, to_kinds = self._taps(layer.weight), _to_kinds(way.scheme, x.dtype, x.device)
         kernels = layer.empty("kernels", (len(to_kinds), self.out_channels, self.in_channels), x)
+        y = layer.empty("y", (len(x), *size, self.out_channels), x)
+        moves: list[Move] = [partial(torch.mm, to_kinds, taps, out=kernels.view(len(to_kinds), -1))]
+        for band in self._bands(way.scheme, len(x), size):
+            more, inputs = self._plan_band(band, way, x, kernels, y)
+            moves += more
+        return _Work(moves, channels_first(y), way, inputs, kernels)
+
+    def _bands(self, scheme: Scheme, n: int, size: Pair) -> list[Band]:
+        """Return the bands of an output, in rows of squares."""
+        rows, columns = scheme.squares(size)
+        if self.layer.training:  # what was made of the input is kept
+            return whole(n, rows)
+        return bands(n, rows, scheme.kinds**2 * rows * columns * (self.in_channels + self.out_channels))
+
+    def _plan_band(self, band: Band, way: _Way, x: Tensor, kernels: Tensor, y: Tensor) -> tuple[list[Move], Tensor]:
+        """Return what computes a band of y, and the memory for its v."""
+        layer, outputs = self.layer, way.scheme.outputs
+        x, y = x[band.pictures], y[band.pictures, outputs * band.first : outputs * band.stop]
+        size = tuple(y.shape[1:3])
         halfway, shape = self._halfway(way.scheme, len(x), size, x.shape[3], x)
         inputs = layer.empty("v", shape, x) if layer.training else layer.scratch("v", shape, x)
         products, sums = self._outputs(way.scheme, shape, size, x)
-        y = layer.empty("y", (len(x), *size, self.out_channels), x)
-        moves: list[Move] = [partial(torch.mm, to_kinds, taps, out=kernels.view(len(to_kinds), -1))]
-        moves += way.down.combine_transposed(channels_last(x), halfway, 1)
+        moves = way.down.combine_transposed(channels_last(x), halfway, 1, band.first)
         moves += way.across.combine_transposed(halfway, _by_kind(inputs), 2)
         moves.append(partial(torch.bmm, _matrices(inputs), kernels.transpose(1, 2), out=_matrices(products)))
         moves += way.sums.combine(_by_kind(products).transpose(3, 4), sums, 1)
         moves += way.sums.combine(sums, y, 2)
         if layer.bias is not None:
             moves.append(partial(y.add_, layer.bias))
-        return _Work(moves, channels_first(y), way, inputs, kernels)
+        return moves, inputs
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Add to the layer's gradients; return (N, C, H, W), or None if nobody needs it."""
