@@ -216,7 +216,7 @@ def test_without_a_spec_it_is_the_network_that_comes_with_layerkit(tmp_path, mon
     monkeypatch.chdir(tmp_path)
     for number in range(2):
         Image.effect_noise((300, 300), 60).convert("RGB").save(tmp_path / f"{'ab'[number]}.png")
-    arguments = ["train", "--pictures", ".", "--samples", "4", "--batch-size", "4"]
+    arguments = ["train", "--pictures", ".", "--samples", "4", "--batch-size", "4", "--epochs", "1"]
     assert run([*arguments, "--output", "run"]) == 0
     assert "no SPEC is given, so this is the network that comes with layerkit" in capsys.readouterr().out
     resolved = json.loads((tmp_path / "run" / "architecture.json").read_text())
