@@ -9,6 +9,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from layerkit.errors import DataError, ShapeError
 from layerkit.metrics import constant_psnr, estimate, measure, psnr, ssim
 
+NO_ERROR = 10 * math.log10(12 * 255**2)
+"""The PSNR that rounding to 8 bits leaves."""
+
 
 def pictures(count: int = 6, channels: int = 3, height: int = 20, width: int = 17) -> tuple[torch.Tensor, torch.Tensor]:
     """Return noisy and clean pictures; the noise differs from picture to picture."""
@@ -69,11 +72,22 @@ def test_quality_tells_the_two_psnrs_apart() -> None:
     assert quality.ssim == pytest.approx(ssim(noisy.clamp(0, 1), clean).mean().item())
 
 
+def test_pictures_without_an_error_count_as_rounded_ones() -> None:
+    clean = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    rounded = (clean * 255).round() / 255
+    assert measure(rounded, clean).psnr_mean == pytest.approx(NO_ERROR, abs=0.1)
+    assert measure(clean, clean).psnr_mean == pytest.approx(NO_ERROR)
+    images = torch.cat([clean[:2], clean[2:] * 0.8 + 0.1])
+    worse = measure(images[2:], clean[2:])
+    assert measure(images, clean).psnr_mean == pytest.approx((NO_ERROR + worse.psnr_mean) / 2)
+    assert measure(images, clean).psnr_of_mse == pytest.approx(worse.psnr_of_mse + 10 * math.log10(2), abs=0.01)
+
+
 def test_quality_clips_the_pictures_and_leaves_them_alone() -> None:
     clean = torch.ones(1, 1, 4, 4)
     too_bright = clean + 1
-    assert measure(too_bright, clean).psnr_mean == math.inf
-    assert measure(clean * -3, clean * 0).psnr_mean == math.inf
+    for quality in (measure(too_bright, clean), measure(clean * -3, clean * 0)):
+        assert quality.psnr_mean == quality.psnr_of_mse == pytest.approx(NO_ERROR)
     assert too_bright.eq(2).all()
     assert psnr(too_bright, clean).item() == 0
 

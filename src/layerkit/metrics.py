@@ -20,6 +20,8 @@ WINDOW = 7
 """Side of the window in which SSIM compares two pictures, scikit-image's default, in pixels."""
 SMALLEST_WINDOW = 3
 """A smaller window has no variance to compare, or no middle."""
+ROUNDING = 1 / (12 * 255**2)
+"""The mean squared error that rounding to 8 bits makes, 58.9 dB: no picture file is nearer to its original."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,9 @@ class Quality:
     """How close a set of pictures is to the clean originals.
 
     Attributes:
-        psnr_mean: mean of the pictures' own PSNR, in dB: the headline. Infinite when one picture is identical. None
-            where the clean originals are not known: see :func:`estimate`.
-        psnr_of_mse: PSNR of the squared error averaged over all pictures, in dB. Infinite when all are identical.
+        psnr_mean: mean of the pictures' own PSNR, in dB: the headline. None where the clean originals are not known:
+            see :func:`estimate`.
+        psnr_of_mse: PSNR of the squared error averaged over all pictures, in dB.
         ssim: mean structural similarity, at most 1; None for pictures with a side of less than 3 pixels, for which it
             is not defined, and where the clean originals are not known.
     """
@@ -47,13 +49,16 @@ class Quality:
 def measure(images: Tensor, reference: Tensor) -> Quality:
     """Return the quality of ``images``, clipped to 0..1, against the clean ``reference``; both are (N, C, H, W).
 
+    No picture's error is taken for less than that of rounding to 8 bits. Noise that spares some pictures altogether, as
+    words do which stand elsewhere, would make the mean infinite otherwise, whatever the other pictures are like.
+
     Raises:
         ShapeError: when the shapes differ, or there is no picture to measure.
         DataError: when the pictures are not floats.
     """
     _check(images, reference)
     images = images.clamp(0, 1)
-    error = _squared_error(images, reference)
+    error = _squared_error(images, reference).clamp(min=ROUNDING)
     similarity = ssim(images, reference)
     return Quality(
         psnr_mean=_decibels(error).mean().item(),
