@@ -77,6 +77,13 @@ def test_missing_specs(here, capsys, command):
     assert ".: cannot be read: Is a directory" in refused(capsys, command, ".")
 
 
+def test_a_folder_of_pictures_in_place_of_a_spec(here, capsys):
+    Path("shots").mkdir()
+    assert "shots: cannot be read: Is a directory; to train on the pictures in it: --pictures shots" in refused(
+        capsys, "train", "shots"
+    )
+
+
 def test_a_spec_without_training(here, tiny, capsys):
     tree = tiny.tree()
     del tree["training"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -98,7 +99,12 @@ def train(
 
 
 def _check_usage(ctx: click.Context, resume: str | None) -> None:
+    spec = ctx.params["spec"]
     if resume is None:
+        if spec is not None and os.path.isdir(spec):
+            raise click.UsageError(
+                f"{spec}: cannot be read: Is a directory; to train on the pictures in it: --pictures {spec}"
+            )
         return
     given = [
         param
