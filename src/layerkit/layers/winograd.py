@@ -13,6 +13,10 @@ channels each is a matrix product over all such squares. Everything else is sums
 :mod:`layerkit.layers.shifts`: output row m q + r from the kinds at q, and the kinds at q from the input rows
 m q + i - padding, zeros outside the picture.
 
+Two points p and -p share most of that. With e the even powers' part of v at p and o the odd powers' over p, v is
+e + p o at p and e - p o at -p, and y needs z at both only as their sum (even rows) and their difference (odd rows). So
+with four outputs the sums are those of e and o, or of sum and difference, and *pairs* of kinds are mixed besides.
+
 Backwards, every step is transposed: z's gradient from y's, from that u's and v's by products, and x's from v's.
 """
 
@@ -42,15 +46,17 @@ class Scheme(NamedTuple):
     """How ``outputs`` neighbouring outputs come from two inputs more than that and a kernel of three taps.
 
     Attributes:
-        inputs: v from d, a row for each kind.
+        inputs: v from d, a row for each kind; e and o for the kinds of a pair.
         taps: u from w, a row for each kind.
-        sums: y from z, a row for each output.
+        sums: y from z, a row for each output; from sum and difference for the kinds of a pair.
+        pairs: (kind at p, kind at -p, p).
     """
 
     outputs: int
     inputs: Rows
     taps: Rows
     sums: Rows
+    pairs: tuple[tuple[int, int, float], ...]
 
     @property
     def kinds(self) -> int:
@@ -72,22 +78,39 @@ class Scheme(NamedTuple):
         ]
         return Axis(self.outputs, self.kinds, tuple(terms))
 
-    def input_axis(self, padding: int) -> Axis:
-        """Return the terms whose transpose makes v of x: input i of square q lies in row m q + i - padding."""
+    def input_axis(self, padding: int, mixed: bool) -> Axis:
+        """Return the terms whose transpose makes v of x: input i of square q lies in row m q + i - padding.
+
+        Args:
+            mixed: whether p is in the terms, instead of in the mixing of pairs.
+        """
+        odd = {second: point for _, second, point in self.pairs} if mixed else {}
         terms = []
         for kind, factors in enumerate(self.inputs):
             for number, factor in enumerate(factors):
                 row, phase = divmod(number - padding, self.outputs)
                 if factor:
-                    terms.append(Term(phase, kind, -row, factor))
+                    terms.append(Term(phase, kind, -row, factor * odd.get(kind, 1)))
         return Axis(self.outputs, self.kinds, tuple(terms))
 
+    def mix(self, values: Tensor, weighted: bool = False) -> list[Move]:
+        """Return what puts a + b and a - b in the place of each pair (a, b) of kinds; with p b for b if ``weighted``.
 
-def _scheme(points: tuple[float, ...], scales: tuple[float, ...]) -> Scheme:
+        Args:
+            values: with the kinds as dimension 3.
+        """
+        moves: list[Move] = []
+        for first, second, point in self.pairs:
+            a, b, factor = values.select(3, first), values.select(3, second), point if weighted else 1.0
+            moves += [partial(a.add_, b, alpha=factor), partial(torch.sub, a, b, alpha=2 * factor, out=b)]
+        return moves
+
+
+def _scheme(points: tuple[float, ...], scales: tuple[float, ...], pairs: tuple[Pair, ...] = ()) -> Scheme:
     """Return the scheme of polynomials at ``points`` and at infinity.
 
     Each kind's sums may be multiplied by a scale if its taps are divided by it: one that puts a factor 1 into every
-    output saves a pass over memory.
+    output saves a pass over memory. ``pairs`` are those of points that are mixed.
     """
     outputs = len(points) - 1
     inputs, taps, columns = [], [], []
@@ -99,7 +122,15 @@ def _scheme(points: tuple[float, ...], scales: tuple[float, ...]) -> Scheme:
     inputs.append(_coefficients(points))
     taps.append((0.0, 0.0, 1.0))
     columns.append([0.0] * (outputs - 1) + [1.0])
-    return Scheme(outputs, tuple(inputs), tuple(taps), tuple(zip(*columns, strict=True)))
+    for pair in pairs:
+        both = tuple(zip(*(inputs[kind] for kind in pair), strict=True))
+        inputs[pair[0]] = tuple((a + b) / 2 for a, b in both)
+        inputs[pair[1]] = tuple((a - b) / 2 / points[pair[0]] for a, b in both)
+        factors = columns[pair[0]]
+        for parity, kind in enumerate(pair):
+            columns[kind] = [factor if row % 2 == parity else 0.0 for row, factor in enumerate(factors)]
+    mixed = tuple((*pair, points[pair[0]]) for pair in pairs)
+    return Scheme(outputs, tuple(inputs), tuple(taps), tuple(zip(*columns, strict=True)), mixed)
 
 
 def _coefficients(roots: Sequence[float]) -> tuple[float, ...]:
@@ -114,7 +145,7 @@ def _coefficients(roots: Sequence[float]) -> tuple[float, ...]:
 # Lavin and Gray take 0, 1, -1, 2, -2 for four outputs; between these points rounding errors are five times smaller.
 SCHEMES = (
     _scheme((0.0, 1.0, -1.0), (1.0, 1.0, 1.0)),
-    _scheme((0.0, 0.75, -0.75, 1.5, -1.5), (1.0, 4 / 3, 4 / 3, 4 / 9, 4 / 9)),
+    _scheme((0.0, 0.75, -0.75, 1.5, -1.5), (1.0, 4 / 3, 4 / 3, 4 / 9, 4 / 9), ((1, 2), (3, 4))),
 )
 
 
@@ -129,7 +160,7 @@ class Winograd:
     def __init__(self, layer: Module, in_channels: int, out_channels: int, padding: Pair) -> None:
         self.layer = layer
         self.in_channels, self.out_channels = in_channels, out_channels
-        self._ways = [_Way(scheme, scheme.output_axis(), *map(scheme.input_axis, padding)) for scheme in SCHEMES]
+        self._ways = [_way(scheme, padding) for scheme in SCHEMES]
 
     def forward(self, x: Tensor, size: Pair) -> Tensor:
         """Return (N, O, *size) for x (N, C, H, W)."""
@@ -169,9 +200,14 @@ class Winograd:
         inputs = layer.empty("v", shape, x) if layer.training else layer.scratch("v", shape, x)
         products, sums = self._outputs(way.scheme, shape, size, x)
         moves = way.down.combine_transposed(channels_last(x), halfway, 1, band.first)
+        moves += way.scheme.mix(halfway, weighted=True)
         moves += way.across.combine_transposed(halfway, _by_kind(inputs), 2)
+        moves += way.scheme.mix(_by_kind(inputs), weighted=True)
         moves.append(partial(torch.bmm, _matrices(inputs), kernels.transpose(1, 2), out=_matrices(products)))
-        moves += way.sums.combine(_by_kind(products).transpose(3, 4), sums, 1)
+        by_kind = _by_kind(products).transpose(3, 4)
+        moves += way.scheme.mix(by_kind)
+        moves += way.sums.combine(by_kind, sums, 1)
+        moves += way.scheme.mix(sums)
         moves += way.sums.combine(sums, y, 2)
         if layer.bias is not None:
             moves.append(partial(y.add_, layer.bias))
@@ -198,8 +234,11 @@ class Winograd:
         moves: list[Move] = []
         if layer.bias is not None:
             moves.append(lambda: layer.bias_grad.add_(grad_output.sum((0, 2, 3))))
+        by_kind = _by_kind(grad_products).transpose(3, 4)
         moves += way.sums.combine_transposed(channels_last(grad_output), grad_sums, 2)
-        moves += way.sums.combine_transposed(grad_sums, _by_kind(grad_products).transpose(3, 4), 1)
+        moves += way.scheme.mix(grad_sums)
+        moves += way.sums.combine_transposed(grad_sums, by_kind, 1)
+        moves += way.scheme.mix(by_kind)
         grad_matrices = _matrices(grad_products)
         moves.append(partial(torch.bmm, grad_matrices.transpose(1, 2), _matrices(inputs), out=grad_kernels))
         moves.append(partial(grad_taps.addmm_, to_kinds.t(), grad_kernels.view(len(to_kinds), -1)))
@@ -209,8 +248,10 @@ class Winograd:
         grad_inputs = layer.scratch("grad_v", inputs_shape, grad_output)
         grad_x = layer.empty("grad_input", (n, height, width, channels), grad_output)
         moves.append(partial(torch.bmm, grad_matrices, kernels, out=_matrices(grad_inputs)))
-        moves += way.across.combine(_by_kind(grad_inputs), halfway, 2)
-        moves += way.down.combine(halfway, grad_x, 1)
+        moves += way.scheme.mix(_by_kind(grad_inputs))
+        moves += way.across_back.combine(_by_kind(grad_inputs), halfway, 2)
+        moves += way.scheme.mix(halfway)
+        moves += way.down_back.combine(halfway, grad_x, 1)
         return _Work(moves, channels_first(grad_x), way, inputs, kernels)
 
     def _taps(self, weight: Tensor) -> Tensor:
@@ -240,12 +281,19 @@ class _Work(NamedTuple):
 
 
 class _Way(NamedTuple):
-    """A scheme and its terms: from z to y, and from v to x downwards and across."""
+    """A scheme and its terms: from z to y, from x to v downwards and across, and back from v's gradient to x's."""
 
     scheme: Scheme
     sums: Axis
     down: Axis
     across: Axis
+    down_back: Axis
+    across_back: Axis
+
+
+def _way(scheme: Scheme, padding: Pair) -> _Way:
+    inputs = (scheme.input_axis(its, mixed) for mixed in (False, True) for its in padding)
+    return _Way(scheme, scheme.output_axis(), *inputs)
 
 
 def _by_kind(values: Tensor) -> Tensor:
