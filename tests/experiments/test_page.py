@@ -34,6 +34,7 @@ def result(trial, psnr=22.5, **values) -> TrialResult:
         "epochs": (EpochRecord(epoch=1, seconds=12.5, quality=quality),),
         "curve": tuple((1000.0 * point, 0.02 + 1 / (1 + point)) for point in range(1, 151)),
         "pictures": 6,
+        "samples": 1234,
         "noisy": QualityRecord(psnr_mean=20.5, psnr_of_mse=19.5, ssim=0.7),
         "denoised": quality,
         "constant": 10.25,
@@ -262,6 +263,7 @@ def test_the_page_has_every_part_and_needs_nothing_else(tmp_path, tiny):
         "an abacus",
         "layerkit 0.1.0",
         "seed 0",
+        "1 x 1,234",
     ):
         assert fact in text, fact
     figures = sorted(path.name for path in (tmp_path / "report" / "figures").iterdir())

@@ -88,7 +88,7 @@ def test_every_trial_has_its_result(work):
     for label, size in zip(watcher.began, (2, 4), strict=True):
         result = sweep.results[label]
         assert result.architecture["training"]["batch_size"] == size
-        assert result.pictures == 6 and len(result.examples) == 5
+        assert (result.pictures, len(result.examples), result.samples) == (6, 5, 40)
         assert [epoch.epoch for epoch in result.epochs] == [1]
         assert result.epochs[-1].quality == result.denoised
         assert result.seconds > 0 and result.packages["layerkit"] and result.machine["threads"] == 1

@@ -41,7 +41,7 @@ class SweepDisplay:
     def says(self, text: str) -> None:
         """Show a line."""
         if not self.quiet:
-            self.progress.console.print(text, markup=False)
+            self.progress.console.print(text, markup=False, soft_wrap=True)
 
     def begins(self, trial: Trial) -> None:
         """Show which trial is trained."""

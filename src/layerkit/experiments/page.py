@@ -139,19 +139,24 @@ def _table(store: Store, section: Section, dataset: Dataset, data: str) -> Table
 
 def _facts(section: Section) -> list[str]:
     """Return what was trained, as it really was."""
-    trainings = [outcome.trial.architecture.training for outcome in section.outcomes]
-    seeds = sorted({training.seed for training in trainings})
-    budgets = sorted({(training.epochs, training.samples) for training in trainings})
+    seeds = sorted({outcome.trial.seed for outcome in section.outcomes})
+    budgets = sorted({_budget(outcome) for outcome in section.outcomes})
     words = [f"{epochs} x {samples:,}" for epochs, samples in budgets]
     facts = [
         f"{len(section.outcomes)} {'training' if len(section.outcomes) == 1 else 'trainings'}",
-        f"epochs x pictures: {', '.join(words)}",
+        f"epochs x pairs: {', '.join(words)}",
         f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
         + (", one run each" if len(seeds) == 1 else ""),
     ]
     if section.experiment.timed:
         facts.append("timed one after the other")
     return facts
+
+
+def _budget(outcome: Outcome) -> tuple[int, int]:
+    """Return epochs and the pairs in one, of which a file may hold fewer than the spec asks for."""
+    training = outcome.trial.architecture.training
+    return training.epochs, (outcome.result and outcome.result.samples) or training.samples
 
 
 def _loss_of(outcome: Outcome) -> str:

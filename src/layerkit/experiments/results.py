@@ -61,6 +61,7 @@ class TrialResult(StrictModel):
         message: why it is not done.
         architecture, clean_targets, seed: what was trained.
         data: what the data set calls itself.
+        samples: pairs in one epoch.
         epochs: in their order.
         curve: (pictures seen, mean loss since the point before).
         pictures: how many were measured in the end.
@@ -81,6 +82,7 @@ class TrialResult(StrictModel):
     clean_targets: bool
     seed: int
     data: str = ""
+    samples: int = 0
     epochs: tuple[EpochRecord, ...] = ()
     curve: Pairs = ()
     pictures: int = 0

@@ -91,7 +91,7 @@ def train(
     }
     try:
         session = Session(run, catalogue, Cadence())
-        about["data"] = session.dataset.description
+        about |= {"data": session.dataset.description, "samples": len(session.dataset.train)}
         evaluation = None
         with watch(session) as display:
             for event in session.events(asked_to_stop):
