@@ -45,12 +45,16 @@ def test_slices_of_a_batch_make_the_step_of_the_whole(component, monkeypatch):
     if spec.takes_masked:
         unknown = torch.rand(target.shape, generator=torch.Generator().manual_seed(1))
         target[unknown < torch.linspace(0, 1, 7).view(7, 1, 1, 1)] = torch.nan  # the more, the later a sample
-    steps = []
+    steps, sizes = [], []
+    monkeypatch.setattr("layerkit.trainer.NUMBERS_A_PARAMETER", 0)
     for numbers in (10**9, 400):  # of the whole batch, and of two samples
         monkeypatch.setattr("layerkit.trainer.NUMBERS_AT_ONCE", numbers)
         network, trainer = convolution(loss=spec.build())
         trainer.progress = 0.6
+        forward = trainer.loss.forward
+        trainer.loss.forward = lambda x, y, forward=forward: sizes.append(len(x)) or forward(x, y)
         steps.append((trainer.step(noisy, target), *(parameter for parameter, _ in network.param())))
+    assert sorted(sizes) == [1, 2, 2, 2, 7]
     whole, sliced = steps
     assert sliced[0] == pytest.approx(whole[0], rel=1e-5)
     for ours, theirs in zip(sliced[1:], whole[1:], strict=True):

@@ -50,6 +50,4 @@ class Poisson(Noise):
     def draw(self, source: Tensor, generator: torch.Generator) -> Tensor:
         """Return ``Poisson(peak * source) / peak``; (N, C, H, W) in, the same shape and dtype out."""
         peak = strengths(self.peak, source, generator)
-        # In the order of a contiguous tensor, for numbers are drawn in the order in which they lie in memory.
-        photons = source.contiguous() * peak
-        return torch.poisson(photons, generator=generator).div_(peak)
+        return torch.poisson(source * peak, generator=generator).div_(peak)
