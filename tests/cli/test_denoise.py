@@ -116,6 +116,17 @@ def test_one_picture_that_does_not_fit_does_not_stop_the_others(tmp_path, capsys
     assert f"error: {colour}: the network takes pictures of 2 channels, this one has 3" in capsys.readouterr().err
 
 
+def test_a_network_that_does_not_keep_the_size(tmp_path, capsys):
+    layer = {"type": "conv2d", "out_channels": 3, "kernel_size": 3}
+    tree = {"format": 1, "name": "net", "input": {"channels": 3, "height": 8, "width": 8}, "layers": [layer]}
+    architecture = load_architecture(json.dumps(tree))
+    save(tmp_path / "shrinks.safetensors", build(architecture), architecture)
+    path = picture(tmp_path / "in.png", "RGB")
+    assert run(["denoise", str(tmp_path / "shrinks.safetensors"), path, "--output", str(tmp_path / "out")]) == 2
+    assert f"error: {path}: the network turns (1, 3, 8, 8) into (1, 3, 6, 6)" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 # Noise
 
 
