@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 import torch
+from skimage import data
 
 import layerkit
+from layerkit import cli
+from layerkit.pictures import Picture, write_picture
 from layerkit.testing import run
 
 README = Path(__file__).parents[1] / "README.md"
@@ -52,3 +56,35 @@ def test_the_commands_exist():
     named = set(re.findall(r"^    layerkit ([a-z-]+) ", README.read_text(), re.MULTILINE))
     assert named
     assert named <= set(COMMANDS)
+
+
+def without_numbers(text: str) -> str:
+    """Return a text on one line, with # for every number."""
+    return re.sub(r"[+-]?\d+(?:[.,]\d+)*", "#", " ".join(text.split()))
+
+
+def test_the_way_of_noisy_shots_prints_what_is_shown(tmp_path, monkeypatch, capsys):
+    section = README.read_text().split("## Denoising your own pictures\n")[1].split("\n## ")[0]
+    names, *shown = re.findall(r"(?:^    .*\n)+", section, re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    generator = torch.Generator().manual_seed(0)
+    files = re.findall(r"my-shots/(\w+)_([12])\.(\w+)", names)
+    assert len(files) == 4
+    files += [(scene, number, "png") for scene in ("cup", "cat", "flower", "door") for number in "12"]
+    photograph = torch.from_numpy(data.coffee()).permute(2, 0, 1).float()
+    for index, (scene, number, suffix) in enumerate(files):
+        clean = photograph[:, 100:180, 40 * (index // 2) :][:, :, :90]
+        noisy = clean + 20 * torch.randn(clean.shape, generator=generator)
+        write_picture(f"my-shots/{scene}_{number}.{suffix}", Picture(noisy.round().clamp(0, 255).byte()))
+    said, commands = "", 0
+    for block in shown:
+        if not block.startswith("    layerkit "):
+            expected = without_numbers(block.replace("/home/me", str(tmp_path)))
+            assert expected in without_numbers(said)
+            continue
+        for line in block.splitlines():
+            more = ["--samples", "32", "--epochs", "1"] if line.startswith("    layerkit train") else []
+            assert cli.run([*shlex.split(line)[1:], *more]) == 0
+            said += capsys.readouterr().out
+            commands += 1
+    assert commands == 3
