@@ -108,8 +108,9 @@ def values(part: dict[str, Any], depth: int) -> st.SearchStrategy[Any]:
 
 
 def numbers(part: dict[str, Any], depth: int) -> st.SearchStrategy[float]:
-    low, high = part.get("minimum", part.get("exclusiveMinimum", -1e6)), part.get("maximum", 1e6)
-    return st.floats(low, high, exclude_min="exclusiveMinimum" in part)
+    low = part.get("minimum", part.get("exclusiveMinimum", -1e6))
+    high = part.get("maximum", part.get("exclusiveMaximum", 1e6))
+    return st.floats(low, high, exclude_min="exclusiveMinimum" in part, exclude_max="exclusiveMaximum" in part)
 
 
 def objects(part: dict[str, Any], depth: int) -> st.SearchStrategy[dict[str, Any]]:
