@@ -14,8 +14,8 @@ the very end gamma, and with it the gradient, is 0; a training never gets quite 
 
 Below gamma = 1 the gradient grows towards d = 0, with eps = 1e-8 up to two million times 1 / n, where that of the
 squared error is at most 2 / n for values of pictures. The few predictions that happen to hit their target then drown
-all others, which Adam bears and plain gradient descent does not. So for gamma < 1 the power is continued along its
-tangent below a = ``linear_below``:
+all others, which Adam with a falling rate bears and plain gradient descent does not. So for gamma < 1 the power is
+continued along its tangent below a = ``linear_below``:
 
     a^gamma + gamma a^(gamma - 1) (|d| + eps - a)        where |d| + eps < a
 
