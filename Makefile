@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(sort $(wildcard plugins/*/pyproject.toml))
 INSTALLED := $(VENV)/installed
-EXPERIMENTS := $(sort $(wildcard architectures/experiments/*-*.json))
+EXPERIMENTS := $(sort $(wildcard architectures/experiments/*.json))
 
 .PHONY: demo report report-quick test lint bench bench-short clean
 

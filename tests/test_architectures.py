@@ -15,7 +15,7 @@ from layerkit.discovery import PluginSettings, discover
 from layerkit.schema import architecture_schema
 
 FOLDER = Path(__file__).parents[1] / "architectures"
-FILES = sorted(path for path in FOLDER.glob("*.json") if path.name != "architecture.schema.json")
+FILES = sorted(path for path in FOLDER.glob("*.json") if not path.name.endswith(".schema.json"))
 OWN = {"layerkit", "layerkit-activations", "layerkit-normalization", "layerkit-optimizers"}
 
 

@@ -19,7 +19,7 @@ from layerkit.experiments.store import Store
 from layerkit.experiments.tables import curve_table, gap_table, loss_table, montage_table, quality_table
 from layerkit.figures import montage
 
-FILES = sorted((Path(__file__).parents[2] / "architectures" / "experiments").glob("[0-9]*.json"))
+FILES = sorted((Path(__file__).parents[2] / "architectures" / "experiments").glob("*.json"))
 DATA = "what the data are"
 
 

@@ -13,7 +13,7 @@ from layerkit.experiments.plan import plan
 from layerkit.schema import experiment_schema
 
 FOLDER = Path(__file__).parents[2] / "architectures" / "experiments"
-FILES = sorted(FOLDER.glob("[0-9]*.json"))
+FILES = sorted(FOLDER.glob("*.json"))
 
 
 def trials_of(path, quick=False):
@@ -115,6 +115,12 @@ def test_a_value_that_does_not_fit_is_told_with_its_place(experiment, tmp_path, 
         trials_of(experiment(**changes))
 
 
+def test_a_link_to_an_architecture_is_followed(experiment, tmp_path, tmp_path_factory):
+    (tmp_path / "tiny.json").rename(elsewhere := tmp_path_factory.mktemp("elsewhere") / "default.json")
+    (tmp_path / "tiny.json").symlink_to(elsewhere)
+    assert len(trials_of(experiment())) == 2
+
+
 def test_a_constant_is_blamed_where_it_was_set(experiment, tmp_path, tiny):
     tree = tiny.tree()
     tree["layers"][0]["out_channels"] = "$width"
@@ -150,13 +156,13 @@ def test_the_project_s_files_are_valid(path, quick):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_an_editor_takes_them(path):
     tree = json.loads(path.read_text())
-    assert tree["$schema"] == "./experiment.schema.json"
-    jsonschema.Draft202012Validator(json.loads((FOLDER / "experiment.schema.json").read_text())).validate(tree)
+    assert tree["$schema"] == "../experiment.schema.json"
+    jsonschema.Draft202012Validator(json.loads((FOLDER.parent / "experiment.schema.json").read_text())).validate(tree)
 
 
 def test_the_schema_is_up_to_date():
-    remedy = "write it again: layerkit schema --experiments --output architectures/experiments/experiment.schema.json"
-    written = json.loads((FOLDER / "experiment.schema.json").read_text())
+    remedy = "write it again: layerkit schema --experiments --output architectures/experiment.schema.json"
+    written = json.loads((FOLDER.parent / "experiment.schema.json").read_text())
     assert written == json.loads(json.dumps(experiment_schema())), remedy
 
 
