@@ -113,6 +113,7 @@ def test_training_does_not_see_clean_pictures_unless_asked(tmp_path):
     assert set(targets[:, 0].mul(255).round().int().unique().tolist()) <= clean
     assert (inputs - targets)[:, :2].mul(255).std().item() == pytest.approx(20, rel=0.03)
     assert scenes(targets) | scenes(asked.validation.clean) == {ord("a"), ord("b")}
+    assert "random crops of shots and clean pictures of 1 for training" in asked.description
     assert "left out: c_1.png, c_2.png, which have no partner" in asked.description
 
 

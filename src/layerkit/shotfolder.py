@@ -65,13 +65,7 @@ def shot_folder(path: Path, found: Findings, request: Request) -> Dataset:
     count = min(request.validation_samples, MAX_VALIDATION_VALUES // math.prod(request.shape))
     generator = seeded_generator(*CROP_STREAM)
     noisy, other = cut_shots(validation, request.shape, count, generator, VALIDATION_CROPS_PER_STRIP, known)
-    shots = sum(len(held.scene.shots) for held in usable)
-    text = f"{shots:,} noisy shots of {len(usable):,} of the {len(scenes):,} scenes in {path}"
-    text += ", cut in two halves" if len(usable) == 1 else ""
-    text += ", of large pictures the middle" if any(held.cut for held in usable) else ""
-    text += '; no noise is added, and the "noise" of the spec is not used: random crops of pairs of shots of '
-    text += f"{len(training):,} for training, {count:,} crops of {len(validation):,} for validation, "
-    text += "whose clean pictures are known" if known else "whose quality is estimated, for no clean picture is known"
+    text = _description(path, request, usable, len(scenes), (len(training), count, len(validation)), known)
     text += _left_out(left_out, "have no partner")
     text += _left_out(
         [shot for held in read if held not in usable for shot in held.scene.shots],
@@ -79,6 +73,22 @@ def shot_folder(path: Path, found: Findings, request: Request) -> Dataset:
     )
     pairs = ShotPairs(training, request.shape, request.seed, request.samples, request.clean_targets)
     return Dataset(pairs, Validation(noisy, other) if known else Validation(noisy, None, other), text)
+
+
+def _description(
+    path: Path, request: Request, usable: Sequence[_Held], scenes: int, counts: tuple[int, int, int], known: bool
+) -> str:
+    """Return what is trained on; ``counts``: scenes for training, and crops and scenes for validation."""
+    shots = sum(len(held.scene.shots) for held in usable)
+    text = f"{shots:,} noisy shots of {len(usable):,} of the {scenes:,} scenes in {path}"
+    text += ", cut in two halves" if len(usable) == 1 else ""
+    text += ", of large pictures the middle" if any(held.cut for held in usable) else ""
+    text += '; no noise is added, and the "noise" of the spec is not used: random crops of '
+    text += "shots and clean pictures" if request.clean_targets else "pairs of shots"
+    text += " of {:,} for training, {:,} crops of {:,} for validation, ".format(*counts)
+    return text + (
+        "whose clean pictures are known" if known else "whose quality is estimated, for no clean picture is known"
+    )
 
 
 def _wanted(path: Path, found: Findings, request: Request) -> tuple[list[Scene], list[Path]]:
