@@ -18,7 +18,7 @@ def test_says_every_mistake_of_every_file(table1, tmp_path, capsys):
     assert run(["validate", str(wrong), table1, "none.json"]) == 2
     printed = capsys.readouterr()
     assert printed.out == f"{table1}: valid\n"
-    assert f"{wrong}:8:44: layers[0].kernel_size (conv2d): expected a whole number" in printed.err
+    assert f"{wrong}:9:50: layers[0].kernel_size (conv2d): expected a whole number" in printed.err
     assert 'unknown loss "msa"; did you mean "mse"?' in printed.err
     assert "none.json: cannot be read" in printed.err
 
