@@ -8,6 +8,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from layerkit.errors import StoppedError
@@ -31,12 +32,23 @@ def turn(
         StoppedError: when it was asked to stop while it waited.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / f".turn-{platform.node() or 'here'}", os.O_RDWR | os.O_CREAT, 0o666)
+    here = platform.node() or "here"
+    gate, place = (_opened(folder / f".{name}-{here}") for name in ("gate", "turn"))
+    kind, waits = fcntl.LOCK_EX if alone else fcntl.LOCK_SH, cache(waits)  # told once, however often it waits
     try:
-        _wait(descriptor, fcntl.LOCK_EX if alone else fcntl.LOCK_SH, asked_to_stop, waits)
+        # Who wants to be alone keeps the gate while it waits: else one trial after another would slip in before it.
+        _wait(gate, kind, asked_to_stop, waits)
+        _wait(place, kind, asked_to_stop, waits)
+        if not alone:
+            fcntl.flock(gate, fcntl.LOCK_UN)
         yield
     finally:
-        os.close(descriptor)
+        os.close(gate)
+        os.close(place)
+
+
+def _opened(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
 
 
 def _wait(descriptor: int, kind: int, asked_to_stop: Callable[[], int | None], waits: Callable[[], None]) -> None:
