@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from layerkit.cli import main, run
+from layerkit.cli import run
 
-Start = Callable[..., BaseProcess]
 LRS = [0.01, 0.02, 0.03, 0.04]
-
-
-@pytest.fixture(scope="module")
-def start() -> Iterator[Start]:
-    """Return a function that starts the command line in a process of its own, which has everything imported already."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["layerkit.cli.sweeping", "skimage.restoration", "skimage.metrics"])
-    processes = []
-
-    def start(*arguments: object) -> BaseProcess:
-        process = context.Process(target=main, args=([str(argument) for argument in arguments],))
-        process.start()
-        processes.append(process)
-        return process
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.join()
 
 
 @pytest.fixture

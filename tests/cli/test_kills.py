@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -17,31 +16,9 @@ import safetensors.torch
 import torch
 
 from layerkit.checkpoint import load
-from layerkit.cli import main
 
 STEPS, BATCH, PAIRS = 5, 4, 40
 """Steps between checkpoints, pictures in a step, pictures in an epoch."""
-
-Start = Callable[..., BaseProcess]
-
-
-@pytest.fixture(scope="module")
-def start() -> Iterator[Start]:
-    """Return a function that starts the command line in a process of its own, which has everything imported already."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["layerkit.cli.training"])
-    processes = []
-
-    def start(*arguments: object) -> BaseProcess:
-        process = context.Process(target=main, args=([str(argument) for argument in arguments],))
-        process.start()
-        processes.append(process)
-        return process
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.join()
 
 
 @pytest.fixture
