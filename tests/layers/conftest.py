@@ -56,10 +56,9 @@ def _copy_weights(layer: Module, twin: torch.nn.Module) -> None:
 def _autograd(twin: torch.nn.Module, x: Tensor, grad_output: Tensor, keep: bool) -> tuple[Tensor, Tensor]:
     if not keep:
         twin.zero_grad(set_to_none=True)
-    # Of torch's own ways the one through oneDNN reads beyond its memory for some small strided convolutions with
-    # channels last, and now and then ends the process.
-    with torch.enable_grad(), torch.backends.mkldnn.flags(enabled=False):
-        leaf = x.clone().requires_grad_()
+    with torch.enable_grad():
+        # Not with channels last: in torch 2.13 some small strided convolutions then end the process, now and then.
+        leaf = x.clone(memory_format=torch.contiguous_format).requires_grad_()
         y = twin(leaf)
         y.backward(grad_output)
     return y.detach(), leaf.grad
