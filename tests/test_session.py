@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ import safetensors.torch
 import torch
 from PIL import Image
 
+import layerkit.losscurve
 from layerkit.cadence import Cadence
 from layerkit.catalogue import installed
 from layerkit.checkpoint import load
@@ -404,3 +406,26 @@ def test_a_training_on_missing_pixels_that_diverges_blames_no_layer(tmp_path, ti
     start(tmp_path / "run", tree, picture)
     with pytest.raises(DivergedError, match="try a smaller learning rate"):
         go_on(tmp_path / "run")
+
+
+def test_the_disk_has_the_metrics_before_a_checkpoint_that_counts_on_them(tmp_path, tiny, monkeypatch):
+    monkeypatch.setattr(layerkit.losscurve, "PICTURES_A_POINT", 8)
+    folder, on_disk, at_checkpoints = tmp_path / "run", [0], []
+    fsync, replace = os.fsync, os.replace
+
+    def watched_fsync(descriptor: int) -> None:
+        fsync(descriptor)
+        if os.readlink(f"/proc/self/fd/{descriptor}") == str(folder / "metrics.jsonl"):
+            on_disk.append(os.fstat(descriptor).st_size)
+
+    def watched_replace(source: Any, path: Any) -> None:
+        replace(source, path)
+        if Path(path).name == "checkpoint.safetensors":
+            at_checkpoints.append((load(path).position["metrics"], on_disk[-1]))
+
+    start(folder, tiny.tree(), tiny.data)
+    monkeypatch.setattr(os, "fsync", watched_fsync)
+    monkeypatch.setattr(os, "replace", watched_replace)
+    go_on(folder, cadence=Cadence(steps=3))
+    assert len({counted for counted, _ in at_checkpoints}) > 3
+    assert all(0 < counted <= there for counted, there in at_checkpoints)

@@ -43,8 +43,11 @@ def write_atomically(path: str | Path, data: bytes) -> None:
                 os.unlink(temporary)
 
 
-def append(path: str | Path, data: bytes) -> None:
-    """Write ``data`` at the end of a file, which is made if it is missing, and on to the disk.
+def append(path: str | Path, data: bytes, durable: bool = True) -> None:
+    """Write ``data`` at the end of a file, which is made if it is missing.
+
+    Args:
+        durable: whether to wait until the disk has the file, all that was appended before included.
 
     Raises:
         RunError: when the system refuses; a part of ``data`` may stand at the end of the file.
@@ -54,7 +57,8 @@ def append(path: str | Path, data: bytes) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:
             _write(descriptor, data)
-            os.fsync(descriptor)
+            if durable:
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:

@@ -190,15 +190,27 @@ class Run:
         """
         self._lock.check()
 
-    def record(self, event: str, values: Mapping[str, Any]) -> int:
+    def record(self, event: str, values: Mapping[str, Any], durable: bool = True) -> int:
         """Append one line to the metrics, and return the size of the file.
+
+        Args:
+            durable: whether to wait until the disk has it; else it may wait for the next line that is, or for
+                :meth:`sync`.
 
         Raises:
             RunError: when it cannot be written.
         """
         self.check()
-        append(self.metrics, (json.dumps({"event": event, **values}) + "\n").encode())
+        append(self.metrics, (json.dumps({"event": event, **values}) + "\n").encode(), durable)
         return self.metrics.stat().st_size
+
+    def sync(self) -> None:
+        """Wait until the disk has all that was recorded.
+
+        Raises:
+            RunError: when it cannot be written.
+        """
+        append(self.metrics, b"")
 
     def record_end(self) -> None:
         """Record that everything is done."""

@@ -136,7 +136,8 @@ class Session:
         else:
             point = self.curve.add(event.loss, event.pictures)
             if point:
-                size = self.run.record("loss", {"epoch": event.epoch + 1, **asdict(point)})
+                # A disk takes as long as some steps; that the next checkpoint waits for it is soon enough.
+                size = self.run.record("loss", {"epoch": event.epoch + 1, **asdict(point)}, durable=False)
             place = {"epoch": event.epoch, "batch": event.batch + 1}
         curve = self.curve
         self.position = Position(
@@ -150,6 +151,7 @@ class Session:
 
     def _save(self) -> None:
         self.run.check()
+        self.run.sync()
         try:
             checkpoint.save(
                 self.run.checkpoint,
