@@ -44,7 +44,6 @@ class Session:
     Attributes:
         architecture: the run's, with the packages that are installed now.
         changed_packages: the packages it was begun with, where others are installed now.
-        position: how far the training has come.
         curve: the loss so far.
 
     Raises:
@@ -68,10 +67,10 @@ class Session:
         schedule = training.schedule and training.schedule.build()
         self.trainer = Trainer(network, loss, training.optimizer.build(network.param()), schedule)
         self.inspector = Inspector(network, loss, self.architecture, catalogue)
-        self.position = Position()
+        position = Position()
         if restored:
             self.trainer.optimizer.load_state_dict(restored.optimizer_state)
-            self.position = _position(restored, run)
+            position = _position(restored, run)
         self.dataset = load_dataset(
             self.settings.data,
             self.architecture.input.shape,
@@ -83,12 +82,26 @@ class Session:
         if self.dataset.train is None:
             raise DataError(f"{self.settings.data} has nothing to train on: {self.dataset.description}")
         self.denoiser = Denoiser(network, self.architecture.input.shape)
-        if self.position.epoch > training.epochs:
-            raise UserError(f"{run.folder} has been trained for {self.position.epoch} epochs already")
-        if self.position.epoch < training.epochs:
-            run.rewind(self.position.metrics)
+        if position.epoch > training.epochs:
+            raise UserError(f"{run.folder} has been trained for {position.epoch} epochs already")
+        if position.epoch < training.epochs:
+            run.rewind(position.metrics)
         run.write_architecture(self.architecture)
-        self.curve = _curve(run, self.position)
+        self.curve = _curve(run, position)
+        self._place, self._recorded = (position.epoch, position.batch), position.metrics
+
+    @property
+    def position(self) -> Position:
+        """How far the training has come."""
+        (epoch, batch), curve = self._place, self.curve
+        return Position(
+            epoch=epoch,
+            batch=batch,
+            pictures=curve.pictures,
+            point_pictures=curve.point_pictures,
+            point_loss=curve.point_loss,
+            metrics=self._recorded,
+        )
 
     def events(self, asked_to_stop: Callable[[], int | None] = lambda: None) -> Iterator[StepDone | EpochDone]:
         """Train, save, and yield what happens as it happens.
@@ -128,26 +141,19 @@ class Session:
 
     def _follow(self, event: StepDone | EpochDone) -> bool:
         """Record what happened, and return whether it is time to save."""
-        size = self.position.metrics
         if isinstance(event, EpochDone):
             values = {"epoch": event.epoch, "seconds": event.train_seconds}
-            size = self.run.record("epoch", values | (asdict(event.evaluation) if event.evaluation else {}))
-            place = {"epoch": event.epoch, "batch": 0}
-        else:
-            point = self.curve.add(event.loss, event.pictures)
-            if point:
-                # A disk takes as long as some steps; that the next checkpoint waits for it is soon enough.
-                size = self.run.record("loss", {"epoch": event.epoch + 1, **asdict(point)}, durable=False)
-            place = {"epoch": event.epoch, "batch": event.batch + 1}
-        curve = self.curve
-        self.position = Position(
-            **place,
-            pictures=curve.pictures,
-            point_pictures=curve.point_pictures,
-            point_loss=curve.point_loss,
-            metrics=size,
-        )
-        return isinstance(event, EpochDone) or self.cadence.due()
+            values |= asdict(event.evaluation) if event.evaluation else {}
+            self._recorded = self.run.record("epoch", values)
+            self._place = event.epoch, 0
+            return True
+        point = self.curve.add(event.loss, event.pictures)
+        if point:
+            # A disk takes as long as some steps; that the next checkpoint waits for it is soon enough.
+            values = {"epoch": event.epoch + 1, **asdict(point)}
+            self._recorded = self.run.record("loss", values, durable=False)
+        self._place = event.epoch, event.batch + 1
+        return self.cadence.due()
 
     def _save(self) -> None:
         self.run.check()
