@@ -36,7 +36,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# Times layerkit beside torch.nn, for some minutes, on a machine that should do nothing else meanwhile.
+# Times layerkit beside torch.nn, for about half an hour, on a machine that should do nothing else meanwhile.
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks --compile --json benchmarks/results.json
 
