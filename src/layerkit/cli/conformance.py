@@ -50,9 +50,9 @@ def conformance(
     """
     import json
 
-    from layerkit.testing.extra import require_extra
+    from layerkit.extras import require_extra
 
-    require_extra("hypothesis")
+    require_extra("testing", "the conformance kit needs", "hypothesis")
     from layerkit.testing.profiles import profile_named
     from layerkit.testing.storage import hypothesis_in_a_temporary_folder
 

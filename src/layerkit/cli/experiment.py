@@ -26,9 +26,9 @@ def experiment(
     """
     from pathlib import Path
 
-    from layerkit.experiments.extra import require_extra
+    from layerkit.extras import require_extra
 
-    require_extra("optuna", "jinja2")
+    require_extra("experiments", "experiments need", "optuna", "jinja2")
     from layerkit.cli.sweeping import run_experiments
     from layerkit.data import PHOTOS
 

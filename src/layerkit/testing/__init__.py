@@ -38,9 +38,11 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    from layerkit.testing.extra import require_extra
+    from layerkit.extras import require_extra
 
-    require_extra("hypothesis", *(["pytest"] if name == "parametrize_with_checks" else []))
+    require_extra(
+        "testing", "the conformance kit needs", "hypothesis", *(["pytest"] if name == "parametrize_with_checks" else [])
+    )
     return getattr(import_module(_HOMES[name]), name)
 
 
