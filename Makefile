@@ -3,12 +3,13 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(sort $(wildcard plugins/*/pyproject.toml))
+COMPILED := $(wildcard src/layerkit/layers/_sums.*[ch])
 INSTALLED := $(VENV)/installed
 EXPERIMENTS := $(sort $(wildcard architectures/experiments/*.json))
 
 .PHONY: demo report report-quick test lint bench bench-short clean
 
-$(INSTALLED): pyproject.toml constraints.txt $(PLUGINS)
+$(INSTALLED): pyproject.toml constraints.txt $(PLUGINS) $(COMPILED)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(foreach plugin,$(PLUGINS),--editable $(dir $(plugin)))

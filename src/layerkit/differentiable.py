@@ -96,6 +96,13 @@ class Differentiable(ABC):  # noqa: B024 - the abstract methods of layers and lo
             return workspace.plan(self, name, tensors, make)
         return make()
 
+    def carry_out(self, name: str, tensors: Sequence[Tensor], make: Callable[[], Made]) -> Made:
+        """Return the :meth:`plan` of that name after calling all its ``moves``."""
+        work = self.plan(name, tensors, make)
+        for move in work.moves:
+            move()
+        return work
+
     def numbers_out(self) -> int:
         """Return the numbers in the last forward's output, in training mode; 0 where there was none."""
         return self._output[0].numel() if self._output else 0

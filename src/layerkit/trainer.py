@@ -87,6 +87,8 @@ class Trainer:
 
     def _add_gradients(self, noisy: Tensor, target: Tensor, batch_size: int) -> float:
         """Add the gradients of a part of the batch, and return what it adds to the batch's mean loss."""
+        # Batches come from all over memory; from one place the layers need not settle anew what they do with them.
+        noisy = self.workspace.empty(self, "noisy", noisy.shape, noisy).copy_(noisy)
         loss = self.loss.forward(self.network.forward(noisy), target).item()
         if not math.isfinite(loss):
             raise DivergedError(f"the loss is {loss}; try a smaller learning rate")

@@ -5,12 +5,13 @@ zeros stand beyond the border and count, as in torch with ``count_include_pad``.
 
 Backward, each value of a window has the same part in its mean: it takes grad_output / (kh * kw).
 
-A sum over a window is the sum over its rows of the sums within each row, so both passes take one direction after the
-other: k + k additions in place of k * k.
+Both are sums as in :mod:`layerkit.layers.sums`, with one kind and the factors 1 / kh and 1 / kw: window q holds the
+rows s q + i - padding of x.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -19,8 +20,9 @@ from torch import Tensor
 
 from layerkit.component import LayerSpec, Shape
 from layerkit.fields import Kernel, Padding, Stride, pair
-from layerkit.layers.pooling import COLUMNS, ROWS, pooled_size, spread, taps
-from layerkit.layers.windows import channels_first, channels_last, check_pictures, picture_shape
+from layerkit.layers.pooling import pooled_size
+from layerkit.layers.sums import Axis, Sums, Term, Work, one_kind
+from layerkit.layers.windows import Pair, channels_last, check_pictures, picture_memory, picture_shape
 from layerkit.module import Module
 
 
@@ -67,49 +69,32 @@ class AvgPool2d(Module):
         super().__init__()
         self.kernel_size, self.padding = pair(kernel_size), pair(padding)
         self.stride = pair(stride or kernel_size)
+        self._sums = Sums(*map(_axis, self.kernel_size, self.stride, self.padding))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, C, H_out, W_out) for x (N, C, H, W)."""
         check_pictures(x, None, "AvgPool2d")
-        rows, columns = pooled_size(tuple(x.shape[2:]), self.kernel_size, self.stride, self.padding)
-        self.save(x.shape[2], x.shape[3])
-        # Rows first: they are long and lie next to each other, and there are fewer of them afterwards.
-        sums = self._sums(self._sums(channels_last(x), ROWS, rows), COLUMNS, columns)
-        return channels_first(sums.mul_(1 / (self.kernel_size[0] * self.kernel_size[1])))
+        size = pooled_size(tuple(x.shape[2:]), self.kernel_size, self.stride, self.padding)
+        self.save(x.shape)
+        return self.carry_out("forward", (x,), lambda: self._plan_forward(x, size)).result
+
+    def _plan_forward(self, x: Tensor, size: Pair) -> Work:
+        y = picture_memory(self, "y", (*x.shape[:2], *size), x)
+        memory = partial(self.scratch, "halfway", like=x)
+        return Work(self._sums.combine_transposed(channels_last(x), one_kind(y), memory), y)
 
     def backward(self, grad_output: Tensor) -> Tensor:
         """Return (N, C, H, W), each gradient spread evenly over its window."""
-        height, width = self.saved()
-        grad = channels_last(grad_output) * (1 / (self.kernel_size[0] * self.kernel_size[1]))
-        return channels_first(self._spread(self._spread(grad, COLUMNS, width), ROWS, height))
+        (shape,) = self.saved()
+        return self.carry_out("backward", (grad_output,), lambda: self._plan_backward(grad_output, shape)).result
 
-    def _sums(self, x: Tensor, dim: int, count: int) -> Tensor:
-        """Return the sums of the windows along ``dim``."""
-        kernel, stride, padding = self._along(dim)
-        shape = (*x.shape[:dim], count, *x.shape[dim + 1 :])
-        # Without padding, the first tap sees something in every window.
-        total = self.empty(f"sums {dim}", shape, x)
-        if padding:
-            total.zero_()
-        for tap, (seen, windows) in enumerate(taps(x, count, dim, kernel, stride, padding)):
-            if tap or padding:
-                total[windows] += x[seen]
-            else:
-                total.copy_(x[seen])
-        return total
+    def _plan_backward(self, grad_output: Tensor, shape: torch.Size) -> Work:
+        grad_x = picture_memory(self, "grad_input", shape, grad_output)
+        memory = partial(self.scratch, "halfway", like=grad_output)
+        return Work(self._sums.combine(one_kind(grad_output), channels_last(grad_x), memory), grad_x)
 
-    def _spread(self, grad: Tensor, dim: int, size: int) -> Tensor:
-        """Return the transpose of :meth:`_sums`."""
-        kernel, stride, padding = self._along(dim)
-        shape = (*grad.shape[:dim], size, *grad.shape[dim + 1 :])
-        result = spread(self.empty(f"grad {dim}", shape, grad), grad.shape[dim], dim, kernel, stride, padding)
-        for seen, windows in taps(result, grad.shape[dim], dim, kernel, stride, padding):
-            if kernel > stride:
-                result[seen] += grad[windows]
-            else:
-                result[seen] = grad[windows]
-        return result
 
-    def _along(self, dim: int) -> tuple[int, int, int]:
-        """Return kernel size, stride and padding in the direction of ``dim``."""
-        return self.kernel_size[dim - 1], self.stride[dim - 1], self.padding[dim - 1]
+def _axis(kernel: int, stride: int, padding: int) -> Axis:
+    """Return the terms whose transpose makes window q of the rows s q + i - padding."""
+    places = [divmod(tap - padding, stride) for tap in range(kernel)]
+    return Axis(stride, 1, tuple(Term(phase, 0, -row, 1 / kernel) for row, phase in places))

@@ -5,10 +5,13 @@ Forward, for an input x (N, C, H, W) and scale factors (a, b), y is (N, C, a H, 
     y[n, c, p, q] = x[n, c, floor(p / a), floor(q / b)]
 
 Backward, each input value has fed a block of a x b outputs, so its gradient is the sum of theirs.
+
+It is the least of the sums in :mod:`layerkit.layers.sums`: every phase of a row is the one row.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -17,7 +20,8 @@ from torch import Tensor
 
 from layerkit.component import LayerSpec, Shape
 from layerkit.fields import Scale, pair
-from layerkit.layers.windows import channels_first, channels_last, check_pictures, picture_shape
+from layerkit.layers.sums import Axis, Sums, Term, Work, one_kind
+from layerkit.layers.windows import channels_last, check_pictures, picture_memory, picture_shape
 from layerkit.module import Module
 
 
@@ -51,20 +55,31 @@ class NearestUpsampling(Module):
     def __init__(self, scale_factor: int | tuple[int, int] = 2) -> None:
         super().__init__()
         self.scale_factor = pair(scale_factor)
+        self._sums = Sums(*map(_axis, self.scale_factor))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, C, H * down, W * across) for x (N, C, H, W)."""
         check_pictures(x, None, "NearestUpsampling")
+        return self.carry_out("forward", (x,), lambda: self._plan_forward(x)).result
+
+    def _plan_forward(self, x: Tensor) -> Work:
         n, channels, height, width = x.shape
         down, across = self.scale_factor
-        blocks = channels_last(x)[:, :, None, :, None, :].expand(n, height, down, width, across, channels)
-        # The copy is wanted even where both factors are 1: an output is never the caller's own tensor.
-        y = blocks.clone(memory_format=torch.contiguous_format)
-        return channels_first(y.view(n, height * down, width * across, channels))
+        y = picture_memory(self, "y", (n, channels, height * down, width * across), x)
+        return Work(self._sums.combine(one_kind(x), channels_last(y), partial(self.scratch, "halfway", like=x)), y)
 
     def backward(self, grad_output: Tensor) -> Tensor:
         """Return (N, C, H, W), the sum over each pixel's copies."""
-        _, _, height, width = grad_output.shape
+        return self.carry_out("backward", (grad_output,), lambda: self._plan_backward(grad_output)).result
+
+    def _plan_backward(self, grad: Tensor) -> Work:
+        n, channels, height, width = grad.shape
         down, across = self.scale_factor
-        grad = channels_last(grad_output).unflatten(1, (height // down, down)).unflatten(3, (width // across, across))
-        return channels_first(grad.sum((2, 4)))
+        grad_x = picture_memory(self, "grad_input", (n, channels, height // down, width // across), grad)
+        memory = partial(self.scratch, "halfway", like=grad)
+        return Work(self._sums.combine_transposed(channels_last(grad), one_kind(grad_x), memory), grad_x)
+
+
+def _axis(scale: int) -> Axis:
+    """Return the terms: each phase of an enlarged row is the row."""
+    return Axis(scale, 1, tuple(Term(phase, 0, 0, 1) for phase in range(scale)))

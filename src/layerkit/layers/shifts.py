@@ -1,25 +1,16 @@
 """Multiply first, shift afterwards: convolutions whose output is not smaller than their input.
 
-Every layer here computes, along each direction, the output row s q + r (r is its *phase*) from input rows near q,
-
-    y[s q + r] = sum of  factor * Z[kind][q + offset]      over the terms (phase r, kind, offset, factor),
-
-where Z[kind] = K[kind] x is the input through one matrix for each kind. So all products are one matrix product of the
-input as it lies in memory, with nothing copied and nothing padded, and what is left are sums of shifted pictures. A row
-outside the input counts as zeros. In two directions the kinds are pairs, and the sums are done one direction after the
-other, downwards and then across.
-
-Backwards, the transpose of a sum of shifted pictures is a sum of pictures shifted the other way: the same terms with
-the roles of y and Z exchanged and the offsets negated.
+With a matrix for each kind, Z[kind] = K[kind] x, all products are one matrix product of the input as it lies in memory,
+with nothing copied and nothing padded, and what is left are the sums of :mod:`layerkit.layers.sums`. Backwards, the
+transpose of these comes first, and from what it gives the gradients follow by two products.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,116 +18,9 @@ from torch import Tensor
 from layerkit.fields import pair
 from layerkit.layers.bands import Band, bands, whole
 from layerkit.layers.initialization import xavier_normal_
+from layerkit.layers.sums import Axis, Move, Sums
 from layerkit.layers.windows import PLANAR_BELOW, channels_first, channels_last
 from layerkit.module import Module
-
-Move = Callable[[], Any]
-"""One operation on memory that is settled."""
-
-
-class Term(NamedTuple):
-    """One summand: the output's phase, the kind of product, the row it is taken from counted from q, and its factor."""
-
-    phase: int
-    kind: int
-    offset: int
-    factor: float
-
-
-@dataclass(frozen=True)
-class Axis:
-    """One direction: the number of phases and of kinds, and the terms."""
-
-    phases: int
-    kinds: int
-    terms: tuple[Term, ...]
-
-    def combine(self, z: Tensor, y: Tensor, dim: int, first: int = 0) -> list[Move]:
-        """Return what sets the rows of ``y``, along ``dim``, to the sums of shifted rows of ``z``.
-
-        Args:
-            z: like ``y``, with the kinds as dimension 3 besides.
-            first: the row of ``z`` at which ``y`` begins, where it is not all of it.
-        """
-        moves = []
-        for phase in range(self.phases):
-            terms = [
-                (z.select(3, kind), offset + first, factor) for its, kind, offset, factor in self.terms if its == phase
-            ]
-            moves += _sum_shifted(_every(y, dim, phase, self.phases), dim, terms)
-        return moves
-
-    def combine_transposed(self, grad_y: Tensor, grad_z: Tensor, dim: int, first: int = 0) -> list[Move]:
-        """Return what sets ``grad_z``, from its row ``first`` on, from ``grad_y``: the transpose of :meth:`combine`."""
-        moves = []
-        for kind in range(self.kinds):
-            terms = [
-                (_every(grad_y, dim, phase, self.phases), first - offset, factor)
-                for phase, its, offset, factor in self.terms
-                if its == kind
-            ]
-            moves += _sum_shifted(grad_z.select(3, kind), dim, terms)
-        return moves
-
-
-def _every(x: Tensor, dim: int, first: int, step: int) -> Tensor:
-    return x[(slice(None),) * dim + (slice(first, None, step),)] if step > 1 else x
-
-
-def _sum_shifted(target: Tensor, dim: int, terms: list[tuple[Tensor, int, float]]) -> list[Move]:
-    """Return what sets target[q] = sum of factor * source[q + offset] along ``dim``; a source is zeros outside."""
-    size = target.shape[dim]
-    spans = []
-    for source, offset, factor in terms:
-        start, stop = max(0, -offset), min(size, source.shape[dim] - offset)
-        if start < stop:
-            spans.append(_Span(source, offset, factor, start, stop))
-    # Those that reach everywhere come first, one with factor 1 before all, so that nothing need be set to zero.
-    spans.sort(key=lambda span: (span.stop - span.start < size, span.factor != 1))
-    if not spans or spans[0].stop - spans[0].start < size:
-        return [target.zero_, *(span.add_to(target, dim) for span in spans)]
-    first, *rest = spans
-    if not rest:
-        return [first.put_into(target, dim, 0, size)]
-    # The first two are added in one pass over memory, where both reach; at the edges there is only the first.
-    plain = [index for index, span in enumerate(rest) if span.factor == 1]
-    second = rest.pop(plain[0] if plain and first.factor != 1 else 0)
-    moves = [
-        first.put_into(target, dim, *edge) for edge in ((0, second.start), (second.stop, size)) if edge[0] < edge[1]
-    ]
-    start, stop = second.start, second.stop
-    if first.factor != 1:
-        first, second = second, first
-    if first.factor == 1:
-        within = target.narrow(dim, start, stop - start)
-        pieces = first.piece(dim, start, stop), second.piece(dim, start, stop)
-        moves.append(partial(torch.add, *pieces, alpha=second.factor, out=within))
-    else:
-        moves += [second.put_into(target, dim, start, stop), first.add_to(target, dim)]
-    return [*moves, *(span.add_to(target, dim) for span in rest)]
-
-
-class _Span(NamedTuple):
-    """The rows ``start`` to ``stop`` of a target, which get factor * source[q + offset]."""
-
-    source: Tensor
-    offset: int
-    factor: float
-    start: int
-    stop: int
-
-    def piece(self, dim: int, start: int, stop: int) -> Tensor:
-        return self.source.narrow(dim, start + self.offset, stop - start)
-
-    def put_into(self, target: Tensor, dim: int, start: int, stop: int) -> Move:
-        within, piece = target.narrow(dim, start, stop - start), self.piece(dim, start, stop)
-        if self.factor == 1:
-            return partial(within.copy_, piece)
-        return partial(torch.mul, piece, self.factor, out=within)
-
-    def add_to(self, target: Tensor, dim: int) -> Move:
-        within = target.narrow(dim, self.start, self.stop - self.start)
-        return partial(within.add_, self.piece(dim, self.start, self.stop), alpha=self.factor)
 
 
 class _Work(NamedTuple):
@@ -161,6 +45,8 @@ class ShiftedProducts:
             latter times the former.
     """
 
+    memory_order = (2, 3, 0, 1)
+
     def __init__(
         self,
         layer: Module,
@@ -171,7 +57,7 @@ class ShiftedProducts:
         kernels: Callable[[], tuple[Tensor, list[Move]]],
         add_kernels_grad: Callable[[Tensor, Tensor], list[Move]],
     ) -> None:
-        self.layer, self.down, self.across = layer, down, across
+        self.layer, self.sums = layer, Sums(down, across)
         self.kernels, self.add_kernels_grad = kernels, add_kernels_grad
         self.in_channels, self.out_channels = in_channels, out_channels
         # With few output channels the products are made, and shifted, as planes: runs of few channels crawl.
@@ -181,9 +67,7 @@ class ShiftedProducts:
         """Return (N, O, *size) for x (N, C, H, W)."""
         layer = self.layer
         name = "forward" if layer.training else "evaluation"
-        work = layer.plan(name, (x, *layer.parameters()), lambda: self._plan_forward(x, size))
-        for move in work.moves:
-            move()
+        work = layer.carry_out(name, (x, *layer.parameters()), lambda: self._plan_forward(x, size))
         layer.save(work.rows, work.kernels, x.shape)
         return work.result
 
@@ -203,15 +87,15 @@ class ShiftedProducts:
 
     def _bands(self, shape: torch.Size, height: int) -> list[Band]:
         """Return the bands of an output of this height, in units of as many rows as there are phases."""
-        n, units = shape[0], -(-height // self.down.phases)
+        n, units = shape[0], -(-height // self.sums.down.phases)
         if self.layer.training:
             return whole(n, units)
-        columns = self.across.kinds * self.out_channels * shape[3]
-        return bands(n, units, columns * (self.down.kinds * shape[2] + height))
+        columns = self.sums.across.kinds * self.out_channels * shape[3]
+        return bands(n, units, columns * (self.sums.down.kinds * shape[2] + height))
 
     def _plan_band(self, band: Band, pixels: Tensor, kernels: Tensor, y: Tensor, x: Tensor) -> list[Move]:
         """Return what computes a band of y, all of whose kinds come from the same few rows of x."""
-        phases, offsets = self.down.phases, [term.offset for term in self.down.terms]
+        phases, offsets = self.sums.down.phases, [term.offset for term in self.sums.down.terms]
         first, stop = 0, x.shape[2]
         if band.pictures.stop - band.pictures.start == 1:  # only whole pictures lie in memory without gaps
             first = min(max(0, band.first + min(offsets)), stop - 1)
@@ -219,14 +103,11 @@ class ShiftedProducts:
         pixels, y = pixels[band.pictures, first:stop], y[band.pictures, :, phases * band.first : phases * band.stop]
         shape = torch.Size((len(y), self.in_channels, stop - first, x.shape[3]))
         rows = pixels.view(-1, self.in_channels) if len(y) else pixels.reshape(0, self.in_channels)
-        products, halfway = self._products(shape, x), self._halfway(len(y), y.shape[2], x.shape[3], x)
+        products = self._products(shape, x)
         factors = (kernels, rows.t()) if self._planar else (rows, kernels.t())
         moves: list[Move] = [partial(torch.mm, *factors, out=products)]
-        moves += self.down.combine(self._products_by_kind(products, shape), halfway, 1, band.first - first)
-        moves += self.across.combine(halfway, channels_last(y), 2)
-        if self.layer.bias is not None:
-            moves.append(partial(y.add_, self.layer.bias[:, None, None]))
-        return moves
+        by_kind, memory = self._by_kind(products, shape), partial(self._halfway, like=x)
+        return moves + self.sums.combine(by_kind, channels_last(y), memory, self.layer.bias, band.first - first)
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Add to the layer's gradients and return that of x, (N, C, H, W), or None if nobody needs it."""
@@ -234,21 +115,17 @@ class ShiftedProducts:
         rows, kernels, shape = layer.saved()
         name = "backward" if layer.needs_input_grad else "backward without input"
         tensors = grad_output, rows, kernels, *layer.gradients()
-        work = layer.plan(name, tensors, lambda: self._plan_backward(grad_output, rows, kernels, shape))
-        for move in work.moves:
-            move()
-        return work.result
+        return layer.carry_out(name, tensors, lambda: self._plan_backward(grad_output, rows, kernels, shape)).result
 
     def _plan_backward(self, grad_output: Tensor, rows: Tensor, kernels: Tensor, shape: torch.Size) -> _Work:
         layer = self.layer
         n, channels, height, width = shape
         products = self._products(shape, grad_output)
-        halfway = self._halfway(n, grad_output.shape[2], width, grad_output)
         moves: list[Move] = []
         if layer.bias is not None:
             moves.append(lambda: layer.bias_grad.add_(grad_output.sum((0, 2, 3))))
-        moves += self.across.combine_transposed(channels_last(grad_output), halfway, 2)
-        moves += self.down.combine_transposed(halfway, self._products_by_kind(products, shape), 1)
+        by_kind, memory = self._by_kind(products, shape), partial(self._halfway, like=grad_output)
+        moves += self.sums.combine_transposed(channels_last(grad_output), by_kind, memory)
         by_row = products.t() if self._planar else products
         moves += self.add_kernels_grad(rows, by_row.t())
         if not layer.needs_input_grad:
@@ -258,22 +135,23 @@ class ShiftedProducts:
         return _Work(moves, channels_first(grad_input.view(n, height, width, channels)), rows, kernels)
 
     def _products(self, shape: torch.Size, like: Tensor) -> Tensor:
-        rows, columns = shape[0] * shape[2] * shape[3], self.down.kinds * self.across.kinds * self.out_channels
+        kinds = self.sums.down.kinds * self.sums.across.kinds
+        rows, columns = shape[0] * shape[2] * shape[3], kinds * self.out_channels
         return self.layer.scratch("products", (columns, rows) if self._planar else (rows, columns), like)
 
-    def _products_by_kind(self, products: Tensor, shape: torch.Size) -> Tensor:
+    def _by_kind(self, products: Tensor, shape: torch.Size) -> Tensor:
         """Return the products as (N, H, W, kinds down, kinds across, O)."""
-        kinds = self.down.kinds, self.across.kinds, self.out_channels
+        kinds = self.sums.down.kinds, self.sums.across.kinds, self.out_channels
         if self._planar:
             return products.view(*kinds, shape[0], *shape[2:]).permute(3, 4, 5, 0, 1, 2)
         return products.view(shape[0], *shape[2:], *kinds)
 
-    def _halfway(self, n: int, height: int, width: int, like: Tensor) -> Tensor:
-        """Return memory for the sums downwards, (N, H_out, W, kinds across, O)."""
-        kinds, pictures = (self.across.kinds, self.out_channels), (n, height, width)
+    def _halfway(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Return memory (N, H, W, kinds, O) for sums in one direction."""
         if self._planar:
-            return self.layer.scratch("halfway", (*kinds, *pictures), like).permute(2, 3, 4, 0, 1)
-        return self.layer.scratch("halfway", (*pictures, *kinds), like)
+            *pictures, kinds, channels = shape
+            return self.layer.scratch("halfway", (kinds, channels, *pictures), like).permute(2, 3, 4, 0, 1)
+        return self.layer.scratch("halfway", shape, like)
 
     def _pictures(self, n: int, size: tuple[int, int], like: Tensor) -> Tensor:
         if self._planar:

@@ -29,7 +29,8 @@ from torch import Tensor
 
 from layerkit.component import LayerSpec, Shape
 from layerkit.fields import Channels, Kernel, Padding, Scale, pair
-from layerkit.layers.shifts import Axis, Move, ShiftedConvolution, Term
+from layerkit.layers.shifts import ShiftedConvolution
+from layerkit.layers.sums import Axis, Move, Term
 from layerkit.layers.windows import check_pictures, output_size, picture_shape
 
 

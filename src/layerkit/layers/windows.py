@@ -10,6 +10,7 @@ from torch import Tensor
 
 from layerkit.component import Shape
 from layerkit.errors import ShapeError
+from layerkit.module import Module
 
 Pair = tuple[int, int]
 
@@ -66,61 +67,9 @@ def channels_first(x: Tensor) -> Tensor:
     return x.permute(0, 3, 1, 2)
 
 
-def padded(x: Tensor, vertical: Pair, horizontal: Pair, value: float = 0.0, out: Tensor | None = None) -> Tensor:
-    """Return (N, H, W, C) with rows and columns of ``value`` (before, after) around it; ``x`` itself if there are none.
-
-    Args:
-        out: where to put it, of that size; by default a new tensor.
-    """
-    if not any(vertical) and not any(horizontal):
-        return x
-    n, height, width, channels = x.shape
-    if out is None:
-        out = x.new_empty(n, height + sum(vertical), width + sum(horizontal), channels)
-    out.fill_(value)
-    out[:, vertical[0] : vertical[0] + height, horizontal[0] : horizontal[0] + width] = x
-    return out
-
-
-def windows(x: Tensor, kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Tensor:
-    """Return all windows of (N, H, W, C) as a view (N, H_out, W_out, kh, kw, C)."""
-    n, height, width, channels = x.shape
-    rows, columns = output_size((height, width), kernel, stride, (0, 0), dilation)
-    by_n, by_row, by_column, by_channel = x.stride()
-    return x.as_strided(
-        (n, rows, columns, *kernel, channels),
-        (
-            by_n,
-            by_row * stride[0],
-            by_column * stride[1],
-            by_row * dilation[0],
-            by_column * dilation[1],
-            by_channel,
-        ),
-    )
-
-
-def add_windows(grad: Tensor, stride: Pair, result: Tensor, dilation: Pair = (1, 1)) -> Tensor:
-    """Fill ``result`` with the transpose of :func:`windows`: each value is added where its window took it from.
-
-    Args:
-        grad: (N, H_out, W_out, kh, kw, C).
-        result: (N, H, W, C), contiguous, of the size the windows were taken from; zero where no window reached.
-    """
-    _, rows, columns, kh, kw, _ = grad.shape
-    if kh <= stride[0] and kw <= stride[1] and dilation == (1, 1):
-        # Windows that do not overlap: every value has one place.
-        if (rows * kh, columns * kw) != tuple(result.shape[1:3]):
-            result.zero_()
-        windows(result, (kh, kw), stride).copy_(grad)
-        return result
-    result.zero_()
-    for i in range(kh):
-        for j in range(kw):
-            top, left = i * dilation[0], j * dilation[1]
-            result[
-                :,
-                top : top + stride[0] * (rows - 1) + 1 : stride[0],
-                left : left + stride[1] * (columns - 1) + 1 : stride[1],
-            ] += grad[:, :, :, i, j]
-    return result
+def picture_memory(layer: Module, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Return the layer's memory for pictures (N, C, H, W), channels last or first as they are in ``like``."""
+    n, channels, height, width = shape
+    if like.stride(1) == 1:
+        return channels_first(layer.empty(name, (n, height, width, channels), like))
+    return layer.empty(name, shape, like)

@@ -10,12 +10,8 @@ Lavin and Gray 2016, "Fast algorithms for convolutional neural networks", sectio
 
 and m = 4 has six kinds. In two directions these are (m + 2)^2 products for m^2 outputs in place of 9 m^2, and with
 channels each is a matrix product over all such squares. Everything else is sums of shifted pictures, as in
-:mod:`layerkit.layers.shifts`: output row m q + r from the kinds at q, and the kinds at q from the input rows
+:mod:`layerkit.layers.sums`: output row m q + r from the kinds at q, and the kinds at q from the input rows
 m q + i - padding, zeros outside the picture.
-
-Two points p and -p share most of that. With e the even powers' part of v at p and o the odd powers' over p, v is
-e + p o at p and e - p o at -p, and y needs z at both only as their sum (even rows) and their difference (odd rows). So
-with four outputs the sums are those of e and o, or of sum and difference, and *pairs* of kinds are mixed besides.
 
 Backwards, every step is transposed: z's gradient from y's, from that u's and v's by products, and x's from v's.
 """
@@ -23,7 +19,7 @@ Backwards, every step is transposed: z's gradient from y's, from that u's and v'
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -31,7 +27,7 @@ import torch
 from torch import Tensor
 
 from layerkit.layers.bands import Band, bands, whole
-from layerkit.layers.shifts import Axis, Move, Term
+from layerkit.layers.sums import Axis, Move, Sums, Term
 from layerkit.layers.windows import Pair, channels_first, channels_last
 from layerkit.module import Module
 
@@ -46,17 +42,15 @@ class Scheme(NamedTuple):
     """How ``outputs`` neighbouring outputs come from two inputs more than that and a kernel of three taps.
 
     Attributes:
-        inputs: v from d, a row for each kind; e and o for the kinds of a pair.
+        inputs: v from d, a row for each kind.
         taps: u from w, a row for each kind.
-        sums: y from z, a row for each output; from sum and difference for the kinds of a pair.
-        pairs: (kind at p, kind at -p, p).
+        sums: y from z, a row for each output.
     """
 
     outputs: int
     inputs: Rows
     taps: Rows
     sums: Rows
-    pairs: tuple[tuple[int, int, float], ...]
 
     @property
     def kinds(self) -> int:
@@ -78,39 +72,21 @@ class Scheme(NamedTuple):
         ]
         return Axis(self.outputs, self.kinds, tuple(terms))
 
-    def input_axis(self, padding: int, mixed: bool) -> Axis:
-        """Return the terms whose transpose makes v of x: input i of square q lies in row m q + i - padding.
-
-        Args:
-            mixed: whether p is in the terms, instead of in the mixing of pairs.
-        """
-        odd = {second: point for _, second, point in self.pairs} if mixed else {}
+    def input_axis(self, padding: int) -> Axis:
+        """Return the terms whose transpose makes v of x: input i of square q lies in row m q + i - padding."""
         terms = []
         for kind, factors in enumerate(self.inputs):
             for number, factor in enumerate(factors):
                 row, phase = divmod(number - padding, self.outputs)
                 if factor:
-                    terms.append(Term(phase, kind, -row, factor * odd.get(kind, 1)))
+                    terms.append(Term(phase, kind, -row, factor))
         return Axis(self.outputs, self.kinds, tuple(terms))
 
-    def mix(self, values: Tensor, weighted: bool = False) -> list[Move]:
-        """Return what puts a + b and a - b in the place of each pair (a, b) of kinds; with p b for b if ``weighted``.
 
-        Args:
-            values: with the kinds as dimension 3.
-        """
-        moves: list[Move] = []
-        for first, second, point in self.pairs:
-            a, b, factor = values.select(3, first), values.select(3, second), point if weighted else 1.0
-            moves += [partial(a.add_, b, alpha=factor), partial(torch.sub, a, b, alpha=2 * factor, out=b)]
-        return moves
-
-
-def _scheme(points: tuple[float, ...], scales: tuple[float, ...], pairs: tuple[Pair, ...] = ()) -> Scheme:
+def _scheme(points: tuple[float, ...], scales: tuple[float, ...]) -> Scheme:
     """Return the scheme of polynomials at ``points`` and at infinity.
 
-    Each kind's sums may be multiplied by a scale if its taps are divided by it: one that puts a factor 1 into every
-    output saves a pass over memory. ``pairs`` are those of points that are mixed.
+    Each kind's sums may be multiplied by a scale if its taps are divided by it, which makes factors simpler.
     """
     outputs = len(points) - 1
     inputs, taps, columns = [], [], []
@@ -122,15 +98,7 @@ def _scheme(points: tuple[float, ...], scales: tuple[float, ...], pairs: tuple[P
     inputs.append(_coefficients(points))
     taps.append((0.0, 0.0, 1.0))
     columns.append([0.0] * (outputs - 1) + [1.0])
-    for pair in pairs:
-        both = tuple(zip(*(inputs[kind] for kind in pair), strict=True))
-        inputs[pair[0]] = tuple((a + b) / 2 for a, b in both)
-        inputs[pair[1]] = tuple((a - b) / 2 / points[pair[0]] for a, b in both)
-        factors = columns[pair[0]]
-        for parity, kind in enumerate(pair):
-            columns[kind] = [factor if row % 2 == parity else 0.0 for row, factor in enumerate(factors)]
-    mixed = tuple((*pair, points[pair[0]]) for pair in pairs)
-    return Scheme(outputs, tuple(inputs), tuple(taps), tuple(zip(*columns, strict=True)), mixed)
+    return Scheme(outputs, tuple(inputs), tuple(taps), tuple(zip(*columns, strict=True)))
 
 
 def _coefficients(roots: Sequence[float]) -> tuple[float, ...]:
@@ -145,7 +113,7 @@ def _coefficients(roots: Sequence[float]) -> tuple[float, ...]:
 # Lavin and Gray take 0, 1, -1, 2, -2 for four outputs; between these points rounding errors are five times smaller.
 SCHEMES = (
     _scheme((0.0, 1.0, -1.0), (1.0, 1.0, 1.0)),
-    _scheme((0.0, 0.75, -0.75, 1.5, -1.5), (1.0, 4 / 3, 4 / 3, 4 / 9, 4 / 9), ((1, 2), (3, 4))),
+    _scheme((0.0, 0.75, -0.75, 1.5, -1.5), (1.0, 4 / 3, 4 / 3, 4 / 9, 4 / 9)),
 )
 
 
@@ -157,6 +125,8 @@ class Winograd:
         in_channels, out_channels, padding: of the layer.
     """
 
+    memory_order = (2, 3, 0, 1)
+
     def __init__(self, layer: Module, in_channels: int, out_channels: int, padding: Pair) -> None:
         self.layer = layer
         self.in_channels, self.out_channels = in_channels, out_channels
@@ -165,11 +135,9 @@ class Winograd:
     def forward(self, x: Tensor, size: Pair) -> Tensor:
         """Return (N, O, *size) for x (N, C, H, W)."""
         layer = self.layer
-        work = layer.plan(
+        work = layer.carry_out(
             "forward" if layer.training else "evaluation", (x, *layer.parameters()), lambda: self._plan_forward(x, size)
         )
-        for move in work.moves:
-            move()
         layer.save(work, work.inputs, work.kernels, x.shape)
         return work.result
 
@@ -195,23 +163,14 @@ class Winograd:
         """Return what computes a band of y, and the memory for its v."""
         layer, outputs = self.layer, way.scheme.outputs
         x, y = x[band.pictures], y[band.pictures, outputs * band.first : outputs * band.stop]
-        size = tuple(y.shape[1:3])
-        halfway, shape = self._halfway(way.scheme, len(x), size, x.shape[3], x)
-        inputs = layer.empty("v", shape, x) if layer.training else layer.scratch("v", shape, x)
-        products, sums = self._outputs(way.scheme, shape, size, x)
-        moves = way.down.combine_transposed(channels_last(x), halfway, 1, band.first)
-        moves += way.scheme.mix(halfway, weighted=True)
-        moves += way.across.combine_transposed(halfway, _by_kind(inputs), 2)
-        moves += way.scheme.mix(_by_kind(inputs), weighted=True)
-        moves.append(partial(torch.bmm, _matrices(inputs), kernels.transpose(1, 2), out=_matrices(products)))
-        by_kind = _by_kind(products).transpose(3, 4)
-        moves += way.scheme.mix(by_kind)
-        moves += way.sums.combine(by_kind, sums, 1)
-        moves += way.scheme.mix(sums)
-        moves += way.sums.combine(sums, y, 2)
-        if layer.bias is not None:
-            moves.append(partial(y.add_, layer.bias))
-        return moves, inputs
+        shape = self._shape(way.scheme, len(x), tuple(y.shape[1:3]))
+        inputs = Squares(layer.empty if layer.training else layer.scratch, "v", shape, self.in_channels, x)
+        products = Squares(layer.scratch, "products", shape, self.out_channels, x)
+        memory = partial(layer.scratch, "halfway", like=x)
+        moves = way.inputs.combine_transposed(channels_last(x), inputs.by_kind, memory, band.first)
+        moves.append(inputs.clear_spare)
+        moves.append(partial(torch.bmm, inputs.matrices, kernels.transpose(1, 2), out=products.matrices))
+        return moves + way.sums.combine(products.by_kind, y, memory, layer.bias), inputs.matrices
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Add to the layer's gradients; return (N, C, H, W), or None if nobody needs it."""
@@ -219,55 +178,59 @@ class Winograd:
         before, inputs, kernels, shape = layer.saved()
         name = "backward" if layer.needs_input_grad else "backward without input"
         tensors = grad_output, inputs, kernels, *layer.gradients()
-        work = layer.plan(name, tensors, lambda: self._plan_backward(grad_output, before, shape))
-        for move in work.moves:
-            move()
-        return work.result
+        return layer.carry_out(name, tensors, lambda: self._plan_backward(grad_output, before, shape)).result
 
     def _plan_backward(self, grad_output: Tensor, before: _Work, shape: torch.Size) -> _Work:
         layer, (_, _, way, inputs, kernels) = self.layer, before
         n, channels, height, width = shape
-        size = tuple(grad_output.shape[2:])
-        grad_products, grad_sums = self._outputs(way.scheme, inputs.shape, size, grad_output)
+        squares = self._shape(way.scheme, n, tuple(grad_output.shape[2:]))
+        grad_products = Squares(layer.scratch, "products", squares, self.out_channels, grad_output)
         grad_kernels = layer.scratch("grad_kernels", kernels.shape, grad_output)
         grad_taps, to_kinds = self._taps(layer.weight_grad), _to_kinds(way.scheme, kernels.dtype, kernels.device)
+        memory = partial(layer.scratch, "halfway", like=grad_output)
         moves: list[Move] = []
         if layer.bias is not None:
             moves.append(lambda: layer.bias_grad.add_(grad_output.sum((0, 2, 3))))
-        by_kind = _by_kind(grad_products).transpose(3, 4)
-        moves += way.sums.combine_transposed(channels_last(grad_output), grad_sums, 2)
-        moves += way.scheme.mix(grad_sums)
-        moves += way.sums.combine_transposed(grad_sums, by_kind, 1)
-        moves += way.scheme.mix(by_kind)
-        grad_matrices = _matrices(grad_products)
-        moves.append(partial(torch.bmm, grad_matrices.transpose(1, 2), _matrices(inputs), out=grad_kernels))
+        moves += way.sums.combine_transposed(channels_last(grad_output), grad_products.by_kind, memory)
+        moves.append(grad_products.clear_spare)
+        moves.append(partial(torch.bmm, grad_products.matrices.transpose(1, 2), inputs, out=grad_kernels))
         moves.append(partial(grad_taps.addmm_, to_kinds.t(), grad_kernels.view(len(to_kinds), -1)))
         if not layer.needs_input_grad:
             return _Work(moves, None, way, inputs, kernels)
-        halfway, inputs_shape = self._halfway(way.scheme, n, size, width, grad_output)
-        grad_inputs = layer.scratch("grad_v", inputs_shape, grad_output)
+        grad_inputs = Squares(layer.scratch, "grad_v", squares, channels, grad_output)
         grad_x = layer.empty("grad_input", (n, height, width, channels), grad_output)
-        moves.append(partial(torch.bmm, grad_matrices, kernels, out=_matrices(grad_inputs)))
-        moves += way.scheme.mix(_by_kind(grad_inputs))
-        moves += way.across_back.combine(_by_kind(grad_inputs), halfway, 2)
-        moves += way.scheme.mix(halfway)
-        moves += way.down_back.combine(halfway, grad_x, 1)
+        moves.append(partial(torch.bmm, grad_products.matrices, kernels, out=grad_inputs.matrices))
+        moves += way.inputs.combine(grad_inputs.by_kind, grad_x, memory)
         return _Work(moves, channels_first(grad_x), way, inputs, kernels)
 
     def _taps(self, weight: Tensor) -> Tensor:
         return weight.permute(2, 3, 0, 1).view(9, self.out_channels * self.in_channels)
 
-    def _halfway(self, scheme: Scheme, n: int, size: Pair, width: int, like: Tensor) -> tuple[Tensor, tuple[int, ...]]:
-        """Return memory for v halfway, (N, rows, W, kinds, C), and the shape of v, (kinds, kinds, N, ..., C)."""
-        rows, columns = scheme.squares(size)
-        halfway = self.layer.scratch("halfway", (scheme.kinds, n, rows, width, self.in_channels), like)
-        return halfway.permute(1, 2, 3, 0, 4), (scheme.kinds, scheme.kinds, n, rows, columns, self.in_channels)
+    def _shape(self, scheme: Scheme, n: int, size: Pair) -> tuple[int, ...]:
+        """Return (kinds, kinds, N, rows, columns) of squares."""
+        return scheme.kinds, scheme.kinds, n, *scheme.squares(size)
 
-    def _outputs(self, scheme: Scheme, shape: tuple[int, ...], size: Pair, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Return memory for z, (kinds, kinds, N, rows, columns, O), and for y halfway, (N, H, columns, kinds, O)."""
-        products = self.layer.scratch("products", (*shape[:-1], self.out_channels), like)
-        sums = (scheme.kinds, shape[2], size[0], shape[4], self.out_channels)
-        return products, self.layer.scratch("sums", sums, like).permute(1, 2, 3, 0, 4)
+
+class Squares:
+    """Memory with a number for each kind, square and channel.
+
+    Matrices of a whole number of memory pages would all be kept in the same few places of the cache, and drive each
+    other out of it where one number of each is wanted. So each has a row to spare, of zeros.
+
+    Attributes:
+        matrices: (kinds^2, N * rows * columns + 1, C).
+        by_kind: the same without the spare rows, as pictures (N, rows, columns, kinds down, kinds across, C).
+    """
+
+    def __init__(
+        self, memory: Callable[..., Tensor], name: str, shape: tuple[int, ...], channels: int, like: Tensor
+    ) -> None:
+        kinds, count = shape[:2], math.prod(shape[2:])
+        self.matrices = memory(name, (math.prod(kinds), count + 1, channels), like)
+        self.by_kind = self.matrices[:, :count].view(*shape, channels).permute(2, 3, 4, 0, 1, 5)
+
+    def clear_spare(self) -> None:
+        self.matrices[:, -1].zero_()
 
 
 class _Work(NamedTuple):
@@ -281,30 +244,16 @@ class _Work(NamedTuple):
 
 
 class _Way(NamedTuple):
-    """A scheme and its terms: from z to y, from x to v downwards and across, and back from v's gradient to x's."""
+    """A scheme and its sums: from z to y, and those whose transpose makes v of x."""
 
     scheme: Scheme
-    sums: Axis
-    down: Axis
-    across: Axis
-    down_back: Axis
-    across_back: Axis
+    sums: Sums
+    inputs: Sums
 
 
 def _way(scheme: Scheme, padding: Pair) -> _Way:
-    inputs = (scheme.input_axis(its, mixed) for mixed in (False, True) for its in padding)
-    return _Way(scheme, scheme.output_axis(), *inputs)
-
-
-def _by_kind(values: Tensor) -> Tensor:
-    """Return (kinds down, kinds across, N, H, W, C) as (N, H, W, kinds across, kinds down, C)."""
-    return values.permute(2, 3, 4, 1, 0, 5)
-
-
-def _matrices(values: Tensor) -> Tensor:
-    """Return (kinds, kinds, N, H, W, C) as matrices (kinds^2, N * H * W, C)."""
-    kinds, _, n, rows, columns, channels = values.shape
-    return values.view(kinds**2, n * rows * columns, channels)
+    axis = scheme.output_axis()
+    return _Way(scheme, Sums(axis, axis), Sums(*map(scheme.input_axis, padding)))
 
 
 @lru_cache(maxsize=16)
