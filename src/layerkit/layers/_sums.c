@@ -7,10 +7,10 @@
 #include <Python.h>
 #include <stdlib.h>
 
-/* One source or one target along one direction: base position q of a slot lies at q * step + slot * slot_step. Phases
-   are slots of one picture, in which that is row ``multiple`` q + slot; kinds, with multiple 0, have ``size`` rows each. */
+/* One source or one target along one direction: base position q of a slot, of which there are ``counts[slot]``, lies at
+   q * step + slot * slot_step. */
 typedef struct {
-  long slots, step, slot_step, multiple, size;
+  long slots, step, slot_step, *counts;
 } Side;
 
 typedef struct {
@@ -31,10 +31,6 @@ typedef struct {
   long width, margin; /* of a row halfway, in base positions: zeros on both sides where terms reach out */
   Direction down, across;
 } Sums;
-
-static inline long positions(const Side *side, long slot) {
-  return side->multiple ? (side->size - slot + side->multiple - 1) / side->multiple : side->size;
-}
 
 static inline long smaller(long a, long b) { return a < b ? a : b; }
 
@@ -57,23 +53,36 @@ static inline long smaller(long a, long b) { return a < b ? a : b; }
 #define NAME(name) name##_double
 #include "_sums.h"
 
+/* Phases are slots of one picture, in which base position q is row ``multiple`` q + slot; kinds, with multiple 0, have
+   ``size`` rows each. */
 static const long long *read_side(const long long *numbers, Side *side) {
+  const long multiple = numbers[3], size = numbers[4];
   side->slots = numbers[0], side->step = numbers[1], side->slot_step = numbers[2];
-  side->multiple = numbers[3], side->size = numbers[4];
+  side->counts = malloc((side->slots + 1) * sizeof(long));
+  for (long slot = 0; side->counts && slot < side->slots; slot++)
+    side->counts[slot] = multiple ? (size - slot + multiple - 1) / multiple : size;
   return numbers + 5;
 }
 
-/* Returns what comes after the direction in the plan, or NULL where there is no memory for its terms. */
 static const long long *read_direction(const long long *numbers, const double **factors, Direction *direction) {
   direction->count = *numbers++;
   numbers = read_side(numbers, &direction->target);
   numbers = read_side(numbers, &direction->source);
   direction->terms = *numbers++;
   direction->term = malloc((direction->terms + 1) * sizeof(Term));
-  if (!direction->term) return NULL;
-  for (long t = 0; t < direction->terms; t++, numbers += 3)
+  for (long t = 0; direction->term && t < direction->terms; t++, numbers += 3)
     direction->term[t] = (Term){numbers[0], numbers[1], numbers[2], *(*factors)++};
   return numbers;
+}
+
+static int is_complete(const Direction *direction) {
+  return direction->term && direction->target.counts && direction->source.counts;
+}
+
+static void forget(Direction *direction) {
+  free(direction->term);
+  free(direction->target.counts);
+  free(direction->source.counts);
 }
 
 static PyObject *add_up(PyObject *self, PyObject *arguments) {
@@ -90,14 +99,15 @@ static PyObject *add_up(PyObject *self, PyObject *arguments) {
   sums.source_picture = numbers[5], sums.source_group = numbers[6];
   sums.width = numbers[7], sums.margin = numbers[8];
   numbers = read_direction(numbers + 9, &factor, &sums.down);
-  if (numbers && read_direction(numbers, &factor, &sums.across)) {
+  read_direction(numbers, &factor, &sums.across);
+  if (is_complete(&sums.down) && is_complete(&sums.across)) {
     Py_BEGIN_ALLOW_THREADS
     complete = is_double ? sum_all_double(&sums, (const double *)source, (double *)target, (const double *)bias, threads)
                          : sum_all_float(&sums, (const float *)source, (float *)target, (const float *)bias, threads);
     Py_END_ALLOW_THREADS
   }
-  free(sums.down.term);
-  free(sums.across.term);
+  forget(&sums.down);
+  forget(&sums.across);
   PyBuffer_Release(&plan);
   PyBuffer_Release(&factors);
   if (!complete) return PyErr_NoMemory();

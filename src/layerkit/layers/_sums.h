@@ -63,19 +63,19 @@ TARGET static void NAME(sum_row)(const Sums *sums, const REAL *source, REAL *tar
   REAL *scattered = halfway + across->source.slots * width * lanes;
   for (long slot = 0, first = 0, last; slot < down->target.slots; slot++, first = last) {
     for (last = first; last < down->terms && down->term[last].target == slot;) last++;
-    if (q >= positions(&down->target, slot)) continue;
+    if (q >= down->target.counts[slot]) continue;
     long terms = 0;
     for (long t = first; t < last; t++) {
       const Term *term = &down->term[t];
       long row = q + term->shift;
-      if (row < 0 || row >= positions(&down->source, term->source)) continue;
+      if (row < 0 || row >= down->source.counts[term->source]) continue;
       sources[terms] = source + row * down->source.step + term->source * down->source.slot_step;
       factors[terms++] = (REAL)term->factor;
     }
     for (long from = 0; from < across->source.slots; from++) {
       REAL *sum = halfway + (from * width + margin) * lanes;
       const long step = across->source.step, offset = from * across->source.slot_step;
-      const long count = smaller(positions(&across->source, from), width - margin);
+      const long count = smaller(across->source.counts[from], width - margin);
       if (step == lanes) {
         NAME(sum_runs)(sum, 0, sources, offset, 0, factors, terms, NULL, 1, count * lanes);
       } else if (lanes > 1) {
@@ -91,7 +91,7 @@ TARGET static void NAME(sum_row)(const Sums *sums, const REAL *source, REAL *tar
     REAL *line = target + q * down->target.step + slot * down->target.slot_step;
     for (long to = 0, begin = 0, end; to < across->target.slots; to++, begin = end) {
       REAL *place = line + to * across->target.slot_step;
-      const long step = across->target.step, count = smaller(positions(&across->target, to), across->count);
+      const long step = across->target.step, count = smaller(across->target.counts[to], across->count);
       terms = 0;
       for (end = begin; end < across->terms && across->term[end].target == to; end++) {
         const Term *term = &across->term[end];
