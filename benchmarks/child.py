@@ -63,7 +63,8 @@ def inference(network: str, who: str, height: int, width: int, tile: int) -> dic
                 return model(x).mul_(255).clamp_(0, 255).round_().to(torch.uint8)
 
         if who == "channels-last, tiled":
-            whole, halo = run, 16
+            # As far as the network sees, or the tiles would show.
+            whole, halo = run, Denoiser(build(architecture, seed=0), shape).halo
 
             def run(picture: torch.Tensor) -> torch.Tensor:
                 output = torch.empty_like(picture)

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 import torch
 
+from layerkit.layers import fused_sums
+
 
 def describe() -> dict[str, object]:
     """Return the machine, the libraries, and how busy the machine is."""
@@ -20,6 +22,7 @@ def describe() -> dict[str, object]:
         "capability": torch.backends.cpu.get_cpu_capability(),
         "mkl": torch.backends.mkl.is_available(),
         "onednn": torch.backends.mkldnn.is_available(),
+        "compiled_sums": fused_sums.AVAILABLE,
         "load_average": os.getloadavg(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }

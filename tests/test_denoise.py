@@ -216,6 +216,8 @@ def test_a_photograph(network: type[Toy]) -> None:
 def test_what_is_measured(network: type[Toy], sizes: tuple[int, int], tiling: tuple[int, int] | None) -> None:
     assert denoiser(network)._sizes == sizes
     assert denoiser(network)._tiling == tiling
+    grid, reach = tiling or (1, 0)
+    assert denoiser(network).halo == (tiling and -(-reach // grid) * grid)
 
 
 def test_the_network_of_the_report() -> None:

@@ -160,6 +160,16 @@ class Denoiser:
         tensors = (tensor for tensor in self.network.state_dict().values() if tensor.is_floating_point())
         return next(tensors, torch.empty(0))
 
+    @property
+    def halo(self) -> int | None:
+        """Pixels that a tile reads around its own, for the network sees so far; None where it takes no tiles."""
+        self.network.eval()
+        with torch.no_grad():
+            if self._sizes is None or self._tiling is None:
+                return None
+            grid, reach = self._tiling
+            return _round_up(reach, grid)
+
     # Tiles
 
     def _jobs(self, count: int, height: int, width: int) -> list[_Job]:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from layerkit.cli import run
+from layerkit.layers import fused_sums
 
 
 def test_every_layer_has_its_times(table1, capsys):
@@ -27,6 +28,15 @@ def test_containers_stand_before_their_content(unet, capsys):
     assert any(line.startswith("  residual ") for line in lines)
     assert any(line.startswith("        max_pool2d ") for line in lines)
     assert any("GFLOP/s" in line for line in lines)
+
+
+def test_it_says_when_the_sums_are_not_compiled(table1, capsys, monkeypatch):
+    arguments = ["profile", table1, "--batch-size", "1", "--threads", "1", "--seconds", "0.1"]
+    monkeypatch.setattr(fused_sums, "AVAILABLE", False)
+    assert run(arguments) == 0
+    assert "without the compiled sums, which take a C compiler when layerkit is installed" in capsys.readouterr().out
+    assert run([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["compiled_sums"] is False
 
 
 def test_copies_of_a_layer_are_counted_together(tmp_path, capsys):

@@ -35,6 +35,7 @@ def profile(
 
     from layerkit.cli.context import overrides_from
     from layerkit.errors import json_path
+    from layerkit.layers import fused_sums
     from layerkit.profiling import profile as measure
     from layerkit.spec import load_architecture
 
@@ -60,7 +61,12 @@ def profile(
         }
         for layer in result.layers
     ]
-    totals = {"step_seconds": result.step, "product_gflops": result.gflops, "steps": result.steps}
+    totals = {
+        "compiled_sums": fused_sums.AVAILABLE,
+        "step_seconds": result.step,
+        "product_gflops": result.gflops,
+        "steps": result.steps,
+    }
     click.echo(
         json.dumps(
             {"name": architecture.name, "batch_size": result.batch_size, "threads": torch.get_num_threads()}
@@ -75,12 +81,19 @@ def _table(architecture, result):
     from rich import box
     from rich.table import Table
 
+    from layerkit.layers import fused_sums
+
     tops = [layer for layer in result.layers if layer.depth == 0]
     rest = result.step - sum(layer.forward + layer.backward for layer in tops)
     leaves = [layer for layer in result.layers if not layer.container]
+    slower = (
+        ""
+        if fused_sums.AVAILABLE
+        else "\nwithout the compiled sums, which take a C compiler when layerkit is installed"
+    )
     table = Table(
         title=f"{architecture.name}: one step of {result.batch_size}, {torch.get_num_threads()} threads",
-        caption=f"medians of {result.steps} steps; bare products at {result.gflops:.0f} GFLOP/s",
+        caption=f"medians of {result.steps} steps; bare products at {result.gflops:.0f} GFLOP/s{slower}",
         show_footer=True,
         box=box.SIMPLE_HEAD,
     )
