@@ -6,6 +6,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* One source or one target along one direction: base position q of a slot, of which there are ``counts[slot]``, lies at
    q * step + slot * slot_step. */

@@ -118,7 +118,9 @@ static int NAME(sum_all)(const Sums *sums, const REAL *source, REAL *target, con
   int complete = 1;
 #pragma omp parallel num_threads(threads) if (threads > 1)
   {
-    REAL *memory = calloc(halfway + terms + 1, sizeof(REAL)); /* what is beside the rows stays zero */
+    const size_t bytes = ((halfway + terms) * sizeof(REAL) / 64 + 1) * 64;
+    REAL *memory = aligned_alloc(64, bytes);
+    if (memory) memset(memory, 0, bytes);
     const REAL **sources = malloc((terms + 1) * sizeof(REAL *));
     if (!memory || !sources) {
 #pragma omp atomic write
