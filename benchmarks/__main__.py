@@ -60,8 +60,9 @@ def main() -> None:
     if "inference" in arguments.parts:
         height, width = extent["picture"]
         rows = results["inference"] = [
-            {"network": "table1", "picture": f"{width}x{height}", "threads": count, "who": who}
-            | child("inference", count, "table1", who, height, width, 256)
+            {"network": name, "picture": f"{width}x{height}", "threads": count, "who": who}
+            | child("inference", count, name, who, height, width, 256)
+            for name in (list(networks)[:1] if arguments.short else networks)
             for count in threads
             for who in ("layerkit", "channels-last", "channels-last, tiled")
         ]
