@@ -155,12 +155,34 @@ class TestFused:
             torch.set_num_threads(before)
         assert all(torch.equal(results[0], other) for other in results[1:])
 
-    @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-    def test_other_numbers_take_the_plain_way(self, dtype: torch.dtype) -> None:
-        assert fused_sums.suit(torch.empty(1), torch.empty(1))
-        assert not fused_sums.suit(torch.empty(1, dtype=dtype), torch.empty(1, dtype=dtype))
-        assert not fused_sums.suit(torch.empty(1), torch.empty(1, dtype=torch.float64))
-        assert not fused_sums.suit(torch.empty(1), torch.empty(1, device="meta"))
+    @pytest.mark.parametrize(
+        ("y", "z", "moves"),
+        [
+            (torch.empty(1, 4, 4, 8), torch.empty(1, 4, 4, 2, 2, 8), 1),
+            (torch.empty(1, 4, 4, 8).double(), torch.empty(1, 4, 4, 2, 2, 8), None),
+            (torch.empty(1, 4, 4, 8).half(), torch.empty(1, 4, 4, 2, 2, 8).half(), None),
+            (torch.empty(1, 4, 4, 8).bfloat16(), torch.empty(1, 4, 4, 2, 2, 8).bfloat16(), None),
+            (torch.empty(1, 4, 4, 8, device="meta"), torch.empty(1, 4, 4, 2, 2, 8, device="meta"), None),
+            (torch.empty(0, 4, 4, 8), torch.empty(0, 4, 4, 2, 2, 8), 0),
+        ],
+    )
+    def test_what_it_is_not_made_for_takes_the_plain_way(self, y: Tensor, z: Tensor, moves: int | None) -> None:
+        axis = Axis(1, 2, (Term(0, 0, 0, 1), Term(0, 1, 1, 1)))
+        for fused in (
+            fused_sums.combine(Sums(axis, axis), z, y, None, 0),
+            fused_sums.combine_transposed(Sums(axis, axis), y, z, 0),
+        ):
+            assert (None if fused is None else len(fused)) == moves
+
+    def test_no_spec_makes_it_hold_much_memory(self) -> None:
+        # A transposed convolution with 1,024 taps that lie 1,024 pixels apart makes a million pixels of one.
+        across = Axis(1, 1024, tuple(Term(0, tap, -1024 * tap, 1) for tap in range(1024)))
+        down = Axis(1, 1, (Term(0, 0, 0, 1),))
+        z, y = torch.ones(1, 1, 1, 1, 1024, 1), torch.empty(1, 1, 1023 * 1024 + 1, 1)
+        assert fused_sums.combine(Sums(down, across), z, y, None, 0) is None
+        for move in Sums(down, across).combine(z, y, lambda shape: _memory(shape, z)):
+            move()
+        assert torch.equal(y.flatten().nonzero().flatten(), torch.arange(1024) * 1024)
 
 
 PROGRAM = """

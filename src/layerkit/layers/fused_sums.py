@@ -29,10 +29,13 @@ AVAILABLE = _sums is not None and os.environ.get("LAYERKIT_PLAIN_SUMS", "0") in 
 NUMBERS_A_THREAD = 2**14
 """So many numbers of the target are worth a thread's while."""
 
+NUMBERS_HALFWAY = 2**22
+"""Numbers that a row of sums downwards may have: more would not stay in a cache, nor should every thread hold them."""
+
 ROWS, COLUMNS = 1, 2
 
 
-def suit(*tensors: Tensor) -> bool:
+def _suit(*tensors: Tensor) -> bool:
     """Return whether the compiled code is there and made for such tensors."""
     return AVAILABLE and all(
         tensor.device.type == "cpu"
@@ -42,8 +45,10 @@ def suit(*tensors: Tensor) -> bool:
     )
 
 
-def combine(sums: Sums, z: Tensor, y: Tensor, bias: Tensor | None, first: int) -> list[Any]:
-    """See :meth:`layerkit.layers.sums.Sums.combine`."""
+def combine(sums: Sums, z: Tensor, y: Tensor, bias: Tensor | None, first: int) -> list[Any] | None:
+    """See :meth:`layerkit.layers.sums.Sums.combine`; None where the plain way must be taken."""
+    if not _suit(y, z):
+        return None
     directions = []
     for axis, dim, start in ((sums.down, ROWS, first), (sums.across, COLUMNS, 0)):
         terms = [(phase, kind, offset + start, factor) for phase, kind, offset, factor in axis.terms]
@@ -52,8 +57,10 @@ def combine(sums: Sums, z: Tensor, y: Tensor, bias: Tensor | None, first: int) -
     return _moves(y, z, directions, bias)
 
 
-def combine_transposed(sums: Sums, y: Tensor, z: Tensor, first: int) -> list[Any]:
-    """See :meth:`layerkit.layers.sums.Sums.combine_transposed`."""
+def combine_transposed(sums: Sums, y: Tensor, z: Tensor, first: int) -> list[Any] | None:
+    """See :meth:`layerkit.layers.sums.Sums.combine_transposed`; None where the plain way must be taken."""
+    if not _suit(y, z):
+        return None
     directions = []
     for axis, dim, start in ((sums.down, ROWS, first), (sums.across, COLUMNS, 0)):
         terms = [(kind, phase, start - offset, factor) for phase, kind, offset, factor in axis.terms]
@@ -86,8 +93,8 @@ def _kinds(z: Tensor, dim: int, axis: Axis) -> Side:
     return axis.kinds, z.stride(dim), z.stride(dim + 2), 0, z.shape[dim]
 
 
-def _moves(target: Tensor, source: Tensor, directions: list[_Direction], bias: Tensor | None) -> list[Any]:
-    """Return the one operation that does it, or none where there is nothing to do."""
+def _moves(target: Tensor, source: Tensor, directions: list[_Direction], bias: Tensor | None) -> list[Any] | None:
+    """Return the one operation that does it, or none where there is nothing to do; None where rows are too long."""
     if not target.numel():
         return []
     channels = target.shape[-1]
@@ -97,6 +104,8 @@ def _moves(target: Tensor, source: Tensor, directions: list[_Direction], bias: T
     shifts = [shift for _, _, shift, _ in directions[1].terms]
     margin = max(0, -min(shifts, default=0))
     width = margin + directions[1].count + max(0, *shifts, 0)
+    if (directions[1].source[0] * width + directions[1].count) * lanes > NUMBERS_HALFWAY:
+        return None
     strides = target.stride(0), target.stride(-1), source.stride(0), source.stride(-1)
     directions = [direction._replace(terms=sorted(direction.terms)) for direction in directions]
     plan = array("q", [len(target), groups, lanes, *strides, width, margin])

@@ -64,16 +64,16 @@ class Sums:
             bias: (C,), added to every sum.
             first: the row of ``z`` at which ``y`` begins, where it is not all of it.
         """
-        if fused_sums.suit(y, z):
-            return fused_sums.combine(self, z, y, bias, first)
+        if (fused := fused_sums.combine(self, z, y, bias, first)) is not None:
+            return fused
         halfway = memory((len(y), y.shape[1], z.shape[2], self.across.kinds, y.shape[3]))
         moves = [*_combine(self.down, z, halfway, 1, first), *_combine(self.across, halfway, y, 2)]
         return [*moves, partial(y.add_, bias)] if bias is not None else moves
 
     def combine_transposed(self, y: Tensor, z: Tensor, memory: Memory, first: int = 0) -> list[Move]:
         """Return what sets ``z``, from its row ``first`` on, from ``y``: the transpose of :meth:`combine`."""
-        if fused_sums.suit(y, z):
-            return fused_sums.combine_transposed(self, y, z, first)
+        if (fused := fused_sums.combine_transposed(self, y, z, first)) is not None:
+            return fused
         halfway = memory((len(y), z.shape[1], y.shape[2], self.down.kinds, y.shape[3]))
         moves = _combine_transposed(self.down, y, halfway, 1, first)
         return [*moves, *_combine_transposed(self.across, halfway, z.transpose(3, 4), 2)]

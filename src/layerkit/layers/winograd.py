@@ -86,7 +86,8 @@ class Scheme(NamedTuple):
 def _scheme(points: tuple[float, ...], scales: tuple[float, ...]) -> Scheme:
     """Return the scheme of polynomials at ``points`` and at infinity.
 
-    Each kind's sums may be multiplied by a scale if its taps are divided by it, which makes factors simpler.
+    Each kind's sums may be multiplied by a scale if its taps are divided by it. Factors near 1 in every output round
+    better.
     """
     outputs = len(points) - 1
     inputs, taps, columns = [], [], []
@@ -138,6 +139,7 @@ class Winograd:
         work = layer.carry_out(
             "forward" if layer.training else "evaluation", (x, *layer.parameters()), lambda: self._plan_forward(x, size)
         )
+        # The tensors stand by themselves as well, so that a change of them is noticed.
         layer.save(work, work.inputs, work.kernels, x.shape)
         return work.result
 
