@@ -21,7 +21,18 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def steps_table(rows: list[dict[str, Any]]) -> str:
     """Return the training steps, a row each, in milliseconds."""
     names = [name for name in (OWN, *RIVALS) if any(name in row["milliseconds"] for row in rows)]
-    headers = ["network", "batch", "threads", *names, "to fastest", "to default", PRODUCTS, "share", "GFLOP/s"]
+    headers = [
+        "network",
+        "batch",
+        "threads",
+        *names,
+        "to fastest",
+        "to default",
+        PRODUCTS,
+        "share",
+        "GFLOP/s",
+        "small op, us",
+    ]
     lines = [
         [
             row["network"],
@@ -33,6 +44,7 @@ def steps_table(rows: list[dict[str, Any]]) -> str:
             milliseconds(row["milliseconds"][PRODUCTS]),
             f"{row['products_share']:.0%}",
             f"{row['products_gflops']:.0f}",
+            f"{row['small_microseconds']:.1f}",
         ]
         for row in rows
     ]

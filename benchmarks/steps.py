@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from benchmarks.products import products_of
 from benchmarks.timing import interleaved
 from layerkit import Architecture
 
-OWN, PRODUCTS = "layerkit", "products alone"
+OWN, PRODUCTS, SMALL = "layerkit", "products alone", "small operation"
 RIVALS = {
     "torch.nn": {"channels_last": False, "compiled": False},
     "channels-last": {"channels_last": True, "compiled": False},
@@ -40,11 +41,18 @@ def fastest_sgd(architecture: Architecture) -> dict[str, bool]:
     return ways[min(timings, key=lambda name: timings[name].median)]
 
 
+def _small_operation() -> Callable[[], object]:
+    """Return an operation that takes two threads little more than to wake each other, which tells how near they are."""
+    numbers = torch.randn(40_000)
+    return partial(torch.clamp, numbers, min=0, out=torch.empty_like(numbers))
+
+
 def time_steps(
     architecture: Architecture, batch: int, threads: int, seconds: float, compiled: bool, clock: Any
 ) -> dict[str, Any]:
     """Return one row of the table: the time of a step by candidate, the ratios, and the share of the products."""
     torch.set_num_threads(threads)
+    torch._dynamo.reset()  # which otherwise gives up compiling after a few networks
     generator = torch.Generator().manual_seed(batch)
     noisy, target = torch.rand(2, batch, *architecture.input.shape, generator=generator)
     sgd = fastest_sgd(architecture)
@@ -68,8 +76,8 @@ def time_steps(
         raise AssertionError(f"the twins do not compute the same: {losses[OWN]} and {wrong}")
     products, multiply_adds = products_of(steps[OWN])
     products()
-    timings = interleaved({**steps, PRODUCTS: products}, seconds, clock)
-    own = timings[OWN].median
+    timings = interleaved({**steps, PRODUCTS: products, SMALL: _small_operation()}, seconds, clock)
+    own, small = timings[OWN].median, timings.pop(SMALL)
     rivals = {name: timings[name].median / own for name in steps if name != OWN}
     return {
         "network": architecture.name,
@@ -84,6 +92,7 @@ def time_steps(
         "products_share": timings[PRODUCTS].median / own,
         "products_gflops": 2e-9 * multiply_adds / timings[PRODUCTS].median,
         "microseconds_a_picture": 1e6 * own / batch,
+        "small_microseconds": 1e6 * small.median,
         "sgd": sgd,
         "unavailable": unavailable,
     }

@@ -210,3 +210,11 @@ def test_without_compiled_code_the_plain_way_is_taken() -> None:
     without_it = run("{'layerkit.layers._sums': None}")
     assert [with_it[0], switched_off[0], without_it[0]] == ["True", "False", "False"]
     assert with_it[1] == pytest.approx(switched_off[1], abs=1e-3) == pytest.approx(without_it[1], abs=1e-3)
+
+
+def test_the_layers_hold_without_compiled_code() -> None:
+    layers = ["conv2d", "upsampling", "transposed_conv2d", "avg_pool2d", "nearest_upsampling"]
+    command = [sys.executable, "-m", "layerkit", "conformance", *layers, "--profile", "quick"]
+    environment = os.environ | {"LAYERKIT_PLAIN_SUMS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -13,7 +13,6 @@ gradients, stand in each.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -24,6 +23,7 @@ from layerkit.component import LayerSpec, Shape
 from layerkit.fields import Channels, Kernel, Padding, Stride, pair
 from layerkit.layers.initialization import xavier_normal_
 from layerkit.layers.patches import Patches
+from layerkit.layers.products import multiply_and_add
 from layerkit.layers.shifts import ShiftedProducts
 from layerkit.layers.sums import Axis, Move, Term
 from layerkit.layers.windows import PLANAR_BELOW, check_pictures, output_size, picture_shape
@@ -146,8 +146,8 @@ class Conv2d(Module):
         """Return a kernel for each tap."""
         return self._by_tap(self.weight), []
 
-    def _add_kernels_grad(self, rows: Tensor, grad_products: Tensor) -> list[Move]:
-        return [partial(self._by_tap(self.weight_grad).addmm_, grad_products, rows)]
+    def _add_kernels_grad(self, n: int, rows: Tensor, grad_products: Tensor) -> list[Move]:
+        return multiply_and_add(n, grad_products, rows, self._by_tap(self.weight_grad), self.scratch)
 
     def _by_tap(self, weight: Tensor) -> Tensor:
         """Return the weight, or its gradient, as the view (kh * kw * O, C)."""

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from layerkit.layers.bands import Band, bands, whole
+from layerkit.layers.products import multiply, multiply_and_add
 from layerkit.layers.sums import Axis, Move, Sums, Term
 from layerkit.layers.windows import PLANAR_BELOW, Pair, channels_first, channels_last
 from layerkit.module import Module
@@ -68,12 +69,11 @@ class Patches:
     def _plan_forward(self, x: Tensor, size: Pair) -> _Work:
         layer, moves, patches = self.layer, [], None
         y = layer.empty("y", (len(x), *size, self.out_channels), x)
-        # The product accumulates onto the bias: adding it afterwards would round once more.
-        product = torch.mm if layer.bias is None else partial(torch.addmm, layer.bias)
         for band in self._bands(len(x), size):
             more, patches = self._plan_patches(band, x, size)
             rows = y[band.pictures, band.first : band.stop].view(len(patches), self.out_channels)
-            moves += [*more, partial(product, patches, self._matrix(layer.weight), out=rows)]
+            count = band.pictures.stop - band.pictures.start
+            moves += [*more, multiply(count, patches, self._matrix(layer.weight), rows, layer.bias)]
         return _Work(moves, channels_first(y), patches)
 
     def _bands(self, n: int, size: Pair) -> list[Band]:
@@ -110,15 +110,15 @@ class Patches:
             moves.append(partial(copy.copy_, pixels))
             pixels = copy
         grad = pixels.view(len(patches), self.out_channels)
-        moves.append(partial(self._matrix(layer.weight_grad).addmm_, patches.t(), grad))
+        n, channels, height, width = shape
+        moves += multiply_and_add(n, patches.t(), grad, self._matrix(layer.weight_grad), layer.scratch)
         if layer.bias is not None:
             moves.append(lambda: layer.bias_grad.add_(grad.sum(0)))
         if not layer.needs_input_grad:
             return _Work(moves, None, patches)
-        n, channels, height, width = shape
         grad_x = layer.empty("grad_input", (n, height, width, channels), grad)
         by_tap, matrix = self._memory(layer.scratch, "grad_patches", tuple(pixels.shape[:3]), grad)
-        moves.append(partial(torch.mm, grad, self._matrix(layer.weight).t(), out=matrix))
+        moves.append(multiply(n, grad, self._matrix(layer.weight).t(), matrix))
         moves += self.sums.combine(by_tap, grad_x, partial(layer.scratch, "halfway", like=grad))
         return _Work(moves, channels_first(grad_x), patches)
 

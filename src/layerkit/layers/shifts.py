@@ -18,6 +18,7 @@ from torch import Tensor
 from layerkit.fields import pair
 from layerkit.layers.bands import Band, bands, whole
 from layerkit.layers.initialization import xavier_normal_
+from layerkit.layers.products import multiply
 from layerkit.layers.sums import Axis, Move, Sums
 from layerkit.layers.windows import PLANAR_BELOW, channels_first, channels_last
 from layerkit.module import Module
@@ -40,9 +41,9 @@ class ShiftedProducts:
         down, across: the terms.
         in_channels, out_channels: of the layer.
         kernels: gives the kernels of all kinds, (kinds down * kinds across * O, C), and what computes them.
-        add_kernels_grad: gives what adds to the layer's ``weight_grad`` what comes through the kernels, from the pixels
-            of x, (N * H * W, C), and the gradient of the products, (kinds * O, N * H * W): that of the kernels is the
-            latter times the former.
+        add_kernels_grad: gives what adds to the layer's ``weight_grad`` what comes through the kernels, from N, the
+            pixels of x, (N * H * W, C), and the gradient of the products, (kinds * O, N * H * W): that of the kernels
+            is the latter times the former.
     """
 
     memory_order = (2, 3, 0, 1)
@@ -55,7 +56,7 @@ class ShiftedProducts:
         in_channels: int,
         out_channels: int,
         kernels: Callable[[], tuple[Tensor, list[Move]]],
-        add_kernels_grad: Callable[[Tensor, Tensor], list[Move]],
+        add_kernels_grad: Callable[[int, Tensor, Tensor], list[Move]],
     ) -> None:
         self.layer, self.sums = layer, Sums(down, across)
         self.kernels, self.add_kernels_grad = kernels, add_kernels_grad
@@ -104,8 +105,7 @@ class ShiftedProducts:
         shape = torch.Size((len(y), self.in_channels, stop - first, x.shape[3]))
         rows = pixels.view(-1, self.in_channels) if len(y) else pixels.reshape(0, self.in_channels)
         products = self._products(shape, x)
-        factors = (kernels, rows.t()) if self._planar else (rows, kernels.t())
-        moves: list[Move] = [partial(torch.mm, *factors, out=products)]
+        moves = [multiply(len(y), rows, kernels.t(), products.t() if self._planar else products)]
         by_kind, memory = self._by_kind(products, shape), partial(self._halfway, like=x)
         return moves + self.sums.combine(by_kind, channels_last(y), memory, self.layer.bias, band.first - first)
 
@@ -127,11 +127,11 @@ class ShiftedProducts:
         by_kind, memory = self._by_kind(products, shape), partial(self._halfway, like=grad_output)
         moves += self.sums.combine_transposed(channels_last(grad_output), by_kind, memory)
         by_row = products.t() if self._planar else products
-        moves += self.add_kernels_grad(rows, by_row.t())
+        moves += self.add_kernels_grad(n, rows, by_row.t())
         if not layer.needs_input_grad:
             return _Work(moves, None, rows, kernels)
         grad_input = layer.empty("grad_input", rows.shape, grad_output)
-        moves.append(partial(torch.mm, by_row, kernels, out=grad_input))
+        moves.append(multiply(n, by_row, kernels, grad_input))
         return _Work(moves, channels_first(grad_input.view(n, height, width, channels)), rows, kernels)
 
     def _products(self, shape: torch.Size, like: Tensor) -> Tensor:
@@ -210,7 +210,7 @@ class ShiftedConvolution(Module):
         """Return the kernels of all kinds and what computes them; see :class:`ShiftedProducts`."""
 
     @abstractmethod
-    def add_kernels_grad(self, rows: Tensor, grad_products: Tensor) -> list[Move]:
+    def add_kernels_grad(self, n: int, rows: Tensor, grad_products: Tensor) -> list[Move]:
         """Return what adds to ``weight_grad``; see :class:`ShiftedProducts`."""
 
     def taps(self, weight: Tensor) -> Tensor:

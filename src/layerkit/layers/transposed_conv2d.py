@@ -13,7 +13,6 @@ for each tap. How such sums are made, and their transpose for the gradients, sta
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -23,6 +22,7 @@ from torch import Tensor
 from layerkit.component import LayerSpec, Shape
 from layerkit.errors import ShapeError
 from layerkit.fields import Channels, IntegerOrPair, Kernel, Padding, Stride, pair
+from layerkit.layers.products import multiply_and_add
 from layerkit.layers.shifts import ShiftedConvolution
 from layerkit.layers.sums import Axis, Move, Term
 from layerkit.layers.windows import Pair, check_pictures, picture_shape
@@ -132,8 +132,9 @@ class TransposedConv2d(ShiftedConvolution):
     def kernels(self) -> tuple[Tensor, list[Move]]:
         return self.taps(self.weight).view(-1, self.in_channels), []
 
-    def add_kernels_grad(self, rows: Tensor, grad_products: Tensor) -> list[Move]:
-        return [partial(self.taps(self.weight_grad).view(-1, self.in_channels).addmm_, grad_products, rows)]
+    def add_kernels_grad(self, n: int, rows: Tensor, grad_products: Tensor) -> list[Move]:
+        grad = self.taps(self.weight_grad).view(-1, self.in_channels)
+        return multiply_and_add(n, grad_products, rows, grad, self.scratch)
 
 
 def _axis(kernel: int, stride: int, padding: int, dilation: int) -> Axis:

@@ -29,6 +29,7 @@ from torch import Tensor
 
 from layerkit.component import LayerSpec, Shape
 from layerkit.fields import Channels, Kernel, Padding, Scale, pair
+from layerkit.layers.products import multiply_and_add
 from layerkit.layers.shifts import ShiftedConvolution
 from layerkit.layers.sums import Axis, Move, Term
 from layerkit.layers.windows import check_pictures, output_size, picture_shape
@@ -120,11 +121,11 @@ class Upsampling(ShiftedConvolution):
         kernels = self.empty("kernels", taps.shape, taps)
         return kernels.view(-1, self.in_channels), [partial(torch.mm, self._summing, taps, out=kernels)]
 
-    def add_kernels_grad(self, rows: Tensor, grad_products: Tensor) -> list[Move]:
+    def add_kernels_grad(self, n: int, rows: Tensor, grad_products: Tensor) -> list[Move]:
         grad = self.scratch("grad_kernels", (len(grad_products), self.in_channels), rows)
         taps = self.taps(self.weight_grad)
-        product = partial(torch.mm, grad_products, rows, out=grad)
-        return [product, partial(taps.addmm_, self._summing.t(), grad.view(taps.shape))]
+        products = multiply_and_add(n, grad_products, rows, grad, self.scratch)
+        return [grad.zero_, *products, partial(taps.addmm_, self._summing.t(), grad.view(taps.shape))]
 
     @property
     def _summing(self) -> Tensor:
