@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from layerkit.layers import fused_sums
-from layerkit.layers.sums import Axis, Sums, Term
+from layerkit.layers.axes import Axis, Term
+from layerkit.layers.sums import Sums
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-11}
 needs_fused = pytest.mark.skipif(
@@ -169,8 +170,8 @@ class TestFused:
     def test_what_it_is_not_made_for_takes_the_plain_way(self, y: Tensor, z: Tensor, moves: int | None) -> None:
         axis = Axis(1, 2, (Term(0, 0, 0, 1), Term(0, 1, 1, 1)))
         for fused in (
-            fused_sums.combine(Sums(axis, axis), z, y, None, 0),
-            fused_sums.combine_transposed(Sums(axis, axis), y, z, 0),
+            fused_sums.combine(axis, axis, z, y, None, 0),
+            fused_sums.combine_transposed(axis, axis, y, z, 0),
         ):
             assert (None if fused is None else len(fused)) == moves
 
@@ -179,7 +180,7 @@ class TestFused:
         across = Axis(1, 1024, tuple(Term(0, tap, -1024 * tap, 1) for tap in range(1024)))
         down = Axis(1, 1, (Term(0, 0, 0, 1),))
         z, y = torch.ones(1, 1, 1, 1, 1024, 1), torch.empty(1, 1, 1023 * 1024 + 1, 1)
-        assert fused_sums.combine(Sums(down, across), z, y, None, 0) is None
+        assert fused_sums.combine(down, across, z, y, None, 0) is None
         for move in Sums(down, across).combine(z, y, lambda shape: _memory(shape, z)):
             move()
         assert torch.equal(y.flatten().nonzero().flatten(), torch.arange(1024) * 1024)

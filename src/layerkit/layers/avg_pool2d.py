@@ -20,8 +20,9 @@ from torch import Tensor
 
 from layerkit.component import LayerSpec, Shape
 from layerkit.fields import Kernel, Padding, Stride, pair
+from layerkit.layers.axes import Axis, Term
 from layerkit.layers.pooling import pooled_size
-from layerkit.layers.sums import Axis, Sums, Term, Work, one_kind
+from layerkit.layers.sums import Sums, Work, one_kind
 from layerkit.layers.windows import Pair, channels_last, check_pictures, picture_memory, picture_shape
 from layerkit.module import Module
 

@@ -21,11 +21,11 @@ from torch import Tensor
 
 from layerkit.component import LayerSpec, Shape
 from layerkit.fields import Channels, Kernel, Padding, Stride, pair
+from layerkit.layers.axes import Axis, Move, Term
 from layerkit.layers.initialization import xavier_normal_
 from layerkit.layers.patches import Patches
 from layerkit.layers.products import multiply_and_add
 from layerkit.layers.shifts import ShiftedProducts
-from layerkit.layers.sums import Axis, Move, Term
 from layerkit.layers.windows import PLANAR_BELOW, check_pictures, output_size, picture_shape
 from layerkit.layers.winograd import KERNEL, Winograd
 from layerkit.module import Module

@@ -10,18 +10,17 @@ from __future__ import annotations
 import os
 from array import array
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from layerkit.layers.axes import Axis, Move
 
 try:
     from layerkit.layers import _sums
 except ImportError:
     _sums = None
-
-if TYPE_CHECKING:
-    from layerkit.layers.sums import Axis, Sums
 
 AVAILABLE = _sums is not None and os.environ.get("LAYERKIT_PLAIN_SUMS", "0") in ("", "0")
 """Whether there is compiled code, and it is not switched off by the environment variable ``LAYERKIT_PLAIN_SUMS=1``."""
@@ -45,24 +44,24 @@ def _suit(*tensors: Tensor) -> bool:
     )
 
 
-def combine(sums: Sums, z: Tensor, y: Tensor, bias: Tensor | None, first: int) -> list[Any] | None:
+def combine(down: Axis, across: Axis, z: Tensor, y: Tensor, bias: Tensor | None, first: int) -> list[Move] | None:
     """See :meth:`layerkit.layers.sums.Sums.combine`; None where the plain way must be taken."""
     if not _suit(y, z):
         return None
     directions = []
-    for axis, dim, start in ((sums.down, ROWS, first), (sums.across, COLUMNS, 0)):
+    for axis, dim, start in ((down, ROWS, first), (across, COLUMNS, 0)):
         terms = [(phase, kind, offset + start, factor) for phase, kind, offset, factor in axis.terms]
         count = -(-y.shape[dim] // axis.phases)
         directions.append(_Direction(count, _phases(y, dim, axis), _kinds(z, dim, axis), terms))
     return _moves(y, z, directions, bias)
 
 
-def combine_transposed(sums: Sums, y: Tensor, z: Tensor, first: int) -> list[Any] | None:
+def combine_transposed(down: Axis, across: Axis, y: Tensor, z: Tensor, first: int) -> list[Move] | None:
     """See :meth:`layerkit.layers.sums.Sums.combine_transposed`; None where the plain way must be taken."""
     if not _suit(y, z):
         return None
     directions = []
-    for axis, dim, start in ((sums.down, ROWS, first), (sums.across, COLUMNS, 0)):
+    for axis, dim, start in ((down, ROWS, first), (across, COLUMNS, 0)):
         terms = [(kind, phase, start - offset, factor) for phase, kind, offset, factor in axis.terms]
         directions.append(_Direction(z.shape[dim], _kinds(z, dim, axis), _phases(y, dim, axis), terms))
     return _moves(z, y, directions, None)
@@ -93,7 +92,7 @@ def _kinds(z: Tensor, dim: int, axis: Axis) -> Side:
     return axis.kinds, z.stride(dim), z.stride(dim + 2), 0, z.shape[dim]
 
 
-def _moves(target: Tensor, source: Tensor, directions: list[_Direction], bias: Tensor | None) -> list[Any] | None:
+def _moves(target: Tensor, source: Tensor, directions: list[_Direction], bias: Tensor | None) -> list[Move] | None:
     """Return the one operation that does it, or none where there is nothing to do; None where rows are too long."""
     if not target.numel():
         return []

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from layerkit.component import LayerSpec, Shape
 from layerkit.fields import Scale, pair
-from layerkit.layers.sums import Axis, Sums, Term, Work, one_kind
+from layerkit.layers.axes import Axis, Term
+from layerkit.layers.sums import Sums, Work, one_kind
 from layerkit.layers.windows import channels_last, check_pictures, picture_memory, picture_shape
 from layerkit.module import Module
 

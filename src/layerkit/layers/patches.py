@@ -20,9 +20,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from layerkit.layers.axes import Axis, Move, Term
 from layerkit.layers.bands import Band, bands, whole
 from layerkit.layers.products import multiply, multiply_and_add
-from layerkit.layers.sums import Axis, Move, Sums, Term
+from layerkit.layers.sums import Sums
 from layerkit.layers.windows import PLANAR_BELOW, Pair, channels_first, channels_last
 from layerkit.module import Module
 

@@ -13,7 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from layerkit.layers.sums import Move
+from layerkit.layers.axes import Move
 
 
 def multiply(n: int, rows: Tensor, matrix: Tensor, out: Tensor, bias: Tensor | None = None) -> Move:

@@ -16,10 +16,11 @@ import torch
 from torch import Tensor
 
 from layerkit.fields import pair
+from layerkit.layers.axes import Axis, Move
 from layerkit.layers.bands import Band, bands, whole
 from layerkit.layers.initialization import xavier_normal_
 from layerkit.layers.products import multiply
-from layerkit.layers.sums import Axis, Move, Sums
+from layerkit.layers.sums import Sums
 from layerkit.layers.windows import PLANAR_BELOW, channels_first, channels_last
 from layerkit.module import Module
 

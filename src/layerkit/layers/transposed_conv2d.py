@@ -22,9 +22,9 @@ from torch import Tensor
 from layerkit.component import LayerSpec, Shape
 from layerkit.errors import ShapeError
 from layerkit.fields import Channels, IntegerOrPair, Kernel, Padding, Stride, pair
+from layerkit.layers.axes import Axis, Move, Term
 from layerkit.layers.products import multiply_and_add
 from layerkit.layers.shifts import ShiftedConvolution
-from layerkit.layers.sums import Axis, Move, Term
 from layerkit.layers.windows import Pair, check_pictures, picture_shape
 
 

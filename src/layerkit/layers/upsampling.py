@@ -29,9 +29,9 @@ from torch import Tensor
 
 from layerkit.component import LayerSpec, Shape
 from layerkit.fields import Channels, Kernel, Padding, Scale, pair
+from layerkit.layers.axes import Axis, Move, Term
 from layerkit.layers.products import multiply_and_add
 from layerkit.layers.shifts import ShiftedConvolution
-from layerkit.layers.sums import Axis, Move, Term
 from layerkit.layers.windows import check_pictures, output_size, picture_shape
 
 

@@ -26,8 +26,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from layerkit.layers.axes import Axis, Move, Term
 from layerkit.layers.bands import Band, bands, whole
-from layerkit.layers.sums import Axis, Move, Sums, Term
+from layerkit.layers.sums import Sums
 from layerkit.layers.windows import Pair, channels_first, channels_last
 from layerkit.module import Module
 
