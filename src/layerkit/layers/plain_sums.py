@@ -1,4 +1,4 @@
-"""The sums of :mod:`layerkit.layers.sums` by operations of torch, one over all pictures for every term; on any device."""
+"""The sums of :mod:`layerkit.layers.sums` by operations of torch: one over all pictures a term, on any device."""
 
 from __future__ import annotations
 
