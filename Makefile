@@ -37,7 +37,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# Times layerkit beside torch.nn, for about half an hour, on a machine that should do nothing else meanwhile.
+# Times layerkit beside torch.nn and torch.compile, for about an hour, on a machine that should do nothing else meanwhile.
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks --compile --json benchmarks/results.json
 

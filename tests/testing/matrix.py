@@ -72,8 +72,8 @@ def row(name: str) -> Row:
     spec = spec_of(animal)
     failed = [result.check for result in run(spec, profile=PROFILE).failures]
     others = tuple(check for check in failed if check != animal.caught_by)
-    if getattr(animal, "varies", False):
-        others = ("others, by what the memory held",)
+    if varies := getattr(animal, "varies", ""):
+        others = (f"others, by what {varies}",)
     mistake = " ".join(animal.__doc__.split()).replace("|", "\\|")
     return Row(name, spec.kind, mistake, animal.caught_by, others, animal.caught_by not in failed)
 

@@ -81,8 +81,8 @@ _DECLARED = (
 class Layer(Module):
     """The base of layers: built for a number of channels, it gives back the shape it takes."""
 
-    varies = False
-    """Which other checks notice is a matter of chance."""
+    varies = ""
+    """What decides which other checks notice, where that is a matter of chance."""
     ranks: tuple[int, ...] = (3,)
     """Dimensions of the samples that are taken."""
     fields: ClassVar[dict[str, tuple[Any, Any]]] = {}

@@ -122,7 +122,7 @@ class BorderNeverWritten(Layer):
     """Shifts a picture by a column and leaves the first one as ``empty`` found it."""
 
     caught_by = "memory_is_written_before_it_is_read"
-    varies = True
+    varies = "the memory held"
 
     def forward(self, x: Tensor) -> Tensor:
         y = torch.empty_like(x)

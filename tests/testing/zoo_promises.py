@@ -31,6 +31,7 @@ class PythonRandomness(Dropped):
     """Asks Python's random module whether to drop a whole batch."""
 
     caught_by = "passes_touch_nothing_global"
+    varies = "Python's generator gives"
 
     def forward(self, x: Tensor) -> Tensor:
         factor = float(random.random() < 0.5) if self.training else 1.0
