@@ -43,7 +43,7 @@ static inline long smaller(long a, long b) { return a < b ? a : b; }
 #define BYTES 16
 #endif
 
-#define MOST 6 /* terms that are summed at a time */
+#define MOST 6 /* terms that are summed at a time: as many as sum_runs has cases */
 
 #define REAL float
 #define NAME(name) name##_float

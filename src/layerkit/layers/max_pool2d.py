@@ -16,6 +16,7 @@ takes the gradient where it won and leaves the rest to those before it: grad_t =
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -24,9 +25,13 @@ from torch import Tensor
 
 from layerkit.component import LayerSpec, Shape
 from layerkit.fields import Kernel, Padding, Stride, pair
-from layerkit.layers.pooling import COLUMNS, ROWS, pooled_size, spread, taps
+from layerkit.layers.pooling import pooled_size
 from layerkit.layers.windows import channels_first, channels_last, check_pictures, picture_shape
 from layerkit.module import Module
+
+Index = tuple[slice, ...]
+ROWS, COLUMNS = 1, 2
+"""The dimensions of (N, H, W, C)."""
 
 
 class MaxPool2dSpec(LayerSpec):
@@ -94,7 +99,7 @@ class MaxPool2d(Module):
         kernel, stride, padding = self._along(dim)
         shape = (*x.shape[:dim], count, *x.shape[dim + 1 :])
         maximum, won = self.empty(f"maximum {dim}", shape, x).fill_(float("-inf")) if padding else None, []
-        for tap, (seen, windows) in enumerate(taps(x, count, dim, kernel, stride, padding)):
+        for tap, (seen, windows) in enumerate(_taps(x, count, dim, kernel, stride, padding)):
             if maximum is None:
                 maximum = x[seen] if kernel > 1 else x[seen].clone()
                 continue
@@ -114,10 +119,10 @@ class MaxPool2d(Module):
         """Return the transpose of :meth:`_maxima`."""
         kernel, stride, padding = self._along(dim)
         shape = (*grad.shape[:dim], size, *grad.shape[dim + 1 :])
-        result = spread(self.empty(f"grad {dim}", shape, grad), grad.shape[dim], dim, kernel, stride, padding)
+        result = _spread(self.empty(f"grad {dim}", shape, grad), grad.shape[dim], dim, kernel, stride, padding)
         rest = grad.clone() if padding else grad
         for tap, (seen, windows) in reversed(
-            list(enumerate(taps(result, grad.shape[dim], dim, kernel, stride, padding)))
+            list(enumerate(_taps(result, grad.shape[dim], dim, kernel, stride, padding)))
         ):
             target, left = result[seen], rest[windows]
             if kernel <= stride:
@@ -134,3 +139,28 @@ class MaxPool2d(Module):
     def _along(self, dim: int) -> tuple[int, int, int]:
         """Return kernel size, stride and padding in the direction of ``dim``."""
         return self.kernel_size[dim - 1], self.stride[dim - 1], self.padding[dim - 1]
+
+
+def _taps(x: Tensor, count: int, dim: int, kernel: int, stride: int, padding: int) -> Iterator[tuple[Index, Index]]:
+    """Yield for each tap of the windows along ``dim`` the index of what it sees in x, and that of the windows which do.
+
+    Args:
+        x: what the windows are taken from, (N, H, W, C).
+        count: the number of windows.
+        padding: nothing before and behind x; some taps of a window there see nothing.
+    """
+    around = (slice(None),) * dim
+    for offset in range(-padding, kernel - padding):
+        first = max(0, -(offset // stride))
+        last = min(count - 1, (x.shape[dim] - 1 - offset) // stride)
+        if last < first:
+            yield (*around, slice(0, 0)), (*around, slice(0, 0))
+        else:
+            start, stop = first * stride + offset, last * stride + offset + 1
+            yield (*around, slice(start, stop, stride)), (*around, slice(first, last + 1))
+
+
+def _spread(memory: Tensor, count: int, dim: int, kernel: int, stride: int, padding: int) -> Tensor:
+    """Return ``memory``, into which ``count`` windows along ``dim`` give back: zeros, unless each value is written."""
+    covered = memory.shape[dim] == kernel * count and kernel == stride and not padding
+    return memory if covered else memory.zero_()

@@ -1,17 +1,9 @@
-"""What the layers that pool windows of a picture share: their sizes, and one direction after the other."""
+"""The sizes of what layers make that pool windows of a picture."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from torch import Tensor
-
 from layerkit.errors import ShapeError
 from layerkit.layers.windows import Pair, output_size
-
-Index = tuple[slice, ...]
-ROWS, COLUMNS = 1, 2
-"""The dimensions of (N, H, W, C)."""
 
 
 def pooled_size(size: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Pair:
@@ -26,28 +18,3 @@ def pooled_size(size: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Pair:
             "could hold nothing of the picture; use less padding"
         )
     return output_size(size, kernel, stride, padding)
-
-
-def taps(x: Tensor, count: int, dim: int, kernel: int, stride: int, padding: int) -> Iterator[tuple[Index, Index]]:
-    """Yield for each tap of the windows along ``dim`` the index of what it sees in x, and that of the windows which do.
-
-    Args:
-        x: what the windows are taken from, (N, H, W, C).
-        count: the number of windows.
-        padding: nothing before and behind x; some taps of a window there see nothing.
-    """
-    around = (slice(None),) * dim
-    for offset in range(-padding, kernel - padding):
-        first = max(0, -(offset // stride))
-        last = min(count - 1, (x.shape[dim] - 1 - offset) // stride)
-        if last < first:
-            yield (*around, slice(0, 0)), (*around, slice(0, 0))
-        else:
-            start, stop = first * stride + offset, last * stride + offset + 1
-            yield (*around, slice(start, stop, stride)), (*around, slice(first, last + 1))
-
-
-def spread(memory: Tensor, count: int, dim: int, kernel: int, stride: int, padding: int) -> Tensor:
-    """Return ``memory``, into which ``count`` windows along ``dim`` give back: zeros, unless each value is written."""
-    covered = memory.shape[dim] == kernel * count and kernel == stride and not padding
-    return memory if covered else memory.zero_()
