@@ -87,7 +87,7 @@ def inference(network: str, who: str, height: int, width: int, tile: int) -> dic
 def epoch(samples: int) -> dict[str, Any]:
     """Return where the time of ``layerkit train`` goes, for one epoch of the report's network at batch 4."""
     from layerkit.cli import run
-    from layerkit.trainer import Trainer
+    from layerkit.training.trainer import Trainer
 
     inside, step = 0.0, Trainer.step
 

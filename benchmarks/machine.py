@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import torch
 
-from layerkit.layers import fused_sums
+from layerkit.arithmetic.backends import fused as fused_sums
 
 
 def describe() -> dict[str, object]:

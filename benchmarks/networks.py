@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from layerkit import SGD, Architecture, LayerSpec, Trainer, build, load_architecture
-from layerkit.losses.mse import MSE
+from layerkit.builtin.losses.mse import MSE
 
 ROOT = Path(__file__).parents[1]
 LR = 1e-3

@@ -11,9 +11,9 @@ import torch
 from benchmarks.networks import architectures, rival_step, twin_of
 from benchmarks.steps import fastest_sgd
 from layerkit import Denoiser, Trainer, build
-from layerkit.data import PHOTOS, batches, load_dataset
-from layerkit.evaluate import restore
-from layerkit.metrics import measure
+from layerkit.data.sources import PHOTOS, batches, load_dataset
+from layerkit.denoising.evaluation import restore
+from layerkit.denoising.metrics import measure
 
 LAST = 5_000
 """Pairs at the end over which the training loss is averaged."""

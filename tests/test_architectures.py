@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from layerkit import Trainer, build, load_architecture
-from layerkit.catalogue import installed
-from layerkit.discovery import PluginSettings, discover
-from layerkit.schema import architecture_schema
+from layerkit.registry.catalogue import installed
+from layerkit.registry.discovery import PluginSettings, discover
+from layerkit.spec.schema import architecture_schema
 
 FOLDER = Path(__file__).parents[1] / "architectures"
 FILES = sorted(path for path in FOLDER.glob("*.json") if not path.name.endswith(".schema.json"))

@@ -58,7 +58,7 @@ NAMES = [
     "sprung:Layer",
     "os.system",
     "__import__('os').mkdir('sprung_folder')",
-    "layerkit.layers.conv2d:Conv2d",
+    "layerkit.builtin.layers.conv2d:Conv2d",
     "!!python/object:os.system",
 ]
 

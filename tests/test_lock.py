@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from layerkit.errors import RunError
-from layerkit.lock import FolderInUseError, FolderLock
+from layerkit.disk import FolderLock
+from layerkit.errors import FolderInUseError, RunError
 
 HOLD = """
 import sys
 from pathlib import Path
-from layerkit.lock import FolderLock
+from layerkit.disk import FolderLock
 lock = FolderLock(Path(sys.argv[1]))
 print("locked", flush=True)
 sys.stdin.read()

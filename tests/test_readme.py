@@ -13,7 +13,7 @@ from skimage import data
 
 import layerkit
 from layerkit import cli
-from layerkit.pictures import Picture, write_picture
+from layerkit.data.pictures import Picture, write_picture
 from layerkit.testing import run
 
 README = Path(__file__).parents[1] / "README.md"

@@ -138,3 +138,20 @@ def show(value: Any) -> str:
         text = repr(value)
     text = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text[:61])
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+class FolderInUseError(UserError):
+    """Another process works in the folder."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that there is not enough memory; torch has no class of its own for it on the CPU."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "allocate memory" in str(error))
+
+
+class DivergedError(RunError):
+    """The loss is not a finite number any more."""
+
+
+class BrokenLayerError(RunError):
+    """A layer, or a loss, that does not do what its spec or the contract of modules says."""

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from layerkit import build, load_architecture, save
-from layerkit.checkpoint import load
+from layerkit.checkpoints.checkpoint import load
 from layerkit.cli import run
-from layerkit.noise_level import NoiseRange
+from layerkit.data.noise_level import NoiseRange
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_lines_and_a_bar_on_a_terminal(tmp_path, trained, monkeypatch):
     monkeypatch.setattr(sys, "stdout", said)
     monkeypatch.setattr(sys, "stderr", said)
     console = rich.console.Console(force_terminal=True, file=said, width=40, highlight=False)
-    monkeypatch.setattr("layerkit.cli.denoise.printer", lambda err: console)
+    monkeypatch.setattr("layerkit.cli.commands.denoise.printer", lambda err: console)
     path = noisy(tmp_path / "a [b] c.png", 60)
     assert run(["denoise", trained, path, "--output", str(tmp_path / "out")]) == 0
     assert "100%" in said.getvalue()

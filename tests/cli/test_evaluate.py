@@ -35,9 +35,9 @@ def test_json_for_programs_is_what_training_said(checkpoint, tiny, capsys, tmp_p
 
 
 def test_classical_methods_stand_beside_it(checkpoint, tiny, capsys):
-    from layerkit.baselines import measure_baselines
-    from layerkit.data import load_dataset
-    from layerkit.noises.gaussian import Gaussian
+    from layerkit.builtin.noises.gaussian import Gaussian
+    from layerkit.data.sources import load_dataset
+    from layerkit.denoising.baselines import measure_baselines
 
     assert run(["evaluate", checkpoint, "--data", str(tiny.data), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)["baselines"]
@@ -60,7 +60,7 @@ def test_data_without_clean_pictures(checkpoint, tiny, tmp_path, capsys):
 
 
 def test_a_checkpoint_without_training(checkpoint, tmp_path, capsys):
-    from layerkit.checkpoint import load, save
+    from layerkit.checkpoints.checkpoint import load, save
 
     held = load(checkpoint)
     save(tmp_path / "bare", held.network, held.architecture.model_copy(update={"training": None}))

@@ -168,6 +168,6 @@ def test_without_optuna_it_says_what_to_install(command, monkeypatch, capsys):
     import importlib.util
 
     find = importlib.util.find_spec
-    monkeypatch.setattr("layerkit.extras.find_spec", lambda name: None if name == "optuna" else find(name))
+    monkeypatch.setattr("layerkit.environment.find_spec", lambda name: None if name == "optuna" else find(name))
     assert run(strings(command())) == 2
     assert capsys.readouterr().err == "error: experiments need optuna: pip install 'layerkit[experiments]'\n"

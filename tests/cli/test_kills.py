@@ -15,7 +15,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from layerkit.checkpoint import load
+from layerkit.checkpoints.checkpoint import load
 
 STEPS, BATCH, PAIRS = 5, 4, 40
 """Steps between checkpoints, pictures in a step, pictures in an epoch."""

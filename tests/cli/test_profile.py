@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from layerkit.arithmetic.backends import fused as fused_sums
 from layerkit.cli import run
-from layerkit.layers import fused_sums
 
 
 def test_every_layer_has_its_times(table1, capsys):

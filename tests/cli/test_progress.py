@@ -6,7 +6,7 @@ from rich.progress import Progress
 
 from layerkit.cli import progress as module
 from layerkit.cli.progress import _Bars
-from layerkit.fit import StepDone
+from layerkit.training.loop import StepDone
 
 
 def test_the_speed_is_that_of_the_steps_since_the_first(monkeypatch):

@@ -4,7 +4,7 @@ import json
 
 from layerkit import installed
 from layerkit.cli import run
-from layerkit.schema import architecture_schema
+from layerkit.spec.schema import architecture_schema
 
 
 def test_prints_or_writes_the_schema_of_everything_installed(tmp_path, capsys):

@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 from skimage import data
 
-from layerkit.checkpoint import load
+from layerkit.checkpoints.checkpoint import load
 from layerkit.cli import run
-from layerkit.data import load_dataset
-from layerkit.denoise import Denoiser
-from layerkit.evaluate import evaluate
+from layerkit.data.sources import load_dataset
+from layerkit.denoising.denoiser import Denoiser
+from layerkit.denoising.evaluation import evaluate
 
 SIGMA = 25.0
 SIDE = 128

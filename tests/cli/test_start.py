@@ -34,7 +34,7 @@ def test_the_help_lists_every_command_with_what_it_does(capsys):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_stands_in_the_module_of_its_name(name):
-    module = importlib.import_module(f"layerkit.cli.{name.replace('-', '_')}")
+    module = importlib.import_module(f"layerkit.cli.commands.{name.replace('-', '_')}")
     command = getattr(module, name.replace("-", "_"))
     assert isinstance(command, click.Command)
     assert command.name == name

@@ -16,11 +16,11 @@ import pytest
 import torch
 from PIL import Image
 
-from layerkit import files
-from layerkit.checkpoint import load
+from layerkit import disk as files
+from layerkit.checkpoints.checkpoint import load
 from layerkit.cli import run
-from layerkit.files import write_atomically
-from layerkit.run import Run
+from layerkit.disk import write_atomically
+from layerkit.training.run import Run
 
 Train = Callable[..., int]
 
@@ -47,7 +47,7 @@ def resume(*arguments: object) -> int:
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     """Let the training receive SIGTERM during its nth step."""
-    from layerkit.trainer import Trainer
+    from layerkit.training.trainer import Trainer
 
     step, left = Trainer.step, [steps]
 
@@ -192,7 +192,7 @@ def test_resume_mentions_other_versions(train, monkeypatch, capsys):
     path = Path("run/checkpoint.safetensors")
     held = load(path)
     old = held.architecture.model_copy(update={"requires": {"layer": {"relu": "layerkit==0.0.1"}}})
-    from layerkit.checkpoint import save
+    from layerkit.checkpoints.checkpoint import save
 
     save(path, held.network, old, position=held.position, optimizer=old.training.optimizer.build(held.network.param()))
     assert resume("run") == 0
@@ -258,7 +258,7 @@ def test_a_run_that_is_busy(train, tmp_path, capsys):
 
 
 def test_a_second_ctrl_c_stops_at_once(train, monkeypatch, capsys):
-    from layerkit.trainer import Trainer
+    from layerkit.training.trainer import Trainer
 
     def pressed(self: Trainer, *pair: torch.Tensor) -> float:
         # To this thread: one that comes to another is looked at a moment later, and two of them then count as one.
@@ -317,21 +317,21 @@ def test_every_write_may_fail(train, monkeypatch, capsys, faulty_os, thorough):
     [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")],
 )
 def test_memory_that_does_not_suffice(train, monkeypatch, capsys, error):
-    from layerkit.layers.conv2d import Conv2d
-    from layerkit.trainer import Trainer
+    from layerkit.builtin.layers.conv2d import Conv2d
+    from layerkit.training.trainer import Trainer
 
     def step(self: Trainer, *pair: Any) -> float:
         raise error
 
     monkeypatch.setattr(Trainer, "step", step)
     monkeypatch.setattr(Conv2d, "backward", lambda self, grad: grad)  # a layer must not be blamed
-    monkeypatch.setattr("layerkit.inspection.Inspector.before_step", lambda self, *pair: None)
+    monkeypatch.setattr("layerkit.training.inspection.Inspector.before_step", lambda self, *pair: None)
     assert train() == 1
     assert "error: not enough memory; use smaller batches" in capsys.readouterr().err
 
 
 def test_the_folder_is_removed(train, monkeypatch, capsys):
-    from layerkit.trainer import Trainer
+    from layerkit.training.trainer import Trainer
 
     step = Trainer.step
 

@@ -8,9 +8,9 @@ import pytest
 
 from layerkit import installed
 from layerkit.errors import SpecError
-from layerkit.experiments.load import load_experiment
+from layerkit.experiments.loading import load_experiment
 from layerkit.experiments.plan import plan
-from layerkit.schema import experiment_schema
+from layerkit.experiments.schema import experiment_schema
 
 FOLDER = Path(__file__).parents[2] / "architectures" / "experiments"
 FILES = sorted(FOLDER.glob("*.json"))

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 import pytest
 
 from layerkit import installed
+from layerkit.data.sources import fingerprint
+from layerkit.disk import FolderLock
 from layerkit.errors import DataError, RunError, StoppedError
-from layerkit.experiments.fingerprint import fingerprint
-from layerkit.experiments.load import load_experiment
+from layerkit.experiments.loading import load_experiment
 from layerkit.experiments.plan import plan
 from layerkit.experiments.queue import TrialQueue
 from layerkit.experiments.results import read_result, write_result
 from layerkit.experiments.store import Store
 from layerkit.experiments.sweep import Planned, Sweep
 from layerkit.experiments.turn import turn
-from layerkit.lock import FolderLock
 
 
 @dataclass

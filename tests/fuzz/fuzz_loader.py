@@ -19,10 +19,10 @@ import atheris
 with atheris.instrument_imports(include=["layerkit", "json"]):
     import json
 
-    from layerkit import jsontext
-    from layerkit.catalogue import installed
     from layerkit.errors import SpecError
-    from layerkit.spec import read_architecture
+    from layerkit.registry.catalogue import installed
+    from layerkit.spec import text as jsontext
+    from layerkit.spec.loading import read_architecture
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = installed()

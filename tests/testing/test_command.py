@@ -52,9 +52,9 @@ def test_a_package_in_several_processes_gives_what_one_gives() -> None:
 
 
 def test_a_token_is_replayed(capsys: pytest.CaptureFixture[str]) -> None:
-    from layerkit.testing.examples import Examples
+    from layerkit.testing.cases.examples import Examples
+    from layerkit.testing.cases.subjects import subjects
     from layerkit.testing.profiles import QUICK
-    from layerkit.testing.subjects import subjects
 
     case = Examples(subjects(["conv2d"])[0], QUICK).all[-1]
     assert call("conv2d", "--only", "input_gradient", "--replay", case.token()) == 0

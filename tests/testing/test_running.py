@@ -11,10 +11,10 @@ import zoo_state
 from zoo_building import spec_of
 
 from layerkit import PluginError, UserError
-from layerkit.catalogue import installed
+from layerkit.registry.catalogue import installed
 from layerkit.testing import checks_for, run
+from layerkit.testing.cases.subjects import of_distribution, subjects
 from layerkit.testing.profiles import DEFAULT, QUICK, THOROUGH
-from layerkit.testing.subjects import of_distribution, subjects
 
 HALF = spec_of(zoo_gradients.DividedByBatch)
 RIGHT = spec_of(zoo_correct.ChannelScale)

@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from layerkit import LayerSpec, ShapeError, UserError
-from layerkit.catalogue import installed
-from layerkit.layers.conv2d import Conv2dSpec
-from layerkit.testing import strategies
-from layerkit.testing.cases import CASES
-from layerkit.testing.schema_agreement import fits
-from layerkit.testing.subjects import Subject
+from layerkit.builtin.layers.conv2d import Conv2dSpec
+from layerkit.registry.catalogue import installed
+from layerkit.testing.cases import strategies
+from layerkit.testing.cases.cases import CASES
+from layerkit.testing.cases.subjects import Subject
+from layerkit.testing.instruments.schema_agreement import fits
 
 EVERYTHING = sorted(installed().components)
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
@@ -72,7 +72,7 @@ def loaded_by(code: str) -> set[str]:
 def test_starting_hypothesis_loads_neither_torch_nor_the_specs() -> None:
     modules = loaded_by("import hypothesis")
     assert "layerkit.testing.entry" in modules, "the entry point is installed"
-    assert not modules & {"torch", "pydantic", "layerkit.component", "layerkit.testing.strategies"}
+    assert not modules & {"torch", "pydantic", "layerkit.contracts.specs", "layerkit.testing.cases.strategies"}
 
 
 def test_the_kit_is_imported_when_it_is_used() -> None:

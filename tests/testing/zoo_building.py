@@ -16,9 +16,17 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from layerkit.component import LayerSpec, LossSpec, NoiseSpec, OptimizerSpec, ScheduleSpec, Shape, Spec
+from layerkit.contracts.module import Module
+from layerkit.contracts.specs import (
+    LayerSpec,
+    LossSpec,
+    NoiseSpec,
+    OptimizerSpec,
+    ScheduleSpec,
+    Shape,
+    Spec,
+)
 from layerkit.errors import ShapeError
-from layerkit.module import Module
 
 
 def animals(*modules: ModuleType) -> dict[str, type]:

@@ -12,7 +12,7 @@ from zoo_noises import Additive
 from zoo_optimizers import Plain, WithMomentum
 from zoo_schedules import ByThePower, Falling
 
-from layerkit.component import Shape
+from layerkit.contracts.specs import Shape
 
 
 class CausalShift(Layer):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from zoo_building import Bent, Centred, Dropped, Layer, Rectified, Scaled
 
-from layerkit.component import Shape
+from layerkit.contracts.specs import Shape
 
 # Determinism, and what belongs to the whole process
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from zoo_building import Loss_, unguarded
 
-from layerkit.loss import Loss
+from layerkit.contracts.loss import Loss
 
 
 class Squared(Loss_, Loss):

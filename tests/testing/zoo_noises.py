@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from zoo_building import Noise_
 
-from layerkit.noise import Noise
+from layerkit.contracts.noise import Noise
 
 
 class Additive(Noise_, Noise):

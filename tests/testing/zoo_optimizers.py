@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from zoo_building import Optimizer_
 
-from layerkit.optimizer import Optimizer
+from layerkit.contracts.optimizer import Optimizer
 
 
 class Plain(Optimizer_, Optimizer):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from zoo_building import Bent, Convolved, Dropped, Layer, Scaled
 
-from layerkit.component import Shape
+from layerkit.contracts.specs import Shape
 from layerkit.errors import ShapeError
 
 # Determinism, and what belongs to the whole process

@@ -8,9 +8,10 @@ import torch
 from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema, field_validator
 from zoo_building import Bent, Scaled
 
-from layerkit.component import AnyLayer, Inner, LayerSpec, Shape
-from layerkit.layers.sequential import Sequential
-from layerkit.module import Module
+from layerkit.builtin.layers.sequential import Sequential
+from layerkit.contracts.module import Module
+from layerkit.contracts.registered import AnyLayer
+from layerkit.contracts.specs import Inner, LayerSpec, Shape
 
 
 class Keeps(LayerSpec):

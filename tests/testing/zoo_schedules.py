@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from zoo_building import Schedule_
 
-from layerkit.schedule import Schedule
+from layerkit.contracts.schedule import Schedule
 
 
 class Falling(Schedule_, Schedule):

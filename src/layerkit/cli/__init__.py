@@ -12,8 +12,7 @@ from collections.abc import Sequence
 
 import click
 
-from layerkit.errors import LayerkitError, StoppedError
-from layerkit.memory import out_of_memory
+from layerkit.errors import LayerkitError, StoppedError, out_of_memory
 
 COMMANDS = {
     "train": "Train a network on noisy pictures.",
@@ -41,7 +40,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        module = importlib.import_module(f"layerkit.cli.{name.replace('-', '_')}")
+        module = importlib.import_module(f"layerkit.cli.commands.{name.replace('-', '_')}")
         return getattr(module, name.replace("-", "_"))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

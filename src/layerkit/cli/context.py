@@ -10,13 +10,13 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from layerkit.catalogue import Catalogue
+    from layerkit.registry.catalogue import Catalogue
 
 
 def catalogue_of(ctx: click.Context, notes: bool = True) -> Catalogue:
     """Return the catalogue that the options of the command line ask for; say once which plugins did not load."""
-    from layerkit.catalogue import installed
-    from layerkit.discovery import PluginSettings
+    from layerkit.registry.catalogue import installed
+    from layerkit.registry.discovery import PluginSettings
 
     given, environment = ctx.obj, PluginSettings.from_environment()
     catalogue = installed(
@@ -51,7 +51,7 @@ def set_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def overrides_from(assignments: Iterable[str], flags: dict[str, Any]) -> dict[str, Any]:
     """Return the values to replace, by path; flags that were not given are None."""
-    from layerkit.overrides import parse_override
+    from layerkit.spec.overrides import parse_override
 
     overrides = dict(map(parse_override, assignments))
     return overrides | {path: value for path, value in flags.items() if value is not None}

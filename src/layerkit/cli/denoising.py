@@ -11,11 +11,11 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from layerkit.comparison import compare
-from layerkit.denoise import Denoiser
+from layerkit.data.noise_level import NoiseRange, estimate_noise
+from layerkit.data.pictures import read_picture, write_picture
+from layerkit.denoising.denoiser import Denoiser, denoised
+from layerkit.drawing.comparison import compare
 from layerkit.errors import DataError, ShapeError, UserError
-from layerkit.noise_level import NoiseRange, estimate_noise
-from layerkit.pictures import Picture, read_picture, write_picture
 
 
 def denoise_files(
@@ -86,20 +86,3 @@ def _say(progress: Progress, text: str, *, err: bool = False) -> None:
         progress.console.print(text, markup=False, soft_wrap=True)
     else:
         click.echo(text, err=err)
-
-
-def denoised(denoiser: Denoiser, picture: Picture) -> Picture:
-    """Return the denoised picture; a grey one goes through a colour network as grey, and a coloured one through a grey
-    network channel by channel. Transparency is kept as it is.
-    """
-    channels = denoiser.input_shape[0]
-    pixels = picture.pixels
-    if len(pixels) == channels:
-        result = denoiser.predict(pixels[None])[0]
-    elif len(pixels) == 1:
-        result = denoiser.predict(pixels.expand(1, channels, -1, -1))[0].float().mean(0, keepdim=True).round().byte()
-    elif channels == 1:
-        result = denoiser.predict(pixels[:, None])[:, 0]
-    else:
-        raise DataError(f"the network takes pictures of {channels} channels, this one has {len(pixels)}")
-    return Picture(result, picture.alpha)

@@ -10,9 +10,9 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from layerkit.cli.context import decibels, printer
-from layerkit.evaluate import Evaluation
-from layerkit.fit import EpochDone, StepDone
-from layerkit.session import Session
+from layerkit.denoising.evaluation import Evaluation
+from layerkit.training.loop import EpochDone, StepDone
+from layerkit.training.session import Session
 
 POINTS_A_LINE = 10
 """Points of the loss curve between two lines where there is no terminal."""

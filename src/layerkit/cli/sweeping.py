@@ -7,19 +7,18 @@ from pathlib import Path
 
 import click
 
-from layerkit.catalogue import Catalogue
 from layerkit.cli.trials import sweep_display
-from layerkit.crops import PictureCrops
-from layerkit.data import load_dataset
+from layerkit.data.crops import PictureCrops
+from layerkit.data.dataset import Dataset
+from layerkit.data.sources import fingerprint, load_dataset
 from layerkit.errors import UserError
-from layerkit.experiments.fingerprint import fingerprint
-from layerkit.experiments.load import ExperimentFile, load_experiment
-from layerkit.experiments.page import write_page
+from layerkit.experiments.loading import ExperimentFile, load_experiment
 from layerkit.experiments.plan import Trial, plan
-from layerkit.experiments.section import Outcome, Section
+from layerkit.experiments.report.page import write_page
+from layerkit.experiments.report.section import Outcome, Section
 from layerkit.experiments.store import Store
 from layerkit.experiments.sweep import Planned, Sweep
-from layerkit.pairs import Dataset
+from layerkit.registry.catalogue import Catalogue
 
 
 def run_experiments(

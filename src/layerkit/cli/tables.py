@@ -8,10 +8,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from layerkit.baselines import BaselineResult, measure_baselines
-from layerkit.evaluate import Evaluation
-from layerkit.metrics import Quality
-from layerkit.pairs import Validation
+from layerkit.data.dataset import Validation
+from layerkit.denoising.baselines import BaselineResult, measure_baselines
+from layerkit.denoising.evaluation import Evaluation
+from layerkit.denoising.metrics import Quality
 
 
 def classical_results(validation: Validation, console: Console) -> list[BaselineResult]:

@@ -6,18 +6,19 @@ from contextlib import suppress
 
 import click
 
-from layerkit.cadence import Cadence
-from layerkit.catalogue import Catalogue
 from layerkit.cli.context import printer
 from layerkit.cli.interruption import interruptible
 from layerkit.cli.progress import nothing_learned, progress_of
 from layerkit.cli.tables import classical_results, quality_table
+from layerkit.denoising.evaluation import Evaluation, evaluate, restore
+from layerkit.drawing.loss_curve import loss_curve
+from layerkit.drawing.sheet import montage
 from layerkit.errors import LayerkitError, RunError
-from layerkit.evaluate import Evaluation, evaluate, restore
-from layerkit.figures import loss_curve, montage
-from layerkit.fit import EpochDone
-from layerkit.run import Run
-from layerkit.session import Session
+from layerkit.registry.catalogue import Catalogue
+from layerkit.training.cadence import Cadence
+from layerkit.training.loop import EpochDone
+from layerkit.training.run import Run
+from layerkit.training.session import Session
 
 
 def train_run(run: Run, catalogue: Catalogue, cadence: Cadence, epochs: int | None, quiet: bool) -> None:
@@ -31,7 +32,7 @@ def train_run(run: Run, catalogue: Catalogue, cadence: Cadence, epochs: int | No
         quiet: print nothing but the last table.
 
     Raises:
-        LayerkitError: as :class:`layerkit.session.Session` does.
+        LayerkitError: as :class:`layerkit.training.session.Session` does.
     """
     session = Session(run, catalogue, cadence, epochs)
     if not quiet:

@@ -13,8 +13,8 @@ from layerkit.cli.context import decibels, printer
 from layerkit.cli.interruption import interruptible
 from layerkit.experiments.plan import Trial
 from layerkit.experiments.results import TrialResult
-from layerkit.fit import EpochDone, StepDone
-from layerkit.session import Session
+from layerkit.training.loop import EpochDone, StepDone
+from layerkit.training.session import Session
 
 
 class SweepDisplay:

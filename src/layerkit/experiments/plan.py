@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from layerkit import jsontext
-from layerkit.architecture import Architecture
-from layerkit.catalogue import Catalogue
-from layerkit.constants import DEFINE
 from layerkit.errors import Problem, SpecError, json_path, show
-from layerkit.experiments.load import ExperimentFile
-from layerkit.experiments.spec import Variant
-from layerkit.overrides import keys_of
-from layerkit.spec import load_architecture
+from layerkit.experiments.experiment import Variant
+from layerkit.experiments.loading import ExperimentFile
+from layerkit.registry.catalogue import Catalogue
+from layerkit.spec import text as jsontext
+from layerkit.spec.architecture import Architecture
+from layerkit.spec.constants import DEFINE
+from layerkit.spec.loading import load_architecture
+from layerkit.spec.overrides import keys_of
 
 _OUTSIDE = {"$schema", "name", "description", "requires"}
 """What a spec holds that its training does not depend on."""

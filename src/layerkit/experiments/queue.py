@@ -17,8 +17,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from layerkit.errors import RunError
-from layerkit.lock import FolderInUseError, FolderLock
+from layerkit.disk import FolderLock
+from layerkit.errors import FolderInUseError, RunError
 
 KEY = "key"
 

@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import Field, JsonValue, ValidationError
 
-from layerkit.component import StrictModel
-from layerkit.files import write_atomically
-from layerkit.metrics import Quality
+from layerkit.contracts.specs import StrictModel
+from layerkit.denoising.metrics import Quality
+from layerkit.disk import write_atomically
 
 PACKAGES = ("torch", "numpy", "scikit-image", "optuna")
 """Packages besides layerkit and the plugins whose versions a result keeps."""
@@ -25,7 +25,7 @@ Pairs = tuple[tuple[float, float], ...]
 
 
 class QualityRecord(StrictModel):
-    """A :class:`layerkit.metrics.Quality`; None where a number is not finite, or not defined."""
+    """A :class:`layerkit.denoising.metrics.Quality`; None where a number is not finite, or not defined."""
 
     psnr_mean: float | None
     psnr_of_mse: float | None
@@ -103,7 +103,7 @@ class TrialResult(StrictModel):
 
     @property
     def psnr(self) -> float | None:
-        """The headline after denoising, in dB, as :class:`layerkit.metrics.Quality` has it; None without an outcome."""
+        """The headline after denoising, as :class:`layerkit.denoising.metrics.Quality` has it; None without one."""
         if self.denoised is None or self.status != "done":
             return None
         return self.denoised.headline

@@ -6,15 +6,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
-from layerkit.catalogue import Catalogue
-from layerkit.errors import StoppedError
+from layerkit.disk import FolderLock
+from layerkit.errors import FolderInUseError, StoppedError
 from layerkit.experiments.plan import Trial
 from layerkit.experiments.queue import Ticket, TrialQueue
 from layerkit.experiments.results import TrialResult
 from layerkit.experiments.store import Store
-from layerkit.experiments.training import Watch, open_run, train
+from layerkit.experiments.trial import Watch, open_run, train
 from layerkit.experiments.turn import turn
-from layerkit.lock import FolderInUseError, FolderLock
+from layerkit.registry.catalogue import Catalogue
 
 
 class Observer(Protocol):

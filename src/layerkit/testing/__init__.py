@@ -9,7 +9,7 @@ Two lines in a plugin's tests run the whole battery over it::
         check()
 
 :func:`run` is the same in plain Python, and ``layerkit conformance`` on the command line. The strategies that the cases
-come from are in :mod:`layerkit.testing.strategies`. All of it needs the extra ``layerkit[testing]``.
+come from are in :mod:`layerkit.testing.cases.strategies`. All of it needs the extra ``layerkit[testing]``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    from layerkit.extras import require_extra
+    from layerkit.environment import require_extra
 
     require_extra(
         "testing", "the conformance kit needs", "hypothesis", *(["pytest"] if name == "parametrize_with_checks" else [])

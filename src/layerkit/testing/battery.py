@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from types import ModuleType
 
-from layerkit.component import Kind
+from layerkit.contracts.specs import Kind
 from layerkit.errors import UserError
 from layerkit.testing.check import Check
 from layerkit.testing.checks import (

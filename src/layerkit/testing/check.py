@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
-from layerkit.component import Kind
+from layerkit.contracts.specs import Kind
 
 Scope = Literal["case", "component"]
 
@@ -20,7 +20,7 @@ class Check:
         name: by which it is chosen and reported.
         kinds: the kinds of components it is about.
         function: takes a case, or a subject where ``scope`` is ``component``; raises
-            :class:`~layerkit.testing.judgement.CheckFailed` where the statement is wrong.
+            :class:`~layerkit.testing.check.CheckFailed` where the statement is wrong.
         scope: whether it is tried on many drawn cases, or once.
         witness: the function returns whether it saw what it looks for, and one case where it did is enough.
         share: the part of the profile's examples that it gets; costly checks take fewer.
@@ -53,3 +53,42 @@ def check(
         return Check(function.__name__, kinds, function, scope, witness, share)
 
     return make
+
+
+class CheckFailed(AssertionError):
+    """The component is wrong.
+
+    Attributes:
+        message: what was expected and what happened, in one or two sentences.
+        analytic: the number that the component gave, where the fault is in a number.
+        numeric: the number it should have been.
+        guess: a likely mistake, in plain language.
+    """
+
+    def __init__(
+        self, message: str, *, analytic: float | None = None, numeric: float | None = None, guess: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.analytic = analytic
+        self.numeric = numeric
+        self.guess = guess
+
+
+class NotApplicable(Exception):
+    """The check says nothing about this case; the reason is shown."""
+
+
+class Rejected(Exception):
+    """The case met a point without a derivative; how often is counted, and bounded."""
+
+
+def require(condition: bool, message: str) -> None:
+    """Fail with ``message`` unless ``condition`` holds."""
+    if not condition:
+        raise CheckFailed(message)
+
+
+def not_applicable(reason: str) -> NoReturn:
+    """Leave the case to the other checks."""
+    raise NotApplicable(reason)

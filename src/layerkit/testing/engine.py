@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 import torch
 from hypothesis.errors import Flaky
 
-from layerkit.testing.cases import CASES, Case
-from layerkit.testing.check import Check
-from layerkit.testing.examples import Examples
-from layerkit.testing.judgement import CheckFailed, NotApplicable, Rejected
+from layerkit.testing.cases.cases import CASES, Case
+from layerkit.testing.cases.examples import Examples
+from layerkit.testing.cases.subjects import Subject
+from layerkit.testing.check import Check, CheckFailed, NotApplicable, Rejected
 from layerkit.testing.results import Failure, Result
-from layerkit.testing.subjects import Subject
 
 MOST_REJECTED = 0.2
 """More examples than this at a kink is a failure: a check that is never made proves nothing."""

@@ -1,7 +1,7 @@
 """What hypothesis loads at each of its starts: it only says who knows about specs, and imports nothing for it.
 
 Whoever then asks ``hypothesis.strategies.from_type`` for a spec class gets the strategy of
-:mod:`layerkit.testing.strategies`, which is imported at that moment.
+:mod:`layerkit.testing.cases.strategies`, which is imported at that moment.
 """
 
 from __future__ import annotations
@@ -13,22 +13,23 @@ if TYPE_CHECKING:
 
 
 def register() -> None:
-    """Let hypothesis ask here for the types of layerkit, once ``layerkit.component`` has been imported by anyone."""
+    """Let hypothesis ask here for the specs of layerkit, once anyone has imported their module."""
     try:
         from hypothesis.strategies._internal.types import _global_extra_lookup
     except ImportError:
         # A private table, and the only one that is lazy. Without it the strategies are there, but not registered; an
         # error here would break hypothesis for the whole environment.
         return
-    _global_extra_lookup.setdefault("layerkit.component", _strategy_for)
+    _global_extra_lookup.setdefault("layerkit.contracts.specs", _strategy_for)
 
 
 def _strategy_for(thing: Any) -> SearchStrategy[Any] | None:
-    from layerkit.component import KINDS, Spec
+    from layerkit.contracts.kinds import KINDS
+    from layerkit.contracts.specs import Spec
 
     if not (isinstance(thing, type) and issubclass(thing, Spec)):
         return None
-    from layerkit.testing import strategies
+    from layerkit.testing.cases import strategies
 
     kind = next((kind for kind, base in KINDS.items() if thing is base), None)
     if kind is not None:

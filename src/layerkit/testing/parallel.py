@@ -9,14 +9,13 @@ from concurrent.futures import ProcessPoolExecutor
 
 import torch
 
-from layerkit.catalogue import Catalogue, installed
-from layerkit.component import Kind
-from layerkit.discovery import PluginSettings
-from layerkit.testing.profiles import Profile
+from layerkit.contracts.specs import Kind
+from layerkit.registry.catalogue import Catalogue, installed
+from layerkit.registry.discovery import PluginSettings
+from layerkit.testing.cases.subjects import Subject
+from layerkit.testing.profiles import Profile, hypothesis_in_a_temporary_folder
 from layerkit.testing.results import Report
 from layerkit.testing.running import pairs_of, run_subjects
-from layerkit.testing.storage import hypothesis_in_a_temporary_folder
-from layerkit.testing.subjects import Subject
 
 
 def run_parallel(

@@ -8,14 +8,20 @@ from dataclasses import dataclass
 
 import pytest
 
-from layerkit.catalogue import Catalogue
+from layerkit.registry.catalogue import Catalogue
+from layerkit.testing.cases.examples import Examples
+from layerkit.testing.cases.subjects import subjects
 from layerkit.testing.check import Check
 from layerkit.testing.engine import run_check
-from layerkit.testing.examples import Examples
 from layerkit.testing.profiles import Profile, profile_named
 from layerkit.testing.results import Result
-from layerkit.testing.running import KnownFailures, check_known_failures, expected_or_not, known_reason, pairs_of
-from layerkit.testing.subjects import subjects
+from layerkit.testing.running import (
+    KnownFailures,
+    check_known_failures,
+    expected_or_not,
+    known_reason,
+    pairs_of,
+)
 
 
 @dataclass(frozen=True)

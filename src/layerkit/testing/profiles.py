@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+from hypothesis import configuration
 
 from layerkit.errors import UserError
 
@@ -43,3 +48,14 @@ def profile_named(profile: str | Profile) -> Profile:
     if profile not in PROFILES:
         raise UserError(f'unknown profile "{profile}"; known are {", ".join(PROFILES)}')
     return PROFILES[profile]
+
+
+@contextmanager
+def hypothesis_in_a_temporary_folder() -> Iterator[None]:
+    """Keep hypothesis from leaving ``.hypothesis`` in the folder where a command is run."""
+    with tempfile.TemporaryDirectory() as folder:
+        configuration.set_hypothesis_home_dir(folder)
+        try:
+            yield
+        finally:
+            configuration.set_hypothesis_home_dir(None)  # as its settings say

@@ -5,11 +5,11 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
+from layerkit.disk import write_atomically
+from layerkit.environment import __version__
 from layerkit.errors import UserError
-from layerkit.files import write_atomically
 from layerkit.testing.battery import check_named
 from layerkit.testing.results import Report, Result
-from layerkit.version import __version__
 
 SIGNS = {"passed": "✓", "failed": "✗", "known failure": "(✗)", "not applicable": "-"}
 

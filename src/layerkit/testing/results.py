@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from layerkit.component import Kind
+from layerkit.contracts.specs import Kind
 
 Outcome = Literal["passed", "failed", "not applicable", "known failure"]
 

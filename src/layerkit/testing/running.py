@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from layerkit.catalogue import Catalogue
 from layerkit.errors import UserError
+from layerkit.registry.catalogue import Catalogue
 from layerkit.testing.battery import check_named, checks_for
+from layerkit.testing.cases.examples import Examples
+from layerkit.testing.cases.subjects import Subject, subjects
 from layerkit.testing.check import Check
 from layerkit.testing.engine import run_check
-from layerkit.testing.examples import Examples
 from layerkit.testing.profiles import Profile, profile_named
 from layerkit.testing.results import Failure, Report, Result
-from layerkit.testing.subjects import Subject, subjects
 
 KnownFailures = Mapping[str, str] | Mapping[str, Mapping[str, str]]
 """{check: reason}, or {component: {check: reason}}."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from layerkit.component import LayerSpec
-from layerkit.layers.sequential import Sequential
-from layerkit.module import Module
-from layerkit.testing.cases import LayerCase
+from layerkit.builtin.layers.sequential import Sequential
+from layerkit.contracts.module import Module
+from layerkit.contracts.specs import LayerSpec
+from layerkit.testing.cases.cases import LayerCase
+from layerkit.testing.cases.strategies import accepts
 from layerkit.testing.check import check
 from layerkit.testing.checks.gradients import check_gradients
-from layerkit.testing.comparison import require_close
-from layerkit.testing.passes import Frozen, Pass, backward, forward, run_pass
-from layerkit.testing.strategies import accepts
+from layerkit.testing.instruments.comparison import require_close
+from layerkit.testing.instruments.passes import Frozen, Pass, backward, forward, run_pass
 
 
 class Bend(Module):

@@ -5,12 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from layerkit.testing.cases import LayerCase
-from layerkit.testing.check import check
-from layerkit.testing.comparison import require_close
-from layerkit.testing.judgement import CheckFailed, not_applicable
-from layerkit.testing.numerics import has_kink_along
-from layerkit.testing.passes import Frozen, forward, gradients_of
+from layerkit.testing.cases.cases import LayerCase
+from layerkit.testing.check import CheckFailed, check, not_applicable
+from layerkit.testing.instruments.comparison import require_close
+from layerkit.testing.instruments.numerics import has_kink_along
+from layerkit.testing.instruments.passes import Frozen, forward, gradients_of
 
 
 @check("layer", share=0.6)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import torch
 
-from layerkit.testing.cases import Case, LayerCase
-from layerkit.testing.check import check
-from layerkit.testing.comparison import require_close, require_same_bits
-from layerkit.testing.judgement import CheckFailed, require
-from layerkit.testing.observation import (
+from layerkit.testing.cases.cases import Case, LayerCase
+from layerkit.testing.check import CheckFailed, check, require
+from layerkit.testing.instruments.comparison import require_close, require_same_bits
+from layerkit.testing.instruments.observation import (
     Operations,
     empty_memory_is_nan,
     nothing_global_touched,
     nothing_opened,
     without_autograd,
 )
-from layerkit.testing.passes import Frozen, forward, run_pass
+from layerkit.testing.instruments.passes import Frozen, forward, run_pass
 
 FORBIDDEN = ("convolution", "conv1d", "conv2d", "conv3d", "conv_transpose", "cudnn", "mkldnn_conv")
 """Parts of the names of torch's ready-made convolutions; its backward kernels are known by ``_backward``."""

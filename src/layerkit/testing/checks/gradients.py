@@ -5,13 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from layerkit.testing.cases import LayerCase
-from layerkit.testing.check import check
-from layerkit.testing.comparison import require_close
-from layerkit.testing.guesses import guess
-from layerkit.testing.judgement import CheckFailed, Rejected, not_applicable, require
-from layerkit.testing.numerics import check_directions, has_gap, jacobian, one_sided
-from layerkit.testing.passes import Frozen, Pass
+from layerkit.testing.cases.cases import LayerCase
+from layerkit.testing.check import CheckFailed, Rejected, check, not_applicable, require
+from layerkit.testing.instruments.comparison import require_close
+from layerkit.testing.instruments.guesses import guess
+from layerkit.testing.instruments.numerics import check_directions, has_gap, jacobian, one_sided
+from layerkit.testing.instruments.passes import Frozen, Pass
 
 SMALL = 40
 """A whole Jacobian is computed where neither input nor output has more values than this."""

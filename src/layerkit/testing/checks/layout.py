@@ -7,13 +7,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from layerkit.module import Module
-from layerkit.testing.cases import LayerCase
-from layerkit.testing.check import check
-from layerkit.testing.comparison import require_close, require_same_bits
-from layerkit.testing.judgement import not_applicable, require
-from layerkit.testing.observation import reachable_tensors
-from layerkit.testing.passes import Frozen, Pass, forward, run_pass
+from layerkit.contracts.module import Module
+from layerkit.testing.cases.cases import LayerCase
+from layerkit.testing.check import check, not_applicable, require
+from layerkit.testing.instruments.comparison import require_close, require_same_bits
+from layerkit.testing.instruments.observation import reachable_tensors
+from layerkit.testing.instruments.passes import Frozen, Pass, forward, run_pass
 
 EPSILON = torch.finfo(torch.float32).eps
 

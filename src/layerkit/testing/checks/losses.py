@@ -7,15 +7,14 @@ import copy
 import torch
 from torch import Tensor
 
+from layerkit.contracts.loss import Loss
 from layerkit.errors import ShapeError, StateError
-from layerkit.loss import Loss
-from layerkit.testing.cases import LossCase
-from layerkit.testing.check import check
+from layerkit.testing.cases.cases import LossCase
+from layerkit.testing.check import CheckFailed, check, not_applicable, require
 from layerkit.testing.checks.layout import LAYOUTS
-from layerkit.testing.comparison import require_close, require_same_bits
-from layerkit.testing.judgement import CheckFailed, not_applicable, require
-from layerkit.testing.numerics import check_directions, has_kink_along
-from layerkit.testing.observation import held_bytes, nothing_global_touched, nothing_opened, share_memory
+from layerkit.testing.instruments.comparison import require_close, require_same_bits
+from layerkit.testing.instruments.numerics import check_directions, has_kink_along
+from layerkit.testing.instruments.observation import held_bytes, nothing_global_touched, nothing_opened, share_memory
 
 
 def _evaluate(loss: Loss, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from layerkit.contracts.optimizer import Optimizer
 from layerkit.errors import CheckpointError
-from layerkit.optimizer import Optimizer
-from layerkit.testing.cases import OptimizerCase
-from layerkit.testing.check import check
-from layerkit.testing.comparison import require_close, require_same_bits
-from layerkit.testing.judgement import CheckFailed, not_applicable, require
-from layerkit.testing.observation import held_bytes, held_items, nothing_global_touched, nothing_opened, share_memory
+from layerkit.testing.cases.cases import OptimizerCase
+from layerkit.testing.check import CheckFailed, check, not_applicable, require
+from layerkit.testing.instruments.comparison import require_close, require_same_bits
+from layerkit.testing.instruments.observation import (
+    held_bytes,
+    held_items,
+    nothing_global_touched,
+    nothing_opened,
+    share_memory,
+)
 
 Pairs = list[tuple[Tensor, Tensor]]
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from layerkit.module import Module
-from layerkit.testing.cases import LayerCase, LossCase, OptimizerCase, ScheduleCase
-from layerkit.testing.check import check
-from layerkit.testing.comparison import require_close
-from layerkit.testing.judgement import CheckFailed, not_applicable, require
-from layerkit.testing.passes import run_pass
+from layerkit.contracts.module import Module
+from layerkit.testing.cases.cases import LayerCase, LossCase, OptimizerCase, ScheduleCase
+from layerkit.testing.check import CheckFailed, check, not_applicable, require
+from layerkit.testing.instruments.comparison import require_close
+from layerkit.testing.instruments.passes import run_pass
 
 NO_REFERENCE = "reference() names no torch namesake"
 

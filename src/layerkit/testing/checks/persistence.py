@@ -11,14 +11,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from layerkit.contracts.module import Module
 from layerkit.errors import CheckpointError
-from layerkit.module import Module
-from layerkit.testing.cases import LayerCase
-from layerkit.testing.check import check
-from layerkit.testing.comparison import require_same_bits
-from layerkit.testing.judgement import CheckFailed, require
-from layerkit.testing.observation import held_bytes, held_items, reachable_tensors, share_memory
-from layerkit.testing.passes import forward, run_pass
+from layerkit.testing.cases.cases import LayerCase
+from layerkit.testing.check import CheckFailed, check, require
+from layerkit.testing.instruments.comparison import require_same_bits
+from layerkit.testing.instruments.observation import held_bytes, held_items, reachable_tensors, share_memory
+from layerkit.testing.instruments.passes import forward, run_pass
 
 
 def _used(case: LayerCase, steps: int = 3) -> Module:

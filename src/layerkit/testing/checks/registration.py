@@ -9,12 +9,11 @@ from typing import Any
 
 import pydantic
 
-from layerkit.component import REGISTERED
-from layerkit.testing.cases import Case, LayerCase
-from layerkit.testing.check import check
-from layerkit.testing.judgement import CheckFailed, not_applicable, require
-from layerkit.testing.schema_agreement import fits
-from layerkit.testing.subjects import Subject
+from layerkit.contracts.registered import REGISTERED
+from layerkit.testing.cases.cases import Case, LayerCase
+from layerkit.testing.cases.subjects import Subject
+from layerkit.testing.check import CheckFailed, check, not_applicable, require
+from layerkit.testing.instruments.schema_agreement import fits
 
 
 @check("layer", "loss", "optimizer", "noise", "schedule", scope="component")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import copy
 import math
 
-from layerkit.schedule import Schedule
-from layerkit.testing.cases import ScheduleCase
-from layerkit.testing.check import check
-from layerkit.testing.judgement import CheckFailed, not_applicable, require
-from layerkit.testing.observation import nothing_global_touched, nothing_opened
+from layerkit.contracts.schedule import Schedule
+from layerkit.testing.cases.cases import ScheduleCase
+from layerkit.testing.check import CheckFailed, check, not_applicable, require
+from layerkit.testing.instruments.observation import nothing_global_touched, nothing_opened
 
 ROUNDING = 1e-9
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import torch
 
 from layerkit.errors import ShapeError
-from layerkit.testing.cases import LayerCase
-from layerkit.testing.check import check
+from layerkit.testing.cases.cases import LayerCase
+from layerkit.testing.cases.strategies import accepts
+from layerkit.testing.check import CheckFailed, check, not_applicable, require
 from layerkit.testing.checks.gradients import check_gradients
-from layerkit.testing.judgement import CheckFailed, not_applicable, require
-from layerkit.testing.passes import Frozen, forward, gradients_of, run_pass
-from layerkit.testing.strategies import accepts
+from layerkit.testing.instruments.passes import Frozen, forward, gradients_of, run_pass
 
 
 @check("layer")

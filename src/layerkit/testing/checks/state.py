@@ -7,14 +7,13 @@ import contextlib
 import torch
 from torch import Tensor
 
+from layerkit.contracts.module import Module
 from layerkit.errors import ShapeError, StateError
-from layerkit.module import Module
-from layerkit.testing.cases import LayerCase
-from layerkit.testing.check import check
-from layerkit.testing.comparison import require_close, require_same_bits
-from layerkit.testing.judgement import CheckFailed, not_applicable, require
-from layerkit.testing.observation import Interrupted, Operations, held_bytes, share_memory
-from layerkit.testing.passes import Frozen, backward, forward, parameters_of, run_pass
+from layerkit.testing.cases.cases import LayerCase
+from layerkit.testing.check import CheckFailed, check, not_applicable, require
+from layerkit.testing.instruments.comparison import require_close, require_same_bits
+from layerkit.testing.instruments.observation import Interrupted, Operations, held_bytes, share_memory
+from layerkit.testing.instruments.passes import Frozen, backward, forward, parameters_of, run_pass
 
 
 @check("layer", share=0.6)

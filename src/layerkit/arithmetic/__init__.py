@@ -1,0 +1,1 @@
+"""How layers with windows are computed fast."""

@@ -1,0 +1,134 @@
+/* Sums of shifted pictures in both directions, in one pass over memory.
+
+   The mathematics is that of layerkit/layers/sums.py, which says what the numbers of a plan are and is tested against
+   this. A row of sums downwards stays in the nearest cache until the sums across are made of it. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One source or one target along one direction: base position q of a slot, of which there are ``counts[slot]``, lies at
+   q * step + slot * slot_step. */
+typedef struct {
+  long slots, step, slot_step, *counts;
+} Side;
+
+typedef struct {
+  long target, source, shift;
+  double factor;
+} Term;
+
+/* Base positions of the target, and the terms in the order of its slots. */
+typedef struct {
+  Side target, source;
+  long count, terms;
+  Term *term;
+} Direction;
+
+typedef struct {
+  long pictures, groups, lanes; /* lanes are numbers that lie together and are summed alike, groups those that do not */
+  long target_picture, target_group, source_picture, source_group;
+  long width, margin; /* of a row halfway, in base positions: zeros on both sides where terms reach out */
+  Direction down, across;
+} Sums;
+
+static inline long smaller(long a, long b) { return a < b ? a : b; }
+
+#if defined(__x86_64__)
+#define TARGET __attribute__((target("avx2,fma")))
+#define BYTES 32
+#else
+#define TARGET
+#define BYTES 16
+#endif
+
+#define MOST 6 /* terms that are summed at a time: as many as sum_runs has cases */
+
+#define REAL float
+#define NAME(name) name##_float
+#include "_sums.h"
+#undef REAL
+#undef NAME
+#define REAL double
+#define NAME(name) name##_double
+#include "_sums.h"
+
+/* Phases are slots of one picture, in which base position q is row ``multiple`` q + slot; kinds, with multiple 0, have
+   ``size`` rows each. */
+static const long long *read_side(const long long *numbers, Side *side) {
+  const long multiple = numbers[3], size = numbers[4];
+  side->slots = numbers[0], side->step = numbers[1], side->slot_step = numbers[2];
+  side->counts = malloc((side->slots + 1) * sizeof(long));
+  for (long slot = 0; side->counts && slot < side->slots; slot++)
+    side->counts[slot] = multiple ? (size - slot + multiple - 1) / multiple : size;
+  return numbers + 5;
+}
+
+static const long long *read_direction(const long long *numbers, const double **factors, Direction *direction) {
+  direction->count = *numbers++;
+  numbers = read_side(numbers, &direction->target);
+  numbers = read_side(numbers, &direction->source);
+  direction->terms = *numbers++;
+  direction->term = malloc((direction->terms + 1) * sizeof(Term));
+  for (long t = 0; direction->term && t < direction->terms; t++, numbers += 3)
+    direction->term[t] = (Term){numbers[0], numbers[1], numbers[2], *(*factors)++};
+  return numbers;
+}
+
+static int is_complete(const Direction *direction) {
+  return direction->term && direction->target.counts && direction->source.counts;
+}
+
+static void forget(Direction *direction) {
+  free(direction->term);
+  free(direction->target.counts);
+  free(direction->source.counts);
+}
+
+static PyObject *add_up(PyObject *self, PyObject *arguments) {
+  unsigned long long target, source, bias;
+  int is_double, threads, complete = 0;
+  Py_buffer plan, factors;
+  if (!PyArg_ParseTuple(arguments, "pKKKiy*y*", &is_double, &target, &source, &bias, &threads, &plan, &factors))
+    return NULL;
+  Sums sums = {0};
+  const long long *numbers = plan.buf;
+  const double *factor = factors.buf;
+  sums.pictures = numbers[0], sums.groups = numbers[1], sums.lanes = numbers[2];
+  sums.target_picture = numbers[3], sums.target_group = numbers[4];
+  sums.source_picture = numbers[5], sums.source_group = numbers[6];
+  sums.width = numbers[7], sums.margin = numbers[8];
+  numbers = read_direction(numbers + 9, &factor, &sums.down);
+  read_direction(numbers, &factor, &sums.across);
+  if (is_complete(&sums.down) && is_complete(&sums.across)) {
+    Py_BEGIN_ALLOW_THREADS
+    complete = is_double ? sum_all_double(&sums, (const double *)source, (double *)target, (const double *)bias, threads)
+                         : sum_all_float(&sums, (const float *)source, (float *)target, (const float *)bias, threads);
+    Py_END_ALLOW_THREADS
+  }
+  forget(&sums.down);
+  forget(&sums.across);
+  PyBuffer_Release(&plan);
+  PyBuffer_Release(&factors);
+  if (!complete) return PyErr_NoMemory();
+  Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {
+    {"add_up", add_up, METH_VARARGS,
+     "add_up(is_double, target, source, bias, threads, plan, factors): addresses, and the plan as int64 and float64."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "layerkit.arithmetic.backends._sums", NULL, -1, methods};
+
+PyMODINIT_FUNC PyInit__sums(void) {
+#if defined(__x86_64__)
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
+    PyErr_SetString(PyExc_ImportError, "this processor lacks AVX2");
+    return NULL;
+  }
+#endif
+  return PyModule_Create(&module);
+}

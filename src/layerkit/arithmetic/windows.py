@@ -1,0 +1,75 @@
+"""Sliding windows over pictures, for every layer that has a kernel.
+
+Outside, a batch of pictures is (N, C, H, W). Inside, the layers work on the same memory with the channels last,
+(N, H, W, C): ``permute`` is free, and a window's values lie next to each other as a matrix product wants them.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from layerkit.contracts.module import Module
+from layerkit.contracts.specs import Shape
+from layerkit.errors import ShapeError
+
+Pair = tuple[int, int]
+
+PLANAR_BELOW = 16
+"""With fewer channels than this, copies run faster along the picture's rows than along the channels."""
+
+
+def picture_shape(shape: Shape, who: str) -> Shape:
+    """Return ``shape`` if it is (channels, height, width).
+
+    Raises:
+        ShapeError: otherwise.
+    """
+    if len(shape) != 3:
+        raise ShapeError(f"{who} takes pictures (channels, height, width), not a sample of shape {tuple(shape)}")
+    return shape
+
+
+def check_pictures(x: Tensor, channels: int | None, who: str) -> None:
+    """Refuse an input that is not (N, channels, H, W).
+
+    Raises:
+        ShapeError: with what was expected and given.
+    """
+    if x.dim() != 4 or (channels is not None and x.shape[1] != channels):
+        expected = f"(N, {channels or 'C'}, H, W)"
+        raise ShapeError(f"{who}: expected an input of {expected}, not {tuple(x.shape)}")
+
+
+def output_size(size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = (1, 1)) -> Pair:
+    """Return (height, width) of what a kernel makes of a picture of ``size``: floor((size + 2p - d(k-1) - 1) / s) + 1.
+
+    Raises:
+        ShapeError: when the kernel is larger than the padded picture.
+    """
+    height, width = ((size[i] + 2 * padding[i] - dilation[i] * (kernel[i] - 1) - 1) // stride[i] + 1 for i in range(2))
+    if height < 1 or width < 1:
+        spread = " (dilated)" if dilation != (1, 1) else ""
+        padded = f" padded by {padding[0]}x{padding[1]}" if padding != (0, 0) else ""
+        raise ShapeError(
+            f"kernel_size {kernel[0]}x{kernel[1]}{spread} does not fit an input of {size[0]}x{size[1]}{padded}; "
+            "pad it or use a smaller kernel"
+        )
+    return height, width
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Return (N, C, H, W) as (N, H, W, C): a view."""
+    return x.permute(0, 2, 3, 1)
+
+
+def channels_first(x: Tensor) -> Tensor:
+    """Return (N, H, W, C) as (N, C, H, W): a view."""
+    return x.permute(0, 3, 1, 2)
+
+
+def picture_memory(layer: Module, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Return the layer's memory for pictures (N, C, H, W), channels last or first as they are in ``like``."""
+    n, channels, height, width = shape
+    if like.stride(1) == 1:
+        return channels_first(layer.empty(name, (n, height, width, channels), like))
+    return layer.empty(name, shape, like)

@@ -1,0 +1,88 @@
+"""Layers one after the other (section II.G of the report).
+
+Forward, y = f_n( ... f_2(f_1(x))). Backward, the chain rule from the last layer to the first: each layer turns the
+gradient with respect to its output into the one with respect to its input, which is the output of the layer before.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from layerkit.contracts.module import Module
+from layerkit.contracts.registered import AnyLayer
+from layerkit.contracts.specs import Inner, LayerSpec, Shape, chain
+from layerkit.errors import ShapeError
+
+
+class SequentialSpec(LayerSpec):
+    """Layers one after the other: y = f_n( ... f_2(f_1(x)))."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "layers": [{"type": "conv2d", "out_channels": 8, "kernel_size": 3, "padding": 1}, {"type": "relu"}]
+    }
+
+    type: Literal["sequential"] = Field(description="The name of the layer.")
+    layers: tuple[AnyLayer, ...] = Field(strict=False, max_length=10_000, description="The layers, first to last.")
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return chain(self.layers, input_shape)[1]
+
+    def inner(self, input_shape: Shape) -> tuple[Inner, ...]:
+        return chain(self.layers, input_shape)[0]
+
+    def build(self, input_shape: Shape, generator: torch.Generator) -> Sequential:
+        return Sequential(*(inner.layer.build(inner.input_shape, generator) for inner in self.inner(input_shape)))
+
+
+class Sequential(Module):
+    """``Sequential(first, second, ...)``; it is itself a layer, so sequences nest."""
+
+    def __init__(self, *layers: Module) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def children(self) -> dict[str, Module]:
+        return {str(index): layer for index, layer in enumerate(self.layers)}
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __getitem__(self, index: int) -> Module:
+        return self.layers[index]
+
+    @property
+    def needs_input_grad(self) -> bool:
+        return all(layer.needs_input_grad for layer in self.layers)
+
+    @needs_input_grad.setter
+    def needs_input_grad(self, needed: bool) -> None:
+        # Nothing in front of the first layer that learns has any use for a gradient.
+        for layer in self.layers:
+            layer.needs_input_grad = needed
+            if layer.param():
+                return
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the output of the last layer; a copy of ``x`` where there are no layers."""
+        if not self.layers:
+            return x.clone()
+        for index, layer in enumerate(self.layers):
+            try:
+                x = layer.forward(x)
+            except ShapeError as error:
+                raise error.inside("layers", index) from None
+        return x
+
+    def backward(self, grad_output: Tensor) -> Tensor | None:
+        """Return the gradient with respect to the first layer's input, or None if nobody needs it."""
+        if not self.layers:
+            return grad_output.clone()
+        for layer in reversed(self.layers):
+            grad_output = layer.backward(grad_output)
+            if grad_output is None:
+                break
+        return grad_output

@@ -1,0 +1,63 @@
+"""Missing pixels: ``y = m * x`` with m = 0 with a probability p and 1 otherwise, one m for all channels of a pixel.
+
+The multiplicative Bernoulli noise of Noise2Noise (Lehtinen et al. 2018, section 3.2). Of a target it is known which
+pixels are missing, and a loss that left them in would pull towards black. So they are NaN there, and the loss
+``masked`` lets only the known ones count, whose mean is the clean picture. What the network sees has 0 in their place.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from layerkit.builtin.noises.drawing import struck_pixels
+from layerkit.contracts.fields import NumberOrRange
+from layerkit.contracts.noise import Noise
+from layerkit.contracts.specs import NoiseSpec
+
+MAX_PROBABILITY = 0.99
+"""Of pictures without a pixel there is nothing to learn."""
+
+
+class BernoulliSpec(NoiseSpec):
+    """Missing pixels: y = m * x, m = 0 with a probability, for all channels of a pixel at once.
+
+    Targets mark missing pixels as unknown, so the loss must be ``masked``.
+    """
+
+    masks_targets = True
+
+    type: Literal["bernoulli"] = Field(description="Pixels that are missing.")
+    probability: Annotated[float | tuple[float, float], NumberOrRange(0.0, MAX_PROBABILITY, (0, 0.9))] = Field(
+        description="With which a pixel is missing; a range [low, high] is drawn from uniformly, anew for every "
+        "picture."
+    )
+
+    example: ClassVar[dict[str, Any]] = {"probability": 0.5}
+
+    def build(self) -> Bernoulli:
+        return Bernoulli(self.probability)
+
+
+class Bernoulli(Noise):
+    """Takes pixels away.
+
+    Args:
+        probability: with which a pixel is missing, or a range (low, high) from which each picture's own is drawn
+            uniformly.
+    """
+
+    def __init__(self, probability: float | tuple[float, float]) -> None:
+        self.probability = probability
+
+    def draw(self, source: Tensor, generator: torch.Generator) -> Tensor:
+        """Return ``source`` with 0 in the place of missing pixels."""
+        return source.masked_fill(struck_pixels(self.probability, source, generator), 0.0)
+
+    def target(self, source: Tensor, generator: torch.Generator) -> Tensor:
+        """Return ``source`` with NaN in the place of missing pixels."""
+        return source.masked_fill(struck_pixels(self.probability, source, generator), math.nan)

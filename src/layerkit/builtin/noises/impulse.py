@@ -1,0 +1,62 @@
+"""Impulse noise with random values: a pixel becomes a random colour with a probability p, and stays as it is otherwise.
+
+    y = (1 - m) x + m u        m = 1 with probability p, for all channels of a pixel; u uniform in 0..1, for each one
+
+The mean of many such pictures is (1 - p) x + p / 2, greyer than the clean one, so a squared error learns grey pictures.
+The median is x where p <= 1/2, and the mode is x for every p below 1: Noise2Noise (Lehtinen et al. 2018, section 3.2)
+takes an approximation of the L0 loss, which finds the mode.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from layerkit.builtin.noises.drawing import struck_pixels
+from layerkit.contracts.fields import NumberOrRange
+from layerkit.contracts.noise import Noise
+from layerkit.contracts.specs import NoiseSpec
+
+MAX_PROBABILITY = 0.99
+
+
+class ImpulseSpec(NoiseSpec):
+    """Pixels of a random colour: y = u with a probability, u uniform in 0..1 for every channel; y = x otherwise.
+
+    Its mean is not the clean picture. The loss ``l1``, which finds the median, suits probabilities to 0.5, and
+    ``annealed_l0``, which finds the most frequent value, all.
+    """
+
+    unbiased = False
+
+    type: Literal["impulse"] = Field(description="Pixels of a random colour.")
+    probability: Annotated[float | tuple[float, float], NumberOrRange(0.0, MAX_PROBABILITY, (0, 0.9))] = Field(
+        description="With which a pixel is replaced; a range [low, high] is drawn from uniformly, anew for every "
+        'picture. To 0.5 the loss "l1" will do, beyond it only "annealed_l0".'
+    )
+
+    example: ClassVar[dict[str, Any]] = {"probability": 0.5}
+
+    def build(self) -> Impulse:
+        return Impulse(self.probability)
+
+
+class Impulse(Noise):
+    """Gives pixels a random colour.
+
+    Args:
+        probability: with which a pixel is replaced, or a range (low, high) from which each picture's own is drawn
+            uniformly.
+    """
+
+    def __init__(self, probability: float | tuple[float, float]) -> None:
+        self.probability = probability
+
+    def draw(self, source: Tensor, generator: torch.Generator) -> Tensor:
+        """Return ``source`` with a uniformly random colour in some pixels."""
+        struck = struck_pixels(self.probability, source, generator)
+        colours = torch.rand(source.shape, generator=generator, dtype=source.dtype, device=source.device)
+        return torch.where(struck, colours, source)

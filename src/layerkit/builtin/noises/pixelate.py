@@ -1,0 +1,119 @@
+"""The noise of a careless thumbnail: one pixel stands for its whole block.
+
+A source of (k*H, k*W) pixels is cut into H*W blocks B of k x k. With all channels of a pixel kept together,
+
+    clean[i, j] = mean of source[p] over p in B[i, j]        noisy[i, j] = source[p], p uniform in B[i, j]
+
+so that E[noisy] = clean: no bias, white in space, correlated across channels, and as large as the local texture. It
+models the pictures of the EPFL EE-559 project ("downsampled, pixelated images"), which k = 8 fits best.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from operator import mul
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from layerkit.contracts.noise import Noise
+from layerkit.contracts.specs import NoiseSpec
+from layerkit.errors import ShapeError
+
+MAX_BLOCK = 64
+
+Pair = tuple[int, int]
+
+
+class PixelateSpec(NoiseSpec):
+    """One random pixel of each block: noisy = source[p], p uniform in a block x block square; clean = its mean."""
+
+    type: Literal["pixelate"] = Field(description="A picture made smaller by keeping one random pixel of each block.")
+    block: int = Field(
+        default=8, ge=1, le=MAX_BLOCK, description="Side of a block, in source pixels; one block becomes one pixel."
+    )
+
+    example: ClassVar[dict[str, Any]] = {"block": 8}
+
+    def build(self) -> Pixelate:
+        return Pixelate(self.block)
+
+
+class Pixelate(Noise):
+    """Makes each ``block`` x ``block`` square of the source one pixel, drawn at random from the square.
+
+    Args:
+        block: side of a square, in source pixels; also :attr:`scale`.
+    """
+
+    picks_pixels = True
+
+    def __init__(self, block: int = 8) -> None:
+        self.scale = block
+
+    def draw(self, source: Tensor, generator: torch.Generator) -> Tensor:
+        """Return one random pixel of each block: (N, C, H, W) of a source (N, C, block * H, block * W).
+
+        Only the drawn pixels are read, so a source may be any view of a large picture, of bytes as well as of floats.
+
+        Raises:
+            ShapeError: when the source cannot be cut into whole blocks.
+        """
+        height, width = self._blocks(source)
+        count, channels = source.shape[:2]
+        noisy = source.new_empty(channels, count, height, width)
+        if noisy.numel():
+            # Where the drawn pixels lie in memory, counted from the first: of the block, plus within the block.
+            picture_stride, channel_stride, row_stride, column_stride = source.stride()
+            last = (count - 1, source.shape[2] - 1, source.shape[3] - 1)
+            reach = 1 + sum(map(mul, last, (picture_stride, row_stride, column_stride)))
+            # Half as long where that is enough, they are read in less time.
+            short = max(reach, *source.stride()) < 2**31
+            like = {"dtype": torch.int32 if short else torch.int64, "device": source.device}
+            at = _random_below(self.scale**2, count * height * width, generator)
+            offsets = _grid((self.scale, self.scale), (row_stride, column_stride), like).index_select(0, at)
+            blocks = _grid((height, width), (self.scale * row_stride, self.scale * column_stride), like)
+            pictures = torch.arange(count, **like).mul_(picture_stride)
+            offsets.view(count, -1).add_(blocks).add_(pictures[:, None])
+            for channel in range(channels):
+                flat = source.as_strided((reach,), (1,), source.storage_offset() + channel * channel_stride)
+                torch.index_select(flat, 0, offsets, out=noisy[channel].view(-1))
+        return noisy.transpose(0, 1)
+
+    def clean(self, source: Tensor) -> Tensor:
+        """Return the blocks' means, the pictures without noise; shapes and errors are those of :meth:`draw`."""
+        height, width = self._blocks(source)
+        rows = source.unflatten(2, (height, self.scale)).mean(3)  # first along the side where memory is contiguous
+        return rows.unflatten(3, (width, self.scale)).mean(4)
+
+    def _blocks(self, source: Tensor) -> tuple[int, int]:
+        """Return how many blocks a source has below and beside one another."""
+        if source.dim() != 4 or source.shape[2] % self.scale or source.shape[3] % self.scale:
+            raise ShapeError(
+                f"pixelate: the source must be (N, C, height, width) with a height and width that are multiples of "
+                f"block = {self.scale}, not {tuple(source.shape)}; cut off what is left over"
+            )
+        return source.shape[2] // self.scale, source.shape[3] // self.scale
+
+
+def _grid(sizes: Pair, strides: Pair, like: dict[str, Any]) -> Tensor:
+    """Return ``i * strides[0] + j * strides[1]`` for all i and j below ``sizes``, flat."""
+    rows, columns = (_multiples(*along, **like) for along in zip(sizes, strides, strict=True))
+    return (rows[:, None] + columns).view(-1)
+
+
+@lru_cache(maxsize=256)
+def _multiples(count: int, number: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.arange(count, dtype=dtype, device=device) * number
+
+
+def _random_below(bound: int, count: int, generator: torch.Generator) -> Tensor:
+    """Return ``count`` random whole numbers from 0 to ``bound - 1``, each equally likely."""
+    if 256 % bound:
+        return torch.randint(bound, (count,), generator=generator, device=generator.device)
+    # The low bits of a random byte are uniform when the bound is a power of two; eight bytes a draw cost a sixth.
+    words = torch.empty((count + 7) // 8, dtype=torch.int64, device=generator.device)
+    words.random_(-(2**63), None, generator=generator)
+    return words.view(torch.uint8)[:count].bitwise_and_(bound - 1).to(torch.int32)

@@ -1,0 +1,54 @@
+"""``layerkit evaluate``."""
+
+from __future__ import annotations
+
+import click
+
+from layerkit.cli.context import catalogue_of, printer
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path())
+@click.option(
+    "--data",
+    "--pictures",
+    "data",
+    default="photos",
+    show_default=True,
+    metavar="SOURCE",
+    help="As for train; its validation part is used.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.pass_context
+def evaluate(ctx: click.Context, checkpoint: str, data: str, as_json: bool) -> None:
+    """Measure noisy pictures, and what the network in CHECKPOINT makes of them, against the clean ones.
+
+    Classical methods stand beside them, tuned on these very pictures. For noisy shots without clean pictures it is an
+    estimate, of the network alone.
+    """
+    import json
+    from dataclasses import asdict
+
+    from layerkit.checkpoints.checkpoint import load
+    from layerkit.cli.tables import classical_results, quality_table
+    from layerkit.data.sources import load_dataset
+    from layerkit.denoising.denoiser import Denoiser
+    from layerkit.denoising.evaluation import evaluate as measure
+    from layerkit.errors import DataError
+
+    loaded = load(checkpoint, catalogue=catalogue_of(ctx))
+    architecture = loaded.architecture
+    if architecture.training is None:
+        raise DataError(f"{checkpoint} does not say which noise it was trained for")
+    noise = architecture.training.noise.build()
+    dataset = load_dataset(data, architecture.input.shape, noise, seed=0, samples=1)
+    if dataset.validation is None:
+        raise DataError(f"{data} has no pictures whose clean version is known: {dataset.description}")
+    result = measure(Denoiser(loaded.network, architecture.input.shape), *dataset.validation)
+    baselines = classical_results(dataset.validation, printer(err=True))
+    if as_json:
+        more = {"gain": result.gain, "baselines": list(map(asdict, baselines)), "data": dataset.description}
+        click.echo(json.dumps(asdict(result) | more))
+        return
+    click.echo(dataset.description)
+    printer().print(quality_table(result, "pictures", baselines))

@@ -1,0 +1,37 @@
+"""``layerkit experiment``."""
+
+from __future__ import annotations
+
+import click
+
+from layerkit.cli.context import catalogue_of
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path())
+@click.option("--data", default="photos", show_default=True, metavar="SOURCE", help="As for train.")
+@click.option("--quick", is_flag=True, help="Train the short forms that the files give, to see that all works.")
+@click.option("--redraw", is_flag=True, help="Train nothing; draw from the results that are there.")
+@click.option("--output", type=click.Path(), help="Folder for everything; by default runs/report or runs/report-quick.")
+@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors and the page's name.")
+@click.pass_context
+def experiment(
+    ctx: click.Context, files: tuple[str, ...], data: str, quick: bool, redraw: bool, output: str | None, quiet: bool
+) -> None:
+    """Run the experiments in FILES and write a page with their figures and tables beside the report's.
+
+    A trial that has its result is not trained again, whatever figure it is for: a sweep that was stopped goes on when
+    the same command is given again. Several processes, on several machines that share the folder, may be given the same
+    command; they share the trials.
+    """
+    from pathlib import Path
+
+    from layerkit.environment import require_extra
+
+    require_extra("experiments", "experiments need", "optuna", "jinja2")
+    from layerkit.cli.sweeping import run_experiments
+    from layerkit.data.sources import PHOTOS
+
+    source = data if data == PHOTOS else str(Path(data).absolute())
+    folder = Path(output or ("runs/report-quick" if quick else "runs/report"))
+    run_experiments(files, source, folder, catalogue_of(ctx), quick=quick, redraw=redraw, quiet=quiet)

@@ -1,0 +1,128 @@
+"""``layerkit profile``."""
+
+from __future__ import annotations
+
+import click
+
+from layerkit.cli.context import catalogue_of, printer, set_option
+
+
+@click.command()
+@click.argument("spec", type=click.Path())
+@click.option("--batch-size", type=click.IntRange(1, 65_536), help="Pictures in a step; by default the spec's own.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="By default, what torch takes.")
+@click.option("--seconds", type=click.FloatRange(0.1, 600), default=3.0, show_default=True, help="How long to measure.")
+@set_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.pass_context
+def profile(
+    ctx: click.Context,
+    spec: str,
+    batch_size: int | None,
+    threads: int | None,
+    seconds: float,
+    assignments: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Time every layer of a network in training, forwards and backwards.
+
+    The last column is the share of a layer's time that the bare matrix products of its plain formula would take: far
+    below 100 %, the layer spends its time on something else; above, it needs fewer multiplications than that formula.
+    """
+    import json
+
+    import torch
+
+    from layerkit.arithmetic.backends import fused as fused_sums
+    from layerkit.cli.context import overrides_from
+    from layerkit.errors import json_path
+    from layerkit.spec.loading import load_architecture
+    from layerkit.training.profiling import profile as measure
+
+    architecture = load_architecture(spec, overrides=overrides_from(assignments, {}), catalogue=catalogue_of(ctx))
+    if threads is not None:
+        torch.set_num_threads(threads)
+    training = architecture.training
+    result = measure(architecture, batch_size or (training.batch_size if training else 4), seconds)
+    if not as_json:
+        printer().print(_table(architecture, result))
+        return
+    layers = [
+        {
+            "path": json_path(layer.path),
+            "type": layer.layer.type,
+            "container": layer.container,
+            "multiply_adds": layer.multiply_adds,
+            "forward_seconds": layer.forward,
+            "backward_seconds": layer.backward,
+            "share_of_step": (layer.forward + layer.backward) / result.step,
+            "products_seconds": layer.products,
+            "products_share": layer.share,
+        }
+        for layer in result.layers
+    ]
+    totals = {
+        "compiled_sums": fused_sums.AVAILABLE,
+        "step_seconds": result.step,
+        "product_gflops": result.gflops,
+        "steps": result.steps,
+    }
+    click.echo(
+        json.dumps(
+            {"name": architecture.name, "batch_size": result.batch_size, "threads": torch.get_num_threads()}
+            | totals
+            | {"layers": layers}
+        )
+    )
+
+
+def _table(architecture, result):
+    import torch
+    from rich import box
+    from rich.table import Table
+
+    from layerkit.arithmetic.backends import fused as fused_sums
+
+    tops = [layer for layer in result.layers if layer.depth == 0]
+    rest = result.step - sum(layer.forward + layer.backward for layer in tops)
+    leaves = [layer for layer in result.layers if not layer.container]
+    slower = (
+        ""
+        if fused_sums.AVAILABLE
+        else "\nwithout the compiled sums, which take a C compiler when layerkit is installed"
+    )
+    table = Table(
+        title=f"{architecture.name}: one step of {result.batch_size}, {torch.get_num_threads()} threads",
+        caption=f"medians of {result.steps} steps; bare products at {result.gflops:.0f} GFLOP/s{slower}",
+        show_footer=True,
+        box=box.SIMPLE_HEAD,
+    )
+    columns = {
+        "Layer": "total",
+        "Output": "",
+        "Mult-adds": f"{sum(layer.multiply_adds for layer in leaves):,}",
+        "Forward": _milliseconds(sum(layer.forward for layer in tops)),
+        "Backward": _milliseconds(sum(layer.backward for layer in tops)),
+        "Of step": _milliseconds(result.step),
+        "Products": f"{sum(layer.products for layer in leaves) / result.step:.0%}",
+    }
+    for name, footer in columns.items():
+        table.add_column(name, footer, justify="left" if name == "Layer" else "right", no_wrap=True)
+    for layer in result.layers:
+        copies = f" (x {len(layer.modules)})" if len(layer.modules) > 1 else ""
+        table.add_row(
+            "  " * layer.depth + layer.layer.type + copies,
+            "x".join(map(str, layer.output_shape)),
+            f"{layer.multiply_adds:,}" if layer.multiply_adds else "",
+            _milliseconds(layer.forward),
+            _milliseconds(layer.backward),
+            f"{(layer.forward + layer.backward) / result.step:.1%}",
+            f"{layer.share:.0%}" if layer.share is not None else "",
+            style="bold" if layer.container else None,
+        )
+    table.add_row("loss, optimizer, rest", "", "", "", "", f"{rest / result.step:.1%}", "")
+    return table
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:.3f} ms"

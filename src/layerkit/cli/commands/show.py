@@ -1,0 +1,104 @@
+"""``layerkit show``."""
+
+from __future__ import annotations
+
+import click
+
+from layerkit.cli.context import catalogue_of, printer, set_option
+
+
+@click.command()
+@click.argument("spec", type=click.Path())
+@set_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.option("--diagram", type=click.Path(dir_okay=False), help="Draw the network into this .svg, .png or .pdf file.")
+@click.pass_context
+def show(ctx: click.Context, spec: str, assignments: tuple[str, ...], as_json: bool, diagram: str | None) -> None:
+    """Print a network as the report prints its Table I, with output shapes and costs for one picture."""
+    import json
+
+    from layerkit.cli.context import overrides_from
+    from layerkit.errors import json_path
+    from layerkit.spec.loading import load_architecture
+    from layerkit.spec.tracing import trace
+
+    architecture = load_architecture(spec, overrides=overrides_from(assignments, {}), catalogue=catalogue_of(ctx))
+    steps = trace(architecture.network, architecture.input.shape)
+    if diagram is not None:
+        from layerkit.drawing.diagram import draw_network
+
+        draw_network(diagram, architecture.name, architecture.input.shape, steps, _function)
+    if as_json:
+        rows = [
+            {
+                "path": json_path(step.path),
+                "type": step.layer.type,
+                "output_shape": step.output_shape,
+                "parameters": step.parameters,
+                "multiply_adds": step.multiply_adds,
+                "activations": step.activations,
+            }
+            for step in steps
+        ]
+        click.echo(json.dumps({"name": architecture.name, "input_shape": architecture.input.shape, "layers": rows}))
+        return
+    printer().print(_table(architecture, steps))
+
+
+def _table(architecture, steps):
+    from rich import box
+    from rich.table import Table
+
+    from layerkit.spec.tracing import once
+
+    leaves = [step for step in steps if not step.container]
+    numbers = sum(step.activations for step in leaves)
+    table = Table(
+        title=architecture.name, caption=architecture.description or None, show_footer=True, box=box.SIMPLE_HEAD
+    )
+    table.add_column("Layer", "total", no_wrap=True)
+    table.add_column("Function", "")
+    table.add_column("Output", "", justify="right", no_wrap=True)
+    columns = {
+        "Parameters": sum(step.parameters for step in leaves),
+        "Mult-adds": sum(step.multiply_adds for step in leaves),
+    }
+    for name, total in columns.items():
+        table.add_column(name, f"{total:,}", justify="right", no_wrap=True)
+    table.add_column("Memory", _bytes(4 * numbers), justify="right", no_wrap=True)
+    table.add_row("input", "", _shape(architecture.input.shape), "", "", "")
+    for step in once(steps):
+        table.add_row(
+            "  " * step.depth + step.layer.type,
+            _function(step.layer),
+            _shape(step.output_shape),
+            f"{step.parameters:,}" if step.parameters else "",
+            f"{step.multiply_adds:,}" if step.multiply_adds else "",
+            "" if step.container else _bytes(4 * step.activations),
+            style="bold" if step.container else None,
+        )
+    return table
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _function(layer) -> str:
+    """Return a layer's own fields, but those that are as usual, that hold layers, or that the output shows."""
+    shown = {}
+    for name, field in type(layer).model_fields.items():
+        value = getattr(layer, name)
+        if name not in ("type", "out_channels") and value != field.default and not isinstance(value, tuple | list):
+            shown[name] = value
+        elif isinstance(value, tuple) and value and all(isinstance(part, int) for part in value):
+            shown[name] = "x".join(map(str, value))
+    return ", ".join(f"{name} {value}" for name, value in shown.items())
+
+
+def _bytes(count: int) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"

@@ -1,0 +1,152 @@
+"""``layerkit train``."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from layerkit.cli.context import catalogue_of, overrides_from, set_option
+from layerkit.training.cadence import DEFAULT_MINUTES, Cadence
+
+if TYPE_CHECKING:
+    from layerkit.registry.catalogue import Catalogue
+    from layerkit.training.run import Run
+
+FLAGS = {
+    "epochs": "training.epochs",
+    "batch_size": "training.batch_size",
+    "lr": "training.optimizer.lr",
+    "samples": "training.samples",
+    "seed": "training.seed",
+}
+"""The value of the spec that each short option replaces."""
+REMEMBERED = ("spec", "data", "batch_size", "lr", "samples", "seed", "clean_targets", "assignments", "output")
+"""What a run remembers, so that it cannot be given when it goes on."""
+
+
+@click.command()
+@click.argument("spec", type=click.Path(), required=False)
+@click.option(
+    "--data",
+    "--pictures",
+    "data",
+    default="photos",
+    show_default=True,
+    metavar="SOURCE",
+    help="photos: the photographs inside scikit-image and scikit-learn; or a folder of pictures, to which noise is "
+    "added; a folder of noisy shots a_1.png, a_2.png, b_1.png, ... of the scenes a, b, ..., to which none is; a folder "
+    "with train_data.pkl and val_data.pkl; or an .npz file.",
+)
+@click.option(
+    "--epochs",
+    type=int,
+    help="Passes over all samples. With --resume the new end; a schedule and an annealed loss then run to there.",
+)
+@click.option("--batch-size", type=int, help="Pictures in one step.")
+@click.option("--lr", type=float, help="Learning rate of the optimizer.")
+@click.option("--samples", type=int, help="Pairs in one epoch, where they are cut from pictures.")
+@click.option("--seed", type=int, help="Of the weights, the crops, the order and the noise.")
+@click.option("--clean-targets", is_flag=True, help="Train with clean targets, for comparison with Noise2Noise.")
+@set_option
+@click.option("--output", type=click.Path(), help="Folder for the results; by default a new one in runs/.")
+@click.option(
+    "--resume", type=click.Path(), metavar="RUN", help="Go on with the run in this folder, instead of a SPEC."
+)
+@click.option(
+    "--checkpoint-minutes",
+    type=click.FloatRange(min=0),
+    default=DEFAULT_MINUTES,
+    show_default=True,
+    help="Save at least this often, in the middle of an epoch too.",
+)
+@click.option("--checkpoint-steps", type=click.IntRange(min=1), help="Save every so many steps as well.")
+@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors and the last table.")
+@click.pass_context
+def train(
+    ctx: click.Context,
+    resume: str | None,
+    checkpoint_minutes: float,
+    checkpoint_steps: int | None,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Train the network in SPEC the Noise2Noise way: on noisy pictures, with other noisy pictures as targets.
+
+    Without SPEC it is the network that comes with layerkit.
+
+    Writes the checkpoint, the resolved spec, the metrics, the loss curve and a montage into a folder. A training that
+    was stopped goes on where it was, to the same bits: with --resume, or when the same command is given again. Ctrl-C
+    and SIGTERM save before they stop (exit codes 130 and 143).
+    """
+    from layerkit.cli.training import train_run
+    from layerkit.training.run import Run
+
+    _check_usage(ctx, resume)
+    catalogue = catalogue_of(ctx)
+    cadence = Cadence(checkpoint_steps, checkpoint_minutes)
+    if resume is not None:
+        with Run.open(resume) as run:
+            train_run(run, catalogue, cadence, options["epochs"], quiet)
+    else:
+        if options["spec"] is None:
+            options["spec"] = _default_spec()
+            if not quiet:
+                click.echo("no SPEC is given, so this is the network that comes with layerkit")
+        with _started(catalogue, **options) as run:
+            train_run(run, catalogue, cadence, None, quiet)
+
+
+def _check_usage(ctx: click.Context, resume: str | None) -> None:
+    spec = ctx.params["spec"]
+    if resume is None:
+        if spec is not None and os.path.isdir(spec):
+            raise click.UsageError(
+                f"{spec}: cannot be read: Is a directory; to train on the pictures in it: --pictures {spec}"
+            )
+        return
+    given = [
+        param
+        for param in ctx.command.params
+        if param.name in REMEMBERED and ctx.get_parameter_source(param.name) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if given:
+        name = "/".join(given[0].opts) if isinstance(given[0], click.Option) else "SPEC"
+        raise click.UsageError(f"{name} cannot be given with --resume: the run remembers it. Only --epochs may change.")
+
+
+def _default_spec() -> str:
+    from importlib.resources import files
+
+    return str(files("layerkit.spec") / "default.json")
+
+
+def _started(
+    catalogue: Catalogue,
+    spec: str,
+    data: str,
+    clean_targets: bool,
+    assignments: tuple[str, ...],
+    output: str | None,
+    **flags: Any,
+) -> Run:
+    """Return a new run, or the one that the same command has begun before."""
+    from pathlib import Path
+
+    from layerkit.data.sources import PHOTOS
+    from layerkit.errors import UserError
+    from layerkit.spec.loading import load_architecture
+    from layerkit.spec.requirements import with_requirements
+    from layerkit.training.run import Run, Settings
+
+    overrides = overrides_from(assignments, {FLAGS[flag]: value for flag, value in flags.items()})
+    architecture = load_architecture(spec, overrides=overrides, catalogue=catalogue)
+    if architecture.training is None:
+        raise UserError(f'{spec} has no "training" block, so nothing says how to train it; add one as table1.json has')
+    architecture = with_requirements(architecture, catalogue)
+    # The run may go on from another working directory.
+    settings = Settings(data=data if data == PHOTOS else str(Path(data).absolute()), clean_targets=clean_targets)
+    if output is None:
+        return Run.start_in("runs", architecture, settings)
+    return Run.start(output, architecture, settings)

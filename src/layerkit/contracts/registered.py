@@ -1,0 +1,66 @@
+"""Marks in a spec that admit any registered component of a kind."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import GetCoreSchemaHandler, ValidationInfo
+from pydantic_core import PydanticCustomError, core_schema
+
+from layerkit.contracts.kinds import _EXAMPLES, KINDS
+from layerkit.contracts.specs import Kind, LayerSpec, LossSpec, NoiseSpec, OptimizerSpec, ScheduleSpec, Spec
+from layerkit.errors import show
+
+REGISTERED = "x-layerkit-kind"
+"""The keyword that stands in a spec's JSON Schema where any registered component of a kind may be."""
+
+
+@dataclass(frozen=True)
+class _Registered:
+    """The mark in an annotation that admits every registered component of one kind."""
+
+    kind: Kind
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.with_info_plain_validator_function(
+            self._validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda spec, info: spec.model_dump(mode=info.mode, by_alias=True), info_arg=True
+            ),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: Any) -> dict[str, Any]:
+        # A mark, for a class alone does not know what is installed; an architecture's schema has that in its place.
+        return {"type": "object", REGISTERED: self.kind}
+
+    def _validate(self, value: Any, info: ValidationInfo) -> Spec:
+        if isinstance(value, KINDS[self.kind]):
+            return value
+        if not isinstance(value, dict):
+            raise PydanticCustomError(
+                "component",
+                "expected an object such as {example}, got {given}",
+                {"example": f'{{"type": "{_EXAMPLES[self.kind]}"}}', "given": show(value)},
+            )
+        if info.context is None:
+            message = "components inside a spec are read by layerkit.load_architecture"
+            raise PydanticCustomError("component", message, {})
+        spec_class = info.context.spec_class(self.kind, value)
+        try:
+            # As JSON, of which alone pydantic takes a list for a tuple and yet converts nothing else. Errors of the
+            # inner model keep their own place: pydantic puts this field's path before theirs.
+            return spec_class.model_validate_json(json.dumps(value), context=info.context)
+        except (ValueError, PydanticCustomError):
+            raise
+        except Exception as error:
+            fault = {"name": spec_class.__name__, "error": f"{type(error).__name__}: {error}"}
+            raise PydanticCustomError("component", "{name} failed to check this ({error})", fault) from error
+
+
+AnyLayer = Annotated[LayerSpec, _Registered("layer")]
+AnyLoss = Annotated[LossSpec, _Registered("loss")]
+AnyOptimizer = Annotated[OptimizerSpec, _Registered("optimizer")]
+AnyNoise = Annotated[NoiseSpec, _Registered("noise")]
+AnySchedule = Annotated[ScheduleSpec, _Registered("schedule")]

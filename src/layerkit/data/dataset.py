@@ -1,0 +1,72 @@
+"""A data set: pairs for training, pictures for validation, and what is asked of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+from layerkit.contracts.noise import Noise
+
+
+class TrainingPairs(Protocol):
+    """Pairs (input, target) for training; ``len`` is the number of samples in an epoch."""
+
+    chunk_size: int
+    """Samples in a chunk; the last one of an epoch may have fewer."""
+
+    def __len__(self) -> int: ...
+
+    def chunk(self, epoch: int, number: int) -> tuple[Tensor, Tensor]:
+        """Return inputs and targets of one chunk, float32 (n, C, H, W), values 0..1.
+
+        Noise may reach beyond, and NaN in a target stands for what is unknown.
+        """
+
+
+class Validation(NamedTuple):
+    """Noisy pictures and what they are judged by, float32 (N, C, H, W) each, values 0..1 (noise may reach beyond).
+
+    Attributes:
+        noisy: the pictures to be denoised.
+        clean: the clean ones; None where nobody knows them.
+        again: where nobody does, the same scenes with noise drawn anew, which is enough to estimate the quality.
+    """
+
+    noisy: Tensor
+    clean: Tensor | None
+    again: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set: pairs for training, pictures for validation, and one sentence that says what they are.
+
+    Either part may be missing, when the source is a file that holds only the other.
+    """
+
+    train: TrainingPairs | None
+    validation: Validation | None
+    description: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a network and its training ask of a data set.
+
+    Attributes:
+        shape: the network's input, (C, H, W).
+        noise: what makes clean pictures noisy; data files come with noise of their own.
+        seed: decides places, noise and order of the training pairs, and nothing of the validation pictures.
+        samples: training pairs in an epoch; a data file may hold fewer.
+        clean_targets: whether training may see clean targets, instead of a second noisy picture.
+        validation_samples: crops for validation; a data file's validation pictures are always all used.
+    """
+
+    shape: tuple[int, int, int]
+    noise: Noise
+    seed: int
+    samples: int
+    clean_targets: bool = False
+    validation_samples: int = 1000

@@ -1,0 +1,179 @@
+"""Which pictures of a folder are noisy shots of one scene.
+
+``wall_1.png``, ``wall_2.png``, ... are shots of the scene ``wall``, and ``wall_clean.png`` is its clean picture. But
+cameras number pictures in the same way, so names do not say enough: shots of one scene also look alike, and differ by
+noise alone. A folder is one of noisy shots if it has a clean picture beside a numbered one, or if most of its pictures
+are such shots by name and most of those that are looked at are alike.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from layerkit.data.pictures import read_picture, resized, with_channels
+from layerkit.errors import DataError
+
+LOOKED_AT = 25
+"""Scenes of a folder that are looked at, to tell its kind."""
+BLOCK, SMALL_BLOCK = 8, 4
+"""Sides of the blocks over which pictures are smoothed to be compared, in pixels: noise is gone from their means."""
+
+_NAME = re.compile(r"(?P<scene>.+)_(?:(?P<number>\d{1,9})|(?P<clean>clean))", re.IGNORECASE | re.ASCII)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Pictures of one scene.
+
+    Attributes:
+        name: what their names have in common.
+        shots: the noisy pictures, two at least, by number.
+        clean: the clean picture, if there is one.
+    """
+
+    name: str
+    shots: tuple[Path, ...]
+    clean: Path | None
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the pictures of a folder are.
+
+    Attributes:
+        scenes: those with two shots at least; none if the folder holds pictures of their own.
+        others: the pictures that belong to none of these scenes.
+        note: a sentence, where names alone would have said something else.
+    """
+
+    scenes: tuple[Scene, ...]
+    others: tuple[Path, ...]
+    note: str = ""
+
+
+def find_scenes(pictures: Sequence[Path]) -> Findings:
+    """Return which scenes there are several noisy shots of.
+
+    Raises:
+        DataError: when a scene has a clean picture and only one shot, two pictures are called the same shot, or a
+            picture cannot be read.
+    """
+    scenes, others = _by_name(pictures)
+    if not any(scene.clean for scene in scenes):
+        note = _reason_against(scenes, len(pictures))
+        if note is not None:
+            return Findings((), tuple(pictures), note)
+    for scene in scenes:
+        _check_names(scene)
+    several = tuple(scene for scene in scenes if len(scene.shots) > 1)
+    return Findings(several, tuple(others))
+
+
+def alike(first: Tensor, second: Tensor) -> bool | None:
+    """Return whether two pictures, uint8 (C, H, W), show the same in the same place and differ by noise alone.
+
+    Both are smoothed by taking means over blocks. They are alike when the smoothed pictures are nearly the same
+    (correlation above 0.99). Else they are not when smoothing leaves half of the difference, as it never does of noise.
+    Else they are when what is left has something in common (a correlation of three standard errors); two pictures of
+    little else than noise may be anything: None. Where the sizes differ the larger picture is made smaller first.
+    """
+    first, second = _same_size(with_channels(first, 1), with_channels(second, 1))
+    first, second = first[0].float(), second[0].float()
+    difference = _centred(first - second)
+    side = BLOCK if min(first.shape) >= 8 * BLOCK else SMALL_BLOCK
+    left, right, apart = (_centred(_block_means(values, side)) for values in (first, second, difference))
+    spread = left.square().sum().mul(right.square().sum()).sqrt().item()
+    correlation = left.mul(right).sum().item() / spread if spread else 0.0
+    if correlation > 0.99:
+        return True
+    if apart.square().mean() > 0.5 * difference.square().mean():
+        return False
+    return True if correlation * math.sqrt(left.numel()) > 3 else None
+
+
+def _by_name(pictures: Sequence[Path]) -> tuple[list[Scene], list[Path]]:
+    """Return the scenes that have two shots, or one and a clean picture, and the pictures that belong to none."""
+    shots: dict[str, list[tuple[int, Path]]] = {}
+    clean: dict[str, list[Path]] = {}
+    others = []
+    for path in pictures:
+        match = _NAME.fullmatch(path.stem)
+        if match is None:
+            others.append(path)
+        elif match["clean"]:
+            clean.setdefault(match["scene"], []).append(path)
+        else:
+            shots.setdefault(match["scene"], []).append((int(match["number"]), path))
+    scenes = []
+    for name in sorted({*shots, *clean}):
+        numbered, cleaned = sorted(shots.get(name, [])), clean.get(name, [])
+        if len(numbered) > 1 or (numbered and cleaned):
+            scenes.append(Scene(name, tuple(path for _, path in numbered), cleaned[0] if cleaned else None))
+            others += cleaned[1:]
+        else:
+            others += [*(path for _, path in numbered), *cleaned]
+    return scenes, sorted(others)
+
+
+def _reason_against(scenes: Sequence[Scene], total: int) -> str | None:
+    """Return why these are no shots of scenes, "" where not even their names say so, or None where they are."""
+    if not scenes:
+        return ""
+    shown = " and ".join(path.name for path in scenes[0].shots[:2])
+    if 2 * sum(len(scene.shots) for scene in scenes) <= total:
+        return f"{shown} are taken for pictures of their own, for most names here are not those of pairs"
+    order = torch.randperm(len(scenes), generator=torch.Generator().manual_seed(0)).tolist()
+    votes = {True: 0, False: 0, None: 0}
+    for index in order[:LOOKED_AT]:
+        scene = scenes[index]
+        first, second = scene.shots[:2]
+        verdict = alike(read_picture(first).pixels, read_picture(second).pixels)
+        votes[verdict] += len(scene.shots)
+        if verdict is False:
+            shown = f"{first.name} and {second.name}"
+    if votes[True] > votes[False]:
+        return None
+    return f"{shown} do not look alike, so they are not taken for noisy shots of one scene"
+
+
+def _check_names(scene: Scene) -> None:
+    if len(scene.shots) < 2:
+        raise DataError(
+            f"{scene.shots[0]}: the scene has a clean picture, {scene.clean.name}, and only this noisy shot; add "
+            f"another, such as {scene.name}_2.png with {scene.name}_1.png, or take both away"
+        )
+    for first, second in pairwise(scene.shots):
+        if _number(first) == _number(second):
+            raise DataError(
+                f"{first} and {second} are both called shot {_number(first)} of {scene.name}; remove one, or give it "
+                "another number if it is another shot"
+            )
+
+
+def _number(path: Path) -> int:
+    return int(_NAME.fullmatch(path.stem)["number"])
+
+
+def _same_size(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    if first.shape == second.shape:
+        return first, second
+    height, width = (min(pair) for pair in zip(first.shape[1:], second.shape[1:], strict=True))
+    return resized(first, height, width), resized(second, height, width)
+
+
+def _block_means(values: Tensor, side: int) -> Tensor:
+    """Return the means over whole blocks, (H, W) to (H // side, W // side)."""
+    height, width = (length // side for length in values.shape)
+    return values[: height * side, : width * side].reshape(height, side, width, side).mean((1, 3))
+
+
+def _centred(values: Tensor) -> Tensor:
+    return values - values.mean() if values.numel() else values

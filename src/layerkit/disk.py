@@ -1,0 +1,151 @@
+"""Files that are either the old one or the new one, whatever happens in between."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+from pathlib import Path
+
+from layerkit.errors import FolderInUseError, RunError
+
+_TEMPORARY = ".tmp"
+
+
+def write_atomically(path: str | Path, data: bytes) -> None:
+    """Write ``data`` to ``path`` so that a reader, or a crash, finds the old content or the new, never half of it.
+
+    The bytes go to a temporary file in the same folder and to the disk before it takes the name; then the folder itself
+    goes to the disk. Missing folders are made.
+
+    Raises:
+        RunError: when the system refuses; what was there before is still there.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_TEMPORARY, dir=path.parent)
+        try:
+            _write(descriptor, data)
+            os.fchmod(descriptor, 0o666 & ~_umask())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)
+        temporary = None
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _refused(path, error) from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def append(path: str | Path, data: bytes, durable: bool = True) -> None:
+    """Write ``data`` at the end of a file, which is made if it is missing.
+
+    Args:
+        durable: whether to wait until the disk has the file, all that was appended before included.
+
+    Raises:
+        RunError: when the system refuses; a part of ``data`` may stand at the end of the file.
+    """
+    path = Path(path)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            _write(descriptor, data)
+            if durable:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that a killed process left in ``folder``; nobody else may be writing there."""
+    for path in folder.glob(f".*{_TEMPORARY}"):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _refused(path: Path, error: OSError) -> RunError:
+    return RunError(f"{path} cannot be written: {error.strerror or error}")
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    # The system may take less than it was given, as it does when the disk is nearly full.
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _umask() -> int:
+    # The mask can only be read by setting it.
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class FolderLock:
+    """Keeps other processes out of a folder, until it is released or this process ends, however it ends.
+
+    The lock lies on a hidden file in the folder. The file stays when the lock is released: removing it would take it
+    from under a process that is just about to lock it.
+
+    Args:
+        folder: an existing folder.
+
+    Raises:
+        FolderInUseError: when another process has locked it.
+        RunError: when the system refuses.
+    """
+
+    NAME = ".lock"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            self._descriptor = os.open(folder / self.NAME, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(self._descriptor)
+                raise
+        except BlockingIOError:
+            raise FolderInUseError(
+                f"another process is training in {folder}; wait for it, stop it, or choose another folder with --output"
+            ) from None
+        except OSError as error:
+            raise RunError(f"{folder} cannot be locked: {error.strerror or error}") from error
+
+    def check(self) -> None:
+        """Make sure that the folder is still the one that was locked.
+
+        Raises:
+            RunError: when it has been removed, or another one has taken its place.
+        """
+        try:
+            same = os.path.samestat(os.stat(self.folder / self.NAME), os.fstat(self._descriptor))
+        except FileNotFoundError:
+            same = False
+        except OSError as error:
+            raise RunError(f"{self.folder} cannot be read any more: {error.strerror or error}") from error
+        if not same:
+            raise RunError(f"{self.folder} was removed or replaced while it was in use, so nothing can be saved in it")
+
+    def release(self) -> None:
+        """Let other processes in."""
+        os.close(self._descriptor)

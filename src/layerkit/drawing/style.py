@@ -1,0 +1,24 @@
+"""Colours and sizes of all figures, and how they are written."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from layerkit.disk import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+DPI = 100
+INK, PALE_INK, GRID, BLUE, RED = "#222222", "#666666", "#d9d9d9", "#1f6fb4", "#c0392b"
+
+
+def write_figure(path: str | Path, figure: Figure) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    png = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(png)
+    write_atomically(path, png.getvalue())

@@ -1,0 +1,178 @@
+"""What an experiment file holds, as frozen and strict models."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, JsonValue, WithJsonSchema, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from layerkit.contracts.specs import StrictModel
+from layerkit.spec.overrides import PATH
+
+FORMAT = 1
+MAX_TRIALS = 1_000
+MAX_TEXT = 200
+
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _written(pattern: str, expected: str) -> Any:
+    """Return the type of a text that is written in a certain way, and of which a mistake says what was expected."""
+
+    def check(value: str) -> str:
+        if len(value) > MAX_TEXT or not re.fullmatch(pattern, value):
+            raise PydanticCustomError("written", "expected {expected}", {"expected": expected})
+        return value
+
+    return Annotated[
+        str,
+        AfterValidator(check),
+        WithJsonSchema({"type": "string", "pattern": f"^({pattern})$", "maxLength": MAX_TEXT}),
+    ]
+
+
+OverridePath = _written(PATH, "the path of a value, such as training.optimizer.lr or layers[0].out_channels")
+BasePath = _written(
+    r"(\.\./)?[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*",
+    "the path of an architecture from this file, such as ../table1.json, at most one folder up",
+)
+Name = _written(r"[a-z0-9][a-z0-9_-]{0,63}", "a name of at most 64 small letters, digits, - and _")
+Overrides = Annotated[dict[OverridePath, JsonValue], Field(max_length=50)]
+Grid = Annotated[
+    dict[OverridePath, Annotated[tuple[JsonValue, ...], Field(min_length=1, max_length=200)]], Field(max_length=4)
+]
+Seeds = Annotated[
+    tuple[Annotated[int, Field(ge=0, le=2**63 - 1)], ...],
+    Field(min_length=1, max_length=100, description="Every trial is trained once with each."),
+]
+Numbers = Annotated[tuple[float, ...], Field(max_length=1_000)]
+Targets = Literal["noisy", "clean"]
+
+
+class Variant(StrictModel):
+    """One way to train, where a grid of values does not fit."""
+
+    name: Text = Field(description="What tables call it.")
+    series: str = Field(default="", max_length=200, description="The line of a curve that it lies on.")
+    base: BasePath | None = Field(default=None, description="Its own architecture, in place of the experiment's.")
+    set: Overrides = Field(default_factory=dict, description="Values that replace those of the architecture, by path.")
+
+
+class Figure(StrictModel):
+    """How the results are drawn."""
+
+    type: Literal["loss", "curve", "montage", "table", "gaps"] = Field(
+        description="loss: the training loss; curve: PSNR against a value of the architecture; montage: pictures; "
+        "table: every trial's quality; gaps: trained on noisy against trained on clean targets."
+    )
+    x: OverridePath | None = Field(default=None, description="The value of the resolved architecture along a curve.")
+    x_label: str = Field(default="", max_length=200, description="What that value is called.")
+    x_log: bool = Field(default=False, description="Whether it is drawn on a logarithmic axis.")
+    seconds: bool = Field(default=False, description="Whether the training's seconds are drawn beside the PSNR.")
+    report_factor: float = Field(
+        default=1.0, gt=0, le=1e6, description="The report's number for what is 1 here: its scale is another one."
+    )
+    report_label: str = Field(default="", max_length=200, description="What that scale of the report is called.")
+
+    @model_validator(mode="after")
+    def _curve_needs_x(self) -> Self:
+        if self.type == "curve" and self.x is None:
+            raise PydanticCustomError("figure", 'a curve needs "x", such as "training.batch_size"', {})
+        return self
+
+
+class Reported(StrictModel):
+    """What the report has, read from its figures: lists of one length."""
+
+    x: Numbers = Field(default=(), description="Places along the axis, on the report's scale.")
+    psnr: Numbers = Field(default=(), description="PSNR in dB.")
+    seconds: Numbers = Field(default=(), description="Training time in seconds.")
+    loss: Numbers = Field(default=(), description="Training loss, on the report's scale.")
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        lengths = {name: len(values) for name, values in self if values}
+        if len({*lengths.values()}) > 1:
+            given = ", ".join(f"{length} of {name}" for name, length in lengths.items())
+            raise PydanticCustomError("reported", "expected lists of one length, got {given}", {"given": given})
+        return self
+
+
+class Quick(StrictModel):
+    """What the quick form replaces."""
+
+    set: Overrides = Field(default_factory=dict, description="Values that replace those of all others, by path.")
+    vary: Grid = Field(default_factory=dict, description="Shorter lists of values for paths that vary.")
+    variants: tuple[Text, ...] | None = Field(default=None, min_length=1, description="The only variants it trains.")
+    seeds: Seeds | None = None
+
+
+class Experiment(StrictModel):
+    """A sweep: which trainings, and what is drawn from them."""
+
+    schema_: str | None = Field(
+        default=None, alias="$schema", max_length=2048, description="The JSON Schema that an editor may use."
+    )
+    format: Literal[1] = Field(description="The version of this file format.")
+    name: Name = Field(description="A short name of small letters, digits, - and _; figures' files have it.")
+    title: Text = Field(description="The heading above the figure.")
+    description: str = Field(default="", max_length=20_000, description="What is seen, in a few sentences.")
+    base: BasePath = Field(description='The architecture that is trained, from this file, such as "../table1.json".')
+    set: Overrides = Field(default_factory=dict, description="Values that replace those of the architecture, by path.")
+    vary: Grid = Field(default_factory=dict, description="Values by path; all combinations are trained.")
+    variants: tuple[Variant, ...] = Field(default=(), max_length=200, description="Ways to train that are no grid.")
+    targets: Annotated[tuple[Targets, ...], Field(min_length=1, max_length=2)] = Field(
+        default=("noisy",), description="What is trained towards: another noisy version, or the clean picture."
+    )
+    seeds: Seeds = (0,)
+    timed: bool = Field(default=False, description="The seconds matter: trials run one at a time, and never resume.")
+    pictures_only: bool = Field(
+        default=False, description="Needs pictures that noise is added to; left out for files of noisy pairs."
+    )
+    figure: Figure
+    reported: Reported = Field(default_factory=Reported)
+    quick: Quick = Field(default_factory=Quick)
+
+    @field_validator("format", mode="before")
+    @classmethod
+    def _known_format(cls, value: Any) -> Any:
+        if value != FORMAT or type(value) is not int:  # to pydantic true and 1.0 are the literal 1
+            raise PydanticCustomError("format", "this layerkit reads format {format}", {"format": FORMAT})
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [variant.name for variant in self.variants]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise PydanticCustomError("experiment", 'two variants are named "{name}"', {"name": repeated[0]})
+        unknown = [name for name in self.quick.variants or () if name not in names]
+        if unknown:
+            raise PydanticCustomError("experiment", 'quick names "{name}", which is no variant', {"name": unknown[0]})
+        unknown = [path for path in self.quick.vary if path not in self.vary]
+        if unknown:
+            raise PydanticCustomError(
+                "experiment", 'quick varies "{path}", which "vary" does not', {"path": unknown[0]}
+            )
+        size = math.prod(map(len, self.vary.values())) * max(1, len(names)) * len(self.targets) * len(self.seeds)
+        if size > MAX_TRIALS:
+            values = {"size": size, "most": MAX_TRIALS}
+            raise PydanticCustomError("experiment", "these are {size} trials; at most {most} are trained", values)
+        if self.figure.type == "gaps" and set(self.targets) != {"noisy", "clean"}:
+            raise PydanticCustomError("experiment", 'gaps need "targets": ["noisy", "clean"]', {})
+        return self
+
+    def quickly(self) -> Experiment:
+        """Return the quick form."""
+        quick = self.quick
+        kept = [variant for variant in self.variants if quick.variants is None or variant.name in quick.variants]
+        changes = {
+            "set": {**self.set, **quick.set},
+            "vary": {**self.vary, **quick.vary},
+            "variants": tuple(variant.model_copy(update={"set": {**variant.set, **quick.set}}) for variant in kept),
+            "seeds": quick.seeds or self.seeds,
+        }
+        return self.model_copy(update=changes)

@@ -1,0 +1,58 @@
+"""How well classical methods do on a data set's validation pictures; kept, for it takes longer than to draw a page."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from layerkit.contracts.specs import StrictModel
+from layerkit.data.dataset import Validation
+from layerkit.denoising.baselines import tune
+from layerkit.denoising.metrics import measure
+from layerkit.disk import write_atomically
+from layerkit.experiments.results import QualityRecord
+from layerkit.spec.architecture import Architecture
+
+
+class Classical(StrictModel):
+    """A method, with the parameters that were best on these pictures, and what it reaches."""
+
+    name: str
+    quality: QualityRecord
+
+
+_ALL = TypeAdapter(list[Classical])
+
+
+def classical_quality(folder: Path, architecture: Architecture, data: str, validation: Validation) -> list[Classical]:
+    """Return the quality that classical methods reach on validation pictures whose clean version is known.
+
+    Args:
+        folder: where it is kept from one call to the next.
+        architecture: whose noise and input the pictures have.
+        data: tells data sets apart.
+        validation: the pictures.
+
+    Raises:
+        RunError: when it cannot be written.
+    """
+    if validation.clean is None:
+        return []
+    asked = [data, architecture.training.noise.model_dump_json(), architecture.input.model_dump_json()]
+    path = folder / f"{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:24]}.json"
+    try:
+        return _ALL.validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        pass
+    classical = [
+        Classical(
+            name=f"{tuned.name}, tuned",
+            quality=QualityRecord.of(measure(tuned.apply(validation.noisy), validation.clean)),
+        )
+        for tuned in tune(validation.noisy, validation.clean)
+    ]
+    write_atomically(path, _ALL.dump_json(classical, indent=2) + b"\n")
+    return classical

@@ -1,0 +1,1 @@
+"""From installed plugins to the catalogue of all components."""

@@ -1,0 +1,59 @@
+"""A new plugin's files, ready to install and to test."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from pathlib import Path
+
+from layerkit.disk import write_atomically
+from layerkit.environment import __version__
+from layerkit.errors import UserError
+from layerkit.registry.catalogue import Catalogue
+
+TEMPLATES = {
+    "pyproject.toml.txt": "pyproject.toml",
+    "README.md.txt": "README.md",
+    "init.py.txt": "src/{package}/__init__.py",
+    "layer.py.txt": "src/{package}/{component}.py",
+    "test_conformance.py.txt": "tests/test_conformance.py",
+}
+"""The template of every file, and where the file goes."""
+
+
+def write_plugin(name: str, parent: Path, catalogue: Catalogue) -> list[Path]:
+    """Write a package ``name`` into a new folder of that name in ``parent``, and return its files.
+
+    Raises:
+        UserError: when the name is none, is taken, or the folder exists.
+        RunError: when a file cannot be written.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", name) or len(name) > 60:
+        raise UserError(f'"{name}" is no name for a package; use small letters, digits and -, such as layerkit-wavelet')
+    folder = parent / name
+    if folder.exists():
+        raise UserError(f"{folder} exists already; choose another name, or remove it")
+    package = name.replace("-", "_")
+    component = package.removeprefix("layerkit_")
+    taken = catalogue.find(component)
+    if taken:
+        raise UserError(
+            f'"{component}" is the name of a {taken[0].kind} of {taken[0].distribution}; choose another name'
+        )
+    major, minor = map(int, __version__.split(".")[:2])
+    values = {
+        "distribution": name,
+        "package": package,
+        "component": component,
+        "class": "".join(part.capitalize() for part in component.split("_")),
+        "versions": f">={major}.{minor},<{major}.{minor + 1}",
+    }
+    written = []
+    for template, target in TEMPLATES.items():
+        text = files("layerkit.registry").joinpath("template", template).read_text(encoding="utf-8")
+        for key, value in values.items():
+            text = text.replace("{{" + key + "}}", value)
+        path = folder / target.format(package=package, component=component)
+        write_atomically(path, text.encode())
+        written.append(path)
+    return written

@@ -1,0 +1,113 @@
+"""What an architecture file holds, as frozen and strict models."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from layerkit.builtin.layers.sequential import Sequential, SequentialSpec
+from layerkit.contracts.fields import MAX_CHANNELS, MAX_SIZE
+from layerkit.contracts.registered import AnyLayer, AnyLoss, AnyNoise, AnyOptimizer, AnySchedule
+from layerkit.contracts.specs import Kind, LayerSpec, NoiseSpec, Shape, StrictModel
+
+FORMAT = 1
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Package = Annotated[str, StringConstraints(max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.+_-]+$")]
+Requires = dict[Kind, dict[Name, Package]]
+"""By kind and name of a component, the package that provided it, as pip takes it."""
+
+
+class Input(StrictModel):
+    """The pictures a network is declared for; a network of convolutions takes other sizes too."""
+
+    channels: Annotated[int, Field(ge=1, le=MAX_CHANNELS, description="3 for colour, 1 for grey.")]
+    height: Annotated[int, Field(ge=1, le=MAX_SIZE, description="Height of the training crops in pixels.")]
+    width: Annotated[int, Field(ge=1, le=MAX_SIZE, description="Width of the training crops in pixels.")]
+
+    @property
+    def shape(self) -> Shape:
+        """(channels, height, width)."""
+        return self.channels, self.height, self.width
+
+
+class Training(StrictModel):
+    """How the network is trained, unless the command line says otherwise."""
+
+    loss: AnyLoss = Field(description="What is made small.")
+    optimizer: AnyOptimizer = Field(description="How the weights change.")
+    noise: AnyNoise = Field(description="What is to be removed.")
+    schedule: AnySchedule | None = Field(
+        default=None, description="How the learning rate changes over all epochs; without one it stays as it is."
+    )
+    batch_size: int = Field(default=4, ge=1, le=65_536, description="Pictures in one step.")
+    epochs: int = Field(default=2, ge=1, le=1_000_000, description="Passes over all samples.")
+    samples: int = Field(
+        default=50_000,
+        ge=1,
+        le=100_000_000,
+        description="Pairs in one epoch, where they are cut from pictures; a data set of pairs has its own number.",
+    )
+    seed: int = Field(default=0, ge=0, le=2**63 - 1, description="Of the weights, the crops, the order and the noise.")
+
+    @field_validator("noise")
+    @classmethod
+    def _loss_takes_its_targets(cls, noise: NoiseSpec, info: ValidationInfo) -> NoiseSpec:
+        loss = info.data.get("loss")  # none where it is a mistake itself
+        if noise.masks_targets and loss is not None and not loss.takes_masked:
+            raise PydanticCustomError(
+                "component",
+                'marks values of its targets as unknown, which the loss "{loss}" does not leave out; '
+                'take {masked} as "loss"',
+                {"loss": loss.type, "masked": json.dumps({"type": "masked", "loss": loss.model_dump(mode="json")})},
+            )
+        return noise
+
+
+class Architecture(StrictModel):
+    """A network, as one file declares it."""
+
+    schema_: str | None = Field(
+        default=None, alias="$schema", max_length=2048, description="The JSON Schema that an editor may use."
+    )
+    format: Literal[1] = Field(description="The version of this file format.")
+    name: str = Field(min_length=1, max_length=200, description="A short name.")
+    description: str = Field(default="", max_length=20_000, description="What the network is for, in a few sentences.")
+    input: Input = Field(description="The pictures the network is declared for.")
+    layers: tuple[AnyLayer, ...] = Field(
+        strict=False, min_length=1, max_length=10_000, description="The layers, first to last."
+    )
+    training: Training | None = Field(default=None, description="How the network is trained.")
+    requires: Requires | None = Field(
+        default=None,
+        description="The packages that provided the components when this was saved; layerkit writes it.",
+        examples=[{"layer": {"conv2d": "layerkit==0.1.0"}}],
+    )
+
+    @field_validator("format", mode="before")
+    @classmethod
+    def _known_format(cls, value: Any) -> Any:
+        # To pydantic true and 1.0 are the literal 1.
+        if value != FORMAT or type(value) is not int:
+            raise PydanticCustomError("format", "this layerkit reads format {format}", {"format": FORMAT})
+        return value
+
+    @property
+    def network(self) -> LayerSpec:
+        """All layers as one."""
+        return SequentialSpec(type="sequential", layers=self.layers)
+
+    def to_json(self) -> str:
+        """Return the file's text, with every default written out."""
+        absent = {name for name in ("schema_", "training", "requires") if getattr(self, name) is None}
+        return self.model_dump_json(by_alias=True, indent=2, exclude=absent) + "\n"
+
+
+def build(architecture: Architecture, seed: int = 0) -> Sequential:
+    """Return the network that ``architecture`` declares; the same seed gives the same weights."""
+    generator = torch.Generator().manual_seed(seed)
+    return architecture.network.build(architecture.input.shape, generator)

@@ -1,0 +1,104 @@
+"""Named constants of an architecture file: ``"define": {"width": 44}``, used as ``"$width"``.
+
+A constant is one number, text, true or false, and stands for nothing but that value: there are no expressions. It may
+be used wherever ``layers`` and ``training`` hold such a value, except as a ``type``, which decides what else is there.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from layerkit.errors import Problem, SpecError, show
+from layerkit.spec.diagnosis import MAX_PROBLEMS, at_most_twenty, kind_around
+from layerkit.spec.text import Path
+
+DEFINE = "define"
+USED_IN = ("layers", "training")
+NAME = r"[A-Za-z_][A-Za-z0-9_]{0,63}"
+
+
+class Expanded(NamedTuple):
+    """A tree without constants; which constant stood where; and what was wrong with their use."""
+
+    tree: Any
+    used: Mapping[Path, str]
+    problems: tuple[Problem, ...]
+
+
+def expand(tree: Any) -> Expanded:
+    """Return ``tree`` with the value of each constant where its name stood, and without their definitions.
+
+    The paths of all other values stay as they are. A name that cannot be replaced is left, and told among the problems.
+
+    Raises:
+        SpecError: when ``define`` itself is wrong.
+    """
+    if not isinstance(tree, dict):
+        return Expanded(tree, {}, ())
+    values = _definitions(tree.get(DEFINE, {}))
+    used: dict[Path, str] = {}
+    problems: list[Problem] = []
+    plain = {key: value for key, value in tree.items() if key != DEFINE}
+    for key in USED_IN:
+        if key in plain:
+            plain[key] = _replaced(plain[key], (key,), values, used, problems)
+    if not problems:
+        # A constant that is misspelt on the command line would change nothing, and nobody would notice.
+        unused = [name for name in values if name not in set(used.values())]
+        problems = [Problem(f'nothing uses "${name}"; use it or remove it', (DEFINE, name)) for name in unused]
+    return Expanded(plain, used, tuple(problems))
+
+
+def _definitions(define: Any) -> dict[str, Any]:
+    if not isinstance(define, dict):
+        raise SpecError((Problem(f'expected an object such as {{"width": 44}}, got {show(define)}', (DEFINE,)),))
+    problems = []
+    for name, value in define.items():
+        if not re.fullmatch(NAME, name):
+            problems.append(Problem("the name of a constant has letters, digits and _ only", (DEFINE, name)))
+        elif not isinstance(value, int | float | str) or (isinstance(value, str) and value.startswith("$")):
+            message = f"expected a number, a text, true or false, got {show(value)}"
+            problems.append(Problem(message, (DEFINE, name)))
+    if problems:
+        raise SpecError(at_most_twenty(problems, len(problems)))
+    return define
+
+
+def _replaced(
+    value: Any,
+    path: Path,
+    values: Mapping[str, Any],
+    used: dict[Path, str],
+    problems: list[Problem],
+    kind: str | None = None,
+) -> Any:
+    if isinstance(value, dict):
+        kind = kind_around(value, ()) or kind
+        return {key: _replaced(inner, (*path, key), values, used, problems, kind) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_replaced(inner, (*path, index), values, used, problems, kind) for index, inner in enumerate(value)]
+    if not (isinstance(value, str) and value.startswith("$")):
+        return value
+    name = value[1:]
+    # What will not be shown needs no suggestion.
+    fault = _fault(name, path, values if len(problems) < MAX_PROBLEMS or name in values else {})
+    if fault:
+        problems.append(Problem(fault, path, kind))
+        return value
+    used[path] = name
+    return values[name]
+
+
+def _fault(name: str, path: Path, values: Mapping[str, Any]) -> str:
+    if path[-1] == "type":
+        return "a constant cannot stand for a type; write the name of the component"
+    if name in values:
+        return ""
+    if not re.fullmatch(NAME, name):
+        return f"{show('$' + name)} is not the name of a constant, and there are no expressions; write the value"
+    near = difflib.get_close_matches(name, values, n=1)
+    remedy = f'did you mean "${near[0]}"?' if near else f'add it to "{DEFINE}"'
+    return f'unknown constant "${name}"; {remedy}'

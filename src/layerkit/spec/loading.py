@@ -1,0 +1,134 @@
+"""From JSON to a valid architecture: the one loader for files, strings, overrides and checkpoints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from layerkit.errors import Problem, ShapeError, SpecError, show
+from layerkit.registry.catalogue import Catalogue, installed
+from layerkit.spec import text as jsontext
+from layerkit.spec.architecture import Architecture, Input, Training
+from layerkit.spec.constants import DEFINE, Expanded, expand
+from layerkit.spec.diagnosis import at_most_twenty, kind_around, problems_of
+from layerkit.spec.overrides import apply_overrides, overridden_at
+from layerkit.spec.requirements import readable_requirements
+from layerkit.spec.tracing import check_affordable, trace
+
+
+def load_architecture(
+    source: str | Path, *, overrides: Mapping[str, Any] | None = None, catalogue: Catalogue | None = None
+) -> Architecture:
+    """Return the architecture that a file, or a JSON text, declares.
+
+    Its names, values, shapes and sizes are all checked; what is returned can be built.
+
+    Args:
+        source: the path of a file, or a text that begins with ``{``.
+        overrides: values by path that replace those of the file, such as ``{"training.optimizer.lr": 0.5}``.
+        catalogue: of the components that may be named; by default everything installed.
+
+    Raises:
+        SpecError: with every mistake that was found, up to twenty.
+    """
+    if isinstance(source, str) and source.lstrip().startswith("{"):
+        return read_architecture(source, "<text>", overrides=overrides, catalogue=catalogue)
+    text = jsontext.decode(read_bytes(Path(source)), str(source))
+    return read_architecture(text, str(source), overrides=overrides, catalogue=catalogue)
+
+
+def read_architecture(
+    text: str, source: str, *, overrides: Mapping[str, Any] | None = None, catalogue: Catalogue | None = None
+) -> Architecture:
+    """Return the architecture that a JSON text declares; ``source`` is what errors call the text.
+
+    Raises:
+        SpecError: with every mistake that was found, up to twenty.
+    """
+    catalogue = catalogue or installed()
+    tree = jsontext.parse(text, source)
+    try:
+        expanded = expand(apply_overrides(tree, overrides or {}))
+        architecture = _validate(expanded, catalogue)
+        _check_shapes(architecture, expanded.tree)
+    except SpecError as error:
+        raise located(error, text, source, overrides or {}) from None
+    return architecture
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a spec file's bytes, of one that is too long a few more than are allowed.
+
+    Raises:
+        SpecError: when it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(jsontext.MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        missing = isinstance(error, FileNotFoundError)
+        reason = "there is no such file" if missing else getattr(error, "strerror", None) or str(error)
+        raise SpecError((Problem(f"cannot be read: {reason}", source=str(path)),)) from None
+
+
+def _validate(expanded: Expanded, catalogue: Catalogue) -> Architecture:
+    tree, used, known = expanded
+    if not isinstance(tree, dict):
+        raise SpecError((Problem(f"expected an object {{...}} with a network, got {show(tree)}"),))
+    catalogue = replace(catalogue, requires=readable_requirements(tree.get("requires")))
+    try:
+        architecture = Architecture.model_validate_json(json.dumps(tree), context=catalogue)
+    except ValidationError as error:
+        problems = problems_of(error, tree, lambda path: _fields(tree, path, catalogue), known)
+        raise SpecError(tuple(_with_constant(problem, used) for problem in problems)) from None
+    if known:
+        raise SpecError(at_most_twenty(list(known), len(known)))
+    return architecture
+
+
+def _with_constant(problem: Problem, used: Mapping[jsontext.Path, str]) -> Problem:
+    if problem.path not in used:
+        return problem
+    return replace(problem, message=f'{problem.message} (from the constant "{used[problem.path]}")')
+
+
+def _fields(tree: Any, path: jsontext.Path, catalogue: Catalogue) -> list[str]:
+    """Return the names of the fields that the object at ``path`` may have."""
+    own = {(): Architecture, ("input",): Input, ("training",): Training}.get(path)
+    if own is not None:
+        names = [field.alias or name for name, field in own.model_fields.items()]
+        return names if path else [*names, DEFINE]
+    kind = kind_around(tree, path)
+    return [name for component in catalogue.find(kind or "") for name in component.spec.model_fields]
+
+
+def _check_shapes(architecture: Architecture, tree: Any) -> None:
+    try:
+        check_affordable(trace(architecture.network, architecture.input.shape))
+    except ShapeError as error:
+        raise SpecError((Problem(error.message, error.path, kind_around(tree, error.path)),)) from None
+
+
+def located(error: SpecError, text: str, source: str, overrides: Mapping[str, Any]) -> SpecError:
+    """Return the error with the file, line and column of each problem, in the order of the file."""
+    places = jsontext.places(text)
+    problems = []
+    for problem in error.problems:
+        if problem.source != Problem.source:  # a value from outside the text, which knows its place
+            problems.append(problem)
+            continue
+        override = overridden_at(problem.path, overrides)
+        if override is not None:
+            problems.append(problem.at(f"{source} with {override}", None, None))
+            continue
+        path = problem.path
+        while path not in places:
+            path = path[:-1]
+        place = jsontext.line_and_column(text, places[path]) if problem.path else (None, None)
+        problems.append(problem.at(source, *place))
+    return SpecError(tuple(sorted(problems, key=lambda problem: (problem.line or 10**9, problem.column or 0))))

@@ -1,0 +1,1 @@
+"""What the checks are tried on: drawn specs, inputs and cotangents."""

@@ -1,0 +1,242 @@
+"""What a check is tried on: a configuration, shapes, and a seed from which every number follows.
+
+A case is plain data and says all there is to say: written as a token and read again it runs the same, whatever drew it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import zlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from layerkit.contracts.loss import Loss
+from layerkit.contracts.module import Module
+from layerkit.contracts.noise import Noise
+from layerkit.contracts.optimizer import Optimizer
+from layerkit.contracts.schedule import Schedule
+from layerkit.contracts.specs import LayerSpec, Shape
+from layerkit.errors import UserError
+from layerkit.testing.cases.subjects import Subject
+
+
+@dataclass(frozen=True)
+class Case:
+    """What all kinds share.
+
+    Attributes:
+        subject: the component under test.
+        configuration: its fields, as a JSON object.
+        seed: of every number that the case needs.
+    """
+
+    subject: Subject
+    configuration: dict[str, Any]
+    seed: int
+
+    shapes: ClassVar[dict[str, str]] = {}
+    """What shapes a case of this kind has: the names of the fields, and what they are called."""
+
+    @cached_property
+    def spec(self) -> Any:
+        """The configuration, read: a spec of the subject's class."""
+        return self.subject.read(self.configuration)
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """Return a generator of its own for each ``purpose``."""
+        return torch.Generator().manual_seed(zlib.crc32(f"{self.seed}/{purpose}".encode()))
+
+    def normal(self, purpose: str, *shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
+        """Return standard normal numbers, the same for every dtype but for rounding."""
+        return torch.randn(shape, generator=self.generator(purpose), dtype=torch.float64).to(dtype)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the case as plain data for people."""
+        shapes = {label: getattr(self, name) for name, label in self.shapes.items()}
+        return {"configuration": json.dumps(self.configuration), **shapes, "seed": self.seed}
+
+    def token(self) -> str:
+        """Return the case as a word from which :meth:`from_token` makes it again."""
+        data = [self.configuration, self.seed, *(getattr(self, name) for name in self.shapes)]
+        text = json.dumps(data, separators=(",", ":"))
+        return base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
+
+    @classmethod
+    def from_token(cls, subject: Subject, token: str) -> Self:
+        """Return the case that a token stands for.
+
+        Raises:
+            UserError: when the token is none, or one of another kind of component.
+        """
+        try:
+            text = zlib.decompress(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+            configuration, seed, *shapes = json.loads(text)
+            case = cls(subject, configuration, seed, *map(_tupled, shapes))
+            case.spec  # noqa: B018 - reading it tells whether it is one of this component
+        except (binascii.Error, zlib.error, ValueError, TypeError) as error:
+            raise UserError(
+                f"the token does not stand for a case of the {subject.kind} {subject.name}: {error}"
+            ) from None
+        return case
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(map(_tupled, value)) if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class LayerCase(Case):
+    """A layer with the shape of one sample and the number of samples."""
+
+    input_shape: Shape
+    batch: int
+
+    shapes: ClassVar[dict[str, str]] = {"input_shape": "input shape", "batch": "batch size"}
+
+    def declares(self, name: str) -> bool:
+        """Return whether the layer, or any layer inside it, declares ``name``."""
+        return _declares(self.spec, self.input_shape, name)
+
+    def fresh(self, dtype: torch.dtype = torch.float64, purpose: str = "parameters") -> Module:
+        """Return the layer as it is built."""
+        return self.spec.build(self.input_shape, self.generator(purpose)).to(dtype=dtype)
+
+    def layer(self, dtype: torch.dtype = torch.float64) -> Module:
+        """Return the layer with its parameters moved off their initial values, where zeros and ones hide mistakes."""
+        layer = self.fresh(dtype)
+        for index, (parameter, _) in enumerate(layer.param()):
+            shift = self.normal(f"shift {index}", *parameter.shape, dtype=dtype)
+            parameter.add_(shift * (0.3 * parameter.abs() + 0.1))
+        return layer
+
+    def input(self, batch: int | None = None, dtype: torch.dtype = torch.float64, purpose: str = "input") -> Tensor:
+        """Return a batch of inputs: standard normal, or well separated values where the layer declares kinks."""
+        shape = (self.batch if batch is None else batch, *self.input_shape)
+        if self.declares("kinked"):
+            return separated(shape, self.generator(purpose)).to(dtype)
+        return self.normal(purpose, *shape, dtype=dtype)
+
+    def cotangent(self, output: Tensor, purpose: str = "cotangent") -> Tensor:
+        """Return a random gradient for ``output``; never ones, with which many mistakes cannot be seen."""
+        return self.normal(purpose, *output.shape, dtype=output.dtype)
+
+
+def _declares(spec: LayerSpec, input_shape: Shape, name: str) -> bool:
+    if getattr(spec, name):
+        return True
+    return any(_declares(inner.layer, inner.input_shape, name) for inner in spec.inner(input_shape))
+
+
+def separated(shape: Shape, generator: torch.Generator) -> Tensor:
+    """Return numbers from -2 to 2 in random order, no two of which are near each other, and none near zero."""
+    count = math.prod(shape)
+    steps = torch.randperm(count, generator=generator).to(torch.float64)
+    return (4 * (steps + 0.5 + 0.2) / max(count, 1) - 2).reshape(shape)
+
+
+@dataclass(frozen=True)
+class LossCase(Case):
+    """A loss with the shape of its prediction, the batch included."""
+
+    shape: Shape
+
+    shapes: ClassVar[dict[str, str]] = {"shape": "shape of the prediction"}
+
+    def loss(self) -> Loss:
+        """Return the loss, at some point of a training."""
+        loss = self.spec.build()
+        loss.progress = self.seed % 5 / 4
+        return loss
+
+    def prediction(self, dtype: torch.dtype = torch.float64, purpose: str = "prediction") -> Tensor:
+        """Return a prediction in the range that the loss declares."""
+        return self._within(self.normal(purpose, *self.shape), 0.05).to(dtype)
+
+    def target(self, dtype: torch.dtype = torch.float64, purpose: str = "target") -> Tensor:
+        """Return a target in the range that the loss declares."""
+        return self._within(self.normal(purpose, *self.shape), 0.0).to(dtype)
+
+    def _within(self, values: Tensor, margin: float) -> Tensor:
+        if self.spec.domain is None:
+            return values
+        low, high = self.spec.domain
+        return low + (high - low) * (margin + (1 - 2 * margin) * values.sigmoid())
+
+
+@dataclass(frozen=True)
+class OptimizerCase(Case):
+    """An optimizer with the shapes of its parameters."""
+
+    parameter_shapes: tuple[Shape, ...]
+
+    shapes: ClassVar[dict[str, str]] = {"parameter_shapes": "shapes of the parameters"}
+
+    def pairs(self, dtype: torch.dtype = torch.float64) -> list[tuple[Tensor, Tensor]]:
+        """Return parameters with random values, and gradients of zero."""
+        parameters = [
+            self.normal(f"parameter {index}", *shape, dtype=dtype) for index, shape in enumerate(self.parameter_shapes)
+        ]
+        return [(parameter, torch.zeros_like(parameter)) for parameter in parameters]
+
+    def optimizer(self, pairs: list[tuple[Tensor, Tensor]], **changes: Any) -> Optimizer:
+        """Return the optimizer of ``pairs``; ``changes`` replace fields of the configuration."""
+        return self.subject.read(self.configuration | changes).build(pairs)
+
+    def give_gradients(self, pairs: list[tuple[Tensor, Tensor]], step: int) -> None:
+        """Put the random gradients of a step into the pairs, in place."""
+        for index, (_, gradient) in enumerate(pairs):
+            gradient.copy_(self.normal(f"gradient {step}/{index}", *gradient.shape))
+
+
+@dataclass(frozen=True)
+class NoiseCase(Case):
+    """A noise with the shape (N, C, H, W) of the pictures that it makes."""
+
+    shape: Shape
+
+    shapes: ClassVar[dict[str, str]] = {"shape": "shape of the pictures"}
+
+    def noise(self) -> Noise:
+        """Return the noise."""
+        return self.spec.build()
+
+    def source(self, noise: Noise, dtype: torch.dtype = torch.float64, shape: Shape | None = None) -> Tensor:
+        """Return pictures with values from 0 to 1, larger by the noise's scale."""
+        count, channels, height, width = shape or self.shape
+        size = (count, channels, height * noise.scale, width * noise.scale)
+        return torch.rand(size, generator=self.generator("source"), dtype=torch.float64).to(dtype)
+
+
+@dataclass(frozen=True)
+class ScheduleCase(Case):
+    """A schedule with the number of steps of a training."""
+
+    steps: int
+
+    shapes: ClassVar[dict[str, str]] = {"steps": "steps of the training"}
+
+    def schedule(self) -> Schedule:
+        """Return the schedule."""
+        return self.spec.build()
+
+    def places(self) -> list[float]:
+        """Return some progress in increasing order: that of every step, others, the ends and their neighbours."""
+        near = [0.0, 5e-324, 1e-12, 1 - 2**-53, 1.0]
+        between = torch.rand(16, generator=self.generator("progress"), dtype=torch.float64).tolist()
+        return sorted({*near, *between, *(step / self.steps for step in range(self.steps))})
+
+
+CASES: dict[str, type[Case]] = {
+    "layer": LayerCase,
+    "loss": LossCase,
+    "optimizer": OptimizerCase,
+    "noise": NoiseCase,
+    "schedule": ScheduleCase,
+}

@@ -1,0 +1,134 @@
+"""Small JSON values drawn from a JSON Schema: what pydantic writes for a spec's fields, and no more of the standard.
+
+Sizes stay small so that a full check of the gradients is affordable: whole numbers lie within a few steps of their
+lower end, and lists are short.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from hypothesis import reject
+from hypothesis import strategies as st
+
+from layerkit.contracts.registered import REGISTERED
+from layerkit.contracts.specs import Kind
+
+T = TypeVar("T")
+Draw = Callable[[st.SearchStrategy[T]], T]
+Schema = Mapping[str, Any]
+
+STEPS = 3
+"""Whole numbers go from their lower end this many steps up."""
+LONGEST = 2
+"""Lists have at most this many items more than they must."""
+WIDEST = 1000.0
+"""Intervals of numbers that are wider than this are drawn from near their lower end only."""
+
+
+@dataclass(frozen=True)
+class SchemaValues:
+    """Draws values of one schema.
+
+    Attributes:
+        definitions: the schema's ``$defs``.
+        component: draws a registered component of a kind as a JSON object.
+    """
+
+    definitions: Mapping[str, Schema]
+    component: Callable[[Draw, Kind], Any]
+
+    def draw(self, draw: Draw, schema: Schema) -> Any:
+        """Return a value of ``schema``."""
+        if REGISTERED in schema:
+            return self.component(draw, schema[REGISTERED])
+        if "$ref" in schema:
+            return self.draw(draw, self.definitions[schema["$ref"].rsplit("/", 1)[-1]])
+        if "const" in schema:
+            return schema["const"]
+        if "enum" in schema:
+            return draw(st.sampled_from(schema["enum"]))
+        for choice in ("anyOf", "oneOf"):
+            if choice in schema:
+                return self.draw(draw, draw(st.sampled_from(schema[choice])))
+        if "allOf" in schema:
+            return self.draw(draw, {**schema["allOf"][0], **{k: v for k, v in schema.items() if k != "allOf"}})
+        return self._of_type(draw, schema, schema.get("type"))
+
+    def _of_type(self, draw: Draw, schema: Schema, kind: Any) -> Any:
+        match kind:
+            case "integer":
+                return _integer(draw, schema)
+            case "number":
+                return _number(draw, schema)
+            case "boolean":
+                return draw(st.booleans())
+            case "null":
+                return None
+            case "array":
+                return self._array(draw, schema)
+            case "object":
+                return self.draw_object(draw, schema)
+            case "string":
+                length = max(schema.get("minLength", 0), 1)
+                return "abcdefgh"[: min(length, schema.get("maxLength", length))]
+            case list():
+                return self._of_type(draw, schema, draw(st.sampled_from(kind)))
+        reject()
+
+    def draw_object(self, draw: Draw, schema: Schema) -> dict[str, Any]:
+        """Return an object with every required key, and most of the others."""
+        required = schema.get("required", ())
+        value = {}
+        for name, field in schema.get("properties", {}).items():
+            if name in required or draw(_MOSTLY):
+                value[name] = self.draw(draw, field)
+        return value
+
+    def _array(self, draw: Draw, schema: Schema) -> list[Any]:
+        if "prefixItems" in schema:
+            return [self.draw(draw, item) for item in schema["prefixItems"]]
+        shortest = schema.get("minItems", 0)
+        longest = min(schema.get("maxItems", math.inf), shortest + LONGEST)
+        return [self.draw(draw, schema.get("items", {})) for _ in range(draw(st.integers(shortest, longest)))]
+
+
+_MOSTLY = st.sampled_from([False, True, True, True])
+
+
+def _integer(draw: Draw, schema: Schema) -> int:
+    low, high = _ends(schema, default=-1)
+    low, high = math.ceil(low), math.floor(high)
+    step = schema.get("multipleOf", 1)
+    if "exclusiveMinimum" in schema and low == schema["exclusiveMinimum"]:
+        low += 1
+    if "exclusiveMaximum" in schema and high == schema["exclusiveMaximum"]:
+        high -= 1
+    low = -(-low // step) * step
+    return low + step * draw(st.integers(0, min(STEPS, max(0, (high - low) // step))))
+
+
+def _number(draw: Draw, schema: Schema) -> float:
+    """Return one of nine evenly spaced numbers; hypothesis's own floats go to where every formula breaks down."""
+    low, high = _ends(schema, default=-1.0)
+    span = high - low
+    if span > 1:
+        span = draw(st.sampled_from([1.0, span])) if span <= WIDEST else 1.0
+    first = 1 if "exclusiveMinimum" in schema else 0
+    last = 7 if "exclusiveMaximum" in schema and span == high - low else 8
+    return low + span * draw(st.integers(first, last)) / 8
+
+
+def _ends(schema: Schema, default: float) -> tuple[float, float]:
+    low = max(schema.get("minimum", -math.inf), schema.get("exclusiveMinimum", -math.inf))
+    high = min(schema.get("maximum", math.inf), schema.get("exclusiveMaximum", math.inf))
+    if low == -math.inf:
+        low = min(default, high - 2)
+    elif low < default and high > default and schema.get("minimum", low) < -STEPS:
+        low = default  # a wide interval on both sides of zero: stay near it
+    if high == math.inf:
+        high = low + WIDEST * 2
+    return low, high

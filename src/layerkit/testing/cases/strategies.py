@@ -1,0 +1,253 @@
+"""Hypothesis strategies for specs and what they are tried on, drawn from the specs' own ranges.
+
+    @given(layer_cases("conv2d"))
+    def test_something(case): ...
+
+Names and spec classes are both taken. What is drawn is small, so that whatever is done with it is quick, and what
+cannot be valid is not drawn: a configuration that the spec refuses, or a shape that it does not accept, is drawn anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from itertools import islice
+from typing import Any, NoReturn
+
+import pydantic
+from hypothesis import reject
+from hypothesis import strategies as st
+
+from layerkit.contracts.registered import REGISTERED
+from layerkit.contracts.specs import Kind, LayerSpec, Shape, Spec
+from layerkit.errors import ShapeError, UserError
+from layerkit.registry.catalogue import Catalogue, installed
+from layerkit.testing.cases.cases import Case, LayerCase, LossCase, NoiseCase, OptimizerCase, ScheduleCase
+from layerkit.testing.cases.schema_values import Draw, SchemaValues
+from layerkit.testing.cases.subjects import Subject, subjects
+
+DEPTH = 2
+"""Containers hold layers, and these may be containers again, down to this many levels."""
+RANKS = (3, 1, 2, 4)
+"""Dimensions of a sample: pictures, features, sequences, volumes."""
+LARGEST = 7
+
+
+def subject_of(what: str | type[Spec] | Subject, catalogue: Catalogue | None = None) -> Subject:
+    """Return the one component that ``what`` names.
+
+    Raises:
+        UserError: when that is none, or several.
+    """
+    if isinstance(what, Subject):
+        return what
+    found = subjects([what], catalogue)
+    if len(found) != 1:
+        raise UserError(f'"{what}" names {len(found)} components; give a spec class instead')
+    return found[0]
+
+
+# Configurations
+
+
+def configurations(what: str | type[Spec] | Subject, depth: int = DEPTH) -> st.SearchStrategy[dict[str, Any]]:
+    """Return a strategy for valid configurations of a component, as JSON objects."""
+    return _configurations(subject_of(what), depth)
+
+
+def specs(what: str | type[Spec] | Subject, depth: int = DEPTH) -> st.SearchStrategy[Spec]:
+    """Return a strategy for specs of a component."""
+    subject = subject_of(what)
+    return _configurations(subject, depth).map(subject.read)
+
+
+def registered_specs(kind: Kind) -> st.SearchStrategy[Spec]:
+    """Return a strategy for specs of every registered component of one kind."""
+    catalogue = installed()
+    names = catalogue.names(kind)
+    return st.one_of(*(specs(Subject(catalogue.components[kind, name], catalogue)) for name in names))
+
+
+@st.composite
+def _configurations(draw: Draw, subject: Subject, depth: int, unfit: list[str] | None = None) -> dict[str, Any]:
+    configuration = draw_configuration(draw, subject, depth)
+    try:
+        subject.read(configuration)
+    except pydantic.ValidationError as error:
+        _reject(f"the spec refuses what its schema takes: {error.errors()[0]['msg']}", unfit)
+    return configuration
+
+
+def _reject(reason: str, unfit: list[str] | None) -> NoReturn:
+    if unfit is not None:
+        unfit.append(reason)
+    reject()
+
+
+def draw_configuration(draw: Draw, subject: Subject, depth: int = DEPTH) -> dict[str, Any]:
+    """Return a configuration that keeps every range of the fields; whether they go together is not known yet."""
+    schema = _schema(subject.spec)
+
+    def component(draw: Draw, kind: Kind) -> dict[str, Any]:
+        return _draw_component(draw, kind, subject.catalogue, depth - 1)
+
+    values = SchemaValues(schema.get("$defs", {}), component)
+    drawn = values.draw_object(draw, schema)
+    # A typical use is worth trying too, for ranges are wide and what is used in them is not.
+    example = {name: value for name, value in subject.spec.example.items() if name in schema["properties"]}
+    if example and subject.kind != "layer" and draw(st.booleans()):
+        drawn |= example
+    return {"type": subject.name} | {name: value for name, value in drawn.items() if name != "type"}
+
+
+def _draw_component(draw: Draw, kind: Kind, catalogue: Catalogue, depth: int) -> dict[str, Any]:
+    components = [component for (its, _), component in sorted(catalogue.components.items()) if its == kind]
+    if depth <= 0:
+        components = [component for component in components if not _holds_components(component.spec)]
+    # Half of the time one that keeps every shape, since many containers take no other.
+    keepers = [component for component in components if kind == "layer" and _keeps_shapes(component.spec)]
+    if keepers and draw(st.booleans()):
+        components = keepers
+    component = draw(st.sampled_from(components))
+    return draw_configuration(draw, Subject(component, catalogue), depth)
+
+
+@cache
+def _schema(spec: type[Spec]) -> dict[str, Any]:
+    return spec.model_json_schema()
+
+
+@cache
+def _holds_components(spec: type[Spec]) -> bool:
+    return REGISTERED in str(_schema(spec))
+
+
+@cache
+def _keeps_shapes(spec: type[LayerSpec]) -> bool:
+    """Return whether a typical layer of this class gives back the shape it takes."""
+    try:
+        shape = 2, 5, 6
+        return not _holds_components(spec) and spec.model_validate({"type": spec.name()}).output_shape(shape) == shape
+    except (pydantic.ValidationError, ShapeError):
+        return False
+
+
+# Shapes
+
+
+def input_shapes(spec: LayerSpec) -> st.SearchStrategy[Shape]:
+    """Return a strategy for the shapes of one sample that ``spec`` accepts.
+
+    Pairwise distinct sizes are preferred, so that a transposed gradient cannot hide, but sizes of 1, squares and now
+    and then larger pictures are among them.
+    """
+    return _input_shapes(spec)
+
+
+@st.composite
+def _input_shapes(draw: Draw, spec: LayerSpec, unfit: list[str] | None = None) -> Shape:
+    if spec.sample_shapes:
+        return draw(st.sampled_from(spec.sample_shapes))
+    ranks = [rank for rank in RANKS if _first_accepted(spec, (2,) * rank) or _first_accepted(spec, (3,) * rank)]
+    if not ranks:
+        _reject("no shape was accepted", unfit)
+    # Pictures twice, as they are what most layers are for.
+    rank = draw(st.sampled_from([*ranks[:1], *ranks]))
+    largest = draw(st.sampled_from([LARGEST] * 7 + [2 * LARGEST]))
+    distinct = draw(st.sampled_from([True, True, True, False]))
+    shape = tuple(draw(st.lists(st.integers(1, largest), min_size=rank, max_size=rank, unique=distinct)))
+    accepted = _first_accepted(spec, shape)
+    return accepted or _reject("no shape was accepted", unfit)
+
+
+def _first_accepted(spec: LayerSpec, shape: Shape) -> Shape | None:
+    """Return ``shape``, or the first that ``spec`` accepts of those that grow out of it."""
+    return next((grown for grown in islice(_growing(shape), 40) if accepts(spec, grown)), None)
+
+
+def _growing(shape: Shape) -> Iterator[Shape]:
+    yield shape
+    channels, *sides = shape
+    for step in range(1, 13):
+        yield channels, *(side + step for side in sides)
+        yield channels * step, *sides
+        yield channels * step, *(side + (-side) % step for side in sides)
+
+
+def accepts(spec: LayerSpec, shape: Shape) -> bool:
+    """Return whether ``spec`` takes samples of ``shape`` and makes something of them."""
+    try:
+        return all(size > 0 for size in spec.output_shape(shape))
+    except ShapeError:
+        return False
+    except Exception:
+        # Another exception than ShapeError is a fault, and has a check of its own.
+        return False
+
+
+# Cases
+
+
+def cases(what: str | type[Spec] | Subject, unfit: list[str] | None = None) -> st.SearchStrategy[Case]:
+    """Return a strategy for the cases that a component of any kind is tried on.
+
+    Args:
+        what: the component.
+        unfit: is added the reason why something drawn is not valid, each time it happens.
+    """
+    subject = subject_of(what)
+    draw = {
+        "layer": _layer_cases,
+        "loss": _loss_cases,
+        "optimizer": _optimizer_cases,
+        "noise": _noise_cases,
+        "schedule": _schedule_cases,
+    }
+    return draw[subject.kind](subject, unfit)
+
+
+def layer_cases(what: str | type[Spec] | Subject) -> st.SearchStrategy[LayerCase]:
+    """Return a strategy for a layer's configuration with a shape of its input, a batch size and a seed."""
+    return _layer_cases(subject_of(what), None)
+
+
+@st.composite
+def _layer_cases(draw: Draw, subject: Subject, unfit: list[str] | None) -> LayerCase:
+    configuration = draw(_configurations(subject, DEPTH, unfit))
+    spec = subject.read(configuration)
+    shape = draw(_input_shapes(spec, unfit))
+    batch = draw(st.sampled_from([2, 3, 1, 2, 3, 5, 2, 3, 1, 2, 3, 2, 3, 2, 17]))
+    case = LayerCase(subject, configuration, draw(_SEEDS), shape, batch)
+    # One sample of one pixel has no spread; a layer that mixes the batch may need more than one sample.
+    return replace(case, batch=max(2, batch)) if case.declares("mixes_batch") else case
+
+
+@st.composite
+def _loss_cases(draw: Draw, subject: Subject, unfit: list[str] | None) -> LossCase:
+    configuration = draw(_configurations(subject, DEPTH, unfit))
+    shape = tuple(draw(st.lists(st.integers(1, 5), min_size=2, max_size=4)))
+    return LossCase(subject, configuration, draw(_SEEDS), shape)
+
+
+@st.composite
+def _optimizer_cases(draw: Draw, subject: Subject, unfit: list[str] | None) -> OptimizerCase:
+    configuration = draw(_configurations(subject, DEPTH, unfit))
+    shapes = draw(st.lists(st.lists(st.integers(1, 4), min_size=0, max_size=3).map(tuple), min_size=1, max_size=3))
+    return OptimizerCase(subject, configuration, draw(_SEEDS), tuple(shapes))
+
+
+@st.composite
+def _noise_cases(draw: Draw, subject: Subject, unfit: list[str] | None) -> NoiseCase:
+    configuration = draw(_configurations(subject, DEPTH, unfit))
+    shape = draw(st.tuples(st.integers(1, 3), st.sampled_from([1, 3, 2]), st.integers(1, 7), st.integers(1, 7)))
+    return NoiseCase(subject, configuration, draw(_SEEDS), shape)
+
+
+@st.composite
+def _schedule_cases(draw: Draw, subject: Subject, unfit: list[str] | None) -> ScheduleCase:
+    configuration = draw(_configurations(subject, DEPTH, unfit))
+    return ScheduleCase(subject, configuration, draw(_SEEDS), draw(st.integers(1, 40)))
+
+
+_SEEDS = st.integers(0, 2**16 - 1)

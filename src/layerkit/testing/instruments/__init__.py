@@ -1,0 +1,1 @@
+"""What the checks look with: differences, passes, comparisons, guesses."""

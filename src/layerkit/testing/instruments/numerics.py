@@ -1,0 +1,189 @@
+"""Derivatives by central differences in float64, against which a hand-written gradient is held.
+
+For a function f, an input x, a direction v and a cotangent u, the number <u, f(x + e v) - f(x - e v)> / 2e is the
+derivative along v, and <backward(u), v> must equal it. At e = 1e-6 truncation and rounding leave about 1e-10 of the
+numbers of a smooth layer, so that the tolerance can be 1e-6. Where that is missed other steps are tried before it
+counts: a wrong gradient is wrong for all of them, and a steep function is not.
+
+A kink shows itself in the one-sided differences, which then have a gap between them that no smaller step closes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from layerkit.testing.check import CheckFailed, Rejected
+from layerkit.testing.instruments.guesses import guess
+
+STEP = 1e-6
+OTHER_STEPS = (1e-5, 1e-7, 1e-4)
+TOLERANCE = 1e-6
+GAP = 5e-3
+"""One-sided differences that are further apart than this, relative to their size, have a kink between them."""
+DIRECTIONS = 4
+MOST_COORDINATES = 300
+
+Evaluate = Callable[[], Tensor]
+"""Returns the output for the present value of the tensor that is varied."""
+
+
+def check_directions(
+    evaluate: Evaluate,
+    tensor: Tensor,
+    analytic: Tensor,
+    cotangent: Tensor,
+    what: str,
+    generator: torch.Generator,
+    *,
+    kinked: bool = False,
+    counts: Mapping[str, int] | None = None,
+    directions: int = DIRECTIONS,
+) -> None:
+    """Hold a gradient against differences along random directions.
+
+    Args:
+        evaluate: gives the output for what ``tensor`` holds at the time.
+        tensor: what is varied; it is changed in place and put back.
+        analytic: the gradient with respect to it, for ``cotangent``.
+        cotangent: of the output.
+        what: the name of the gradient, to fail with.
+        generator: of the directions.
+        kinked: whether points without a derivative are allowed.
+        counts: for guesses, see :func:`~layerkit.testing.instruments.guesses.guess`.
+        directions: how many; the first is along a single coordinate.
+
+    Raises:
+        CheckFailed: when the two differ.
+        Rejected: when they differ and there is a kink, if kinks are allowed.
+    """
+    for index in range(directions if tensor.numel() else 0):
+        if index == 0:
+            direction = torch.zeros_like(tensor, memory_format=torch.contiguous_format)
+            direction.view(-1)[int(torch.randint(tensor.numel(), (), generator=generator))] = 1.0
+        else:
+            direction = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
+        expected = float((analytic * direction).sum())
+        scale = float((analytic * direction).abs().sum())
+        steps = (STEP, *OTHER_STEPS)
+        if any(_agrees(evaluate, tensor, direction, cotangent, expected, scale, step) for step in steps):
+            continue
+        if kinked and has_gap(evaluate, tensor, direction, cotangent):
+            raise Rejected
+        _fail(evaluate, tensor, analytic, cotangent, what, direction, expected, counts or {})
+
+
+def _agrees(
+    evaluate: Evaluate,
+    tensor: Tensor,
+    direction: Tensor,
+    cotangent: Tensor,
+    expected: float,
+    scale: float,
+    step: float,
+) -> bool:
+    below, above = _either_side(evaluate, tensor, direction, step)
+    numeric = float((cotangent * (above - below)).sum()) / (2 * step)
+    rounding = 1e-15 / step * float((cotangent * above).abs().sum())
+    error = abs(numeric - expected)
+    return error <= TOLERANCE * max(abs(numeric), abs(expected)) + TOLERANCE / 5 * scale + rounding + 1e-9
+
+
+def _either_side(evaluate: Evaluate, tensor: Tensor, direction: Tensor, step: float) -> tuple[Tensor, Tensor]:
+    value = tensor.clone()
+    tensor.copy_(value - step * direction)
+    below = evaluate().clone()
+    tensor.copy_(value + step * direction)
+    above = evaluate().clone()
+    tensor.copy_(value)
+    return below, above
+
+
+def numeric_derivative(
+    evaluate: Evaluate, tensor: Tensor, direction: Tensor, cotangent: Tensor, step: float = STEP
+) -> float:
+    """Return the central difference of <cotangent, output> along ``direction``."""
+    below, above = _either_side(evaluate, tensor, direction, step)
+    return float((cotangent * (above - below)).sum()) / (2 * step)
+
+
+def one_sided(evaluate: Evaluate, tensor: Tensor, direction: Tensor, cotangent: Tensor) -> tuple[float, float]:
+    """Return the differences of <cotangent, output> from the left and from the right along ``direction``."""
+    centre = evaluate().clone()
+    below, above = _either_side(evaluate, tensor, direction, STEP)
+    return float((cotangent * (centre - below)).sum()) / STEP, float((cotangent * (above - centre)).sum()) / STEP
+
+
+def has_gap(evaluate: Evaluate, tensor: Tensor, direction: Tensor, cotangent: Tensor) -> bool:
+    """Return whether the output has a kink here: its one-sided differences disagree."""
+    left, right = one_sided(evaluate, tensor, direction, cotangent)
+    return abs(left - right) > GAP * max(abs(left), abs(right), 1e-9)
+
+
+def has_kink_along(function: Callable[[float], float], reach: float = 3.0) -> bool:
+    """Return whether a function of one number has a kink or a jump between ``-reach`` and ``reach``.
+
+    It is looked for by zooming in on where the function bends most. Over three neighbours at distance h the change of
+    slope is h f'' where f is smooth, and falls with h; at a kink it stays as it is.
+    """
+    centre = 0.0
+    for _ in range(9):
+        positions = torch.linspace(centre - reach, centre + reach, 19, dtype=torch.float64)
+        values = torch.tensor([function(t) for t in positions.tolist()], dtype=torch.float64)
+        slopes = values.diff() / positions.diff()
+        bends = slopes.diff().abs()
+        worst = int(bends.argmax())
+        slope = float(slopes.abs().max())
+        if float(bends[worst]) <= GAP / 5 * slope + 1e-6:
+            return False
+        centre, reach = float(positions[worst + 1]), 1.5 * float(positions[1] - positions[0])
+    return float(bends[worst]) > GAP * slope
+
+
+def numeric_gradient(evaluate: Evaluate, tensor: Tensor, cotangent: Tensor) -> Tensor:
+    """Return the whole gradient with respect to ``tensor``, by two evaluations a coordinate."""
+    return jacobian(evaluate, tensor, cotangent.reshape(1, -1)).reshape(tensor.shape)
+
+
+def jacobian(evaluate: Evaluate, tensor: Tensor, cotangents: Tensor | None = None) -> Tensor:
+    """Return the derivatives (rows, tensor.numel()) of every output value, or of ``cotangents`` (rows, outputs)."""
+    columns = []
+    for index in range(tensor.numel()):
+        direction = torch.zeros_like(tensor, memory_format=torch.contiguous_format)
+        direction.view(-1)[index] = 1.0
+        below, above = _either_side(evaluate, tensor, direction, STEP)
+        column = ((above - below) / (2 * STEP)).reshape(-1)
+        columns.append(column if cotangents is None else cotangents @ column)
+    if columns:
+        return torch.stack(columns, 1)
+    rows = evaluate().numel() if cotangents is None else len(cotangents)
+    return tensor.new_zeros(rows, 0)
+
+
+def _fail(
+    evaluate: Evaluate,
+    tensor: Tensor,
+    analytic: Tensor,
+    cotangent: Tensor,
+    what: str,
+    direction: Tensor,
+    expected: float,
+    counts: Mapping[str, int],
+) -> None:
+    """Find out, coordinate by coordinate, what is wrong with a gradient, and say so."""
+    if tensor.numel() > MOST_COORDINATES:
+        numeric = numeric_derivative(evaluate, tensor, direction, cotangent)
+        raise CheckFailed(f"{what}: wrong along a random direction", analytic=expected, numeric=numeric)
+    whole = numeric_gradient(evaluate, tensor, cotangent)
+    difference = (analytic - whole).abs().nan_to_num(nan=torch.inf).flatten()
+    worst = int(difference.argmax())
+    where = tuple(int(i) for i in torch.unravel_index(torch.tensor(worst), tensor.shape)) if tensor.dim() else ()
+    wrong = int((difference > 1e-5 * whole.abs().max().clamp(min=1e-6)).sum())
+    raise CheckFailed(
+        f"{what}: {wrong} of {tensor.numel()} values are wrong, most of all the one at {where}",
+        analytic=float(analytic.flatten()[worst]),
+        numeric=float(whole.flatten()[worst]),
+        guess=guess(analytic, whole, counts),
+    )

@@ -1,0 +1,101 @@
+"""One forward and backward pass of a layer, from a state that can be put back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from layerkit.contracts.module import Module
+from layerkit.testing.check import require
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one forward and backward gave; the gradients of the parameters are copies."""
+
+    output: Tensor
+    grad_input: Tensor
+    gradients: dict[str, Tensor]
+
+
+def run_pass(layer: Module, x: Tensor, cotangent: Tensor | Callable[[Tensor], Tensor]) -> Pass:
+    """Return what a forward of ``x`` and a backward give, with gradients that start at zero."""
+    for _, gradient in layer.named_param().values():
+        gradient.zero_()
+    output = forward(layer, x)
+    grad_input = backward(layer, cotangent if isinstance(cotangent, Tensor) else cotangent(output))
+    return Pass(output, grad_input, gradients_of(layer))
+
+
+def forward(layer: Module, x: Tensor) -> Tensor:
+    """Return the output, which must be a tensor."""
+    output = layer.forward(x)
+    require(isinstance(output, Tensor), f"forward returned {type(output).__name__}, not a tensor")
+    return output
+
+
+def backward(layer: Module, cotangent: Tensor) -> Tensor:
+    """Return the gradient with respect to the input, which must be a tensor."""
+    grad_input = layer.backward(cotangent)
+    require(isinstance(grad_input, Tensor), f"backward returned {type(grad_input).__name__}, not a tensor")
+    return grad_input
+
+
+def gradients_of(layer: Module) -> dict[str, Tensor]:
+    """Return copies of the parameters' gradients by name."""
+    return {name: gradient.clone() for name, (_, gradient) in layer.named_param().items()}
+
+
+def parameters_of(layer: Module) -> dict[str, Tensor]:
+    """Return copies of the parameters by name."""
+    return {name: parameter.clone() for name, (parameter, _) in layer.named_param().items()}
+
+
+class Frozen:
+    """The buffers and random generators of a layer as they are now.
+
+    A forward in training draws random numbers and moves running averages; to ask what the same forward gives for
+    another input, both must be put back first. The parameters are left alone, for they may be what is varied.
+    """
+
+    def __init__(self, layer: Module) -> None:
+        self._layer = layer
+        self._buffers = [(tensor, tensor.clone()) for tensor in buffers_of(layer)]
+        self._generators = [(generator, generator.get_state()) for generator in generators_of(layer)]
+
+    def restore_buffers(self) -> None:
+        """Put the buffers back."""
+        for tensor, value in self._buffers:
+            tensor.copy_(value)
+
+    def restore(self) -> None:
+        """Put both back."""
+        self.restore_buffers()
+        for generator, state in self._generators:
+            generator.set_state(state)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the layer gives for ``x`` from the frozen state."""
+        self.restore()
+        return forward(self._layer, x)
+
+    def run_pass(self, x: Tensor, cotangent: Tensor | Callable[[Tensor], Tensor]) -> Pass:
+        """Return what a pass gives from the frozen state."""
+        self.restore()
+        return run_pass(self._layer, x, cotangent)
+
+
+def buffers_of(layer: Module) -> Iterator[Tensor]:
+    """Yield the buffers of a layer and of the layers inside it."""
+    for _, module in layer.modules():
+        for name in module._buffers:
+            yield getattr(module, name)
+
+
+def generators_of(layer: Module) -> Iterator[torch.Generator]:
+    """Yield the random generators of a layer and of the layers inside it."""
+    for _, module in layer.modules():
+        yield from (value for value in vars(module).values() if isinstance(value, torch.Generator))

@@ -1,0 +1,82 @@
+"""The loop around the step: epochs of batches, with validation after each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from layerkit.data.sources import Dataset, batches
+from layerkit.denoising.denoiser import Denoiser
+from layerkit.denoising.evaluation import Evaluation, evaluate
+from layerkit.errors import out_of_memory
+from layerkit.training.inspection import Inspector
+from layerkit.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """One step: its place, its loss, and how many pictures it saw."""
+
+    epoch: int
+    batch: int
+    loss: float
+    pictures: int
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """One epoch: its number from 1, what validation says, and the seconds that training and validation took."""
+
+    epoch: int
+    evaluation: Evaluation | None
+    train_seconds: float
+    validation_seconds: float
+
+
+def fit(
+    trainer: Trainer,
+    dataset: Dataset,
+    denoiser: Denoiser,
+    *,
+    epochs: int,
+    batch_size: int,
+    epoch: int = 0,
+    batch: int = 0,
+    inspector: Inspector | None = None,
+) -> Iterator[StepDone | EpochDone]:
+    """Train, and yield what happens as it happens; whoever asks for the next event decides whether to go on.
+
+    Args:
+        trainer: takes the steps.
+        dataset: gives the pairs of every epoch, and the validation pictures.
+        denoiser: of the trainer's network, for validation.
+        epochs: where to stop; the trainer's progress is the share of all their steps.
+        batch_size: pairs in one step.
+        epoch, batch: where to begin; both from 0.
+        inspector: of the trainer's network; it names the layer at fault when a step fails.
+    """
+    like = next((parameter for parameter, _ in trainer.network.param()), torch.empty(0))
+    steps = -(-len(dataset.train) // batch_size)
+    for number in range(epoch, epochs):
+        start = time.perf_counter()
+        first = batch if number == epoch else 0
+        for index, (noisy, target) in enumerate(batches(dataset.train, number, batch_size, first), first):
+            noisy, target = noisy.to(like), target.to(like)
+            trainer.progress = (number * steps + index) / (epochs * steps)
+            if inspector is not None:
+                inspector.before_step(noisy, target)
+            try:
+                loss = trainer.step(noisy, target)
+            except Exception as error:
+                if inspector is not None and not out_of_memory(error):
+                    inspector.rehearse(noisy, target)
+                raise
+            yield StepDone(number, index, loss, len(noisy))
+        trained = time.perf_counter()
+        evaluation = None
+        if dataset.validation is not None:
+            evaluation = evaluate(denoiser, *dataset.validation)
+        yield EpochDone(number + 1, evaluation, trained - start, time.perf_counter() - trained)

@@ -1,0 +1,29 @@
+"""A network at work without a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from layerkit.contracts.module import Module
+
+
+@contextmanager
+def rehearsing(network: Module) -> Iterator[None]:
+    """Let the network run in training mode, and leave everything as it was: weights, gradients, statistics, generators.
+
+    So a training in which something is looked at, or measured, has the same bits as one in which it is not.
+    """
+    state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    gradients = [gradient.clone() for _, gradient in network.param()]
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            yield
+    finally:
+        network.load_state_dict(state)
+        for (_, gradient), kept in zip(network.param(), gradients, strict=True):
+            gradient.copy_(kept)
+        for _, module in network.modules():
+            module.forget()

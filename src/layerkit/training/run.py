@@ -1,0 +1,254 @@
+"""The folder that a training writes: what was trained, how it went, and what came out."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError
+
+from layerkit.contracts.specs import StrictModel
+from layerkit.disk import FolderLock, append, remove_leftovers, write_atomically
+from layerkit.errors import FolderInUseError, RunError, SpecError, UserError
+from layerkit.spec import text as jsontext
+from layerkit.spec.architecture import Architecture
+
+_END = "end"
+
+
+class Settings(StrictModel):
+    """What a run was started with, besides its spec."""
+
+    format: Literal[1] = 1
+    data: str = Field(max_length=10_000)
+    clean_targets: bool = False
+
+
+class Run:
+    """A run's folder, locked against other processes until it is closed.
+
+    - ``architecture.json``: the spec as it was resolved, with defaults, overrides and the packages it needs;
+    - ``run.json``: the data it is trained on;
+    - ``metrics.jsonl``: a JSON object a line: the loss as training goes on, the quality after each epoch;
+    - ``checkpoint.safetensors``: the network, and all that is needed to go on;
+    - ``loss.png`` and ``montage.png``.
+
+    Args:
+        folder: an existing folder.
+
+    Raises:
+        FolderInUseError: when another process trains in the folder.
+        RunError: when it cannot be locked.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.architecture = self.folder / "architecture.json"
+        self.settings = self.folder / "run.json"
+        self.metrics = self.folder / "metrics.jsonl"
+        self.checkpoint = self.folder / "checkpoint.safetensors"
+        self.loss_curve = self.folder / "loss.png"
+        self.montage = self.folder / "montage.png"
+        self._lock = FolderLock(self.folder)
+        remove_leftovers(self.folder)
+
+    def close(self) -> None:
+        """Let other processes in."""
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Which run
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Run:
+        """Return the run in ``folder``.
+
+        Raises:
+            UserError: when there is none, or another process trains in it.
+        """
+        if not (Path(folder) / "architecture.json").is_file():
+            raise UserError(f"{folder} holds no run; give a folder that layerkit train has written")
+        return cls(folder)
+
+    @classmethod
+    def start(cls, folder: str | Path, architecture: Architecture, settings: Settings) -> Run:
+        """Return a new run in ``folder``, or the one it holds if that was started in the same way and is not finished.
+
+        Raises:
+            UserError: when the folder holds another run or a finished one, or another process trains in it.
+            RunError: when it cannot be written.
+        """
+        try:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{folder} cannot be made: {error.strerror or error}") from error
+        run = cls(folder)
+        try:
+            if not run._continues(architecture, settings):
+                run._begin(architecture, settings)
+        except BaseException:
+            run.close()
+            raise
+        return run
+
+    @classmethod
+    def start_in(cls, parent: str | Path, architecture: Architecture, settings: Settings) -> Run:
+        """Return what :meth:`start` gives in the first fitting folder ``name``, ``name-2``, ... of ``parent``."""
+        name = architecture.name
+        safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).strip(".") or "run"
+        folder, number = Path(parent) / safe[:100], 1
+        while True:
+            try:
+                return cls.start(folder, architecture, settings)
+            except (_TakenError, FolderInUseError):
+                number += 1
+                folder = Path(parent) / f"{safe[:100]}-{number}"
+
+    def _begin(self, architecture: Architecture, settings: Settings) -> None:
+        self.write_settings(settings)
+        write_atomically(self.metrics, b"")
+        # Last, for it is what tells a run from a folder that holds none yet.
+        self.write_architecture(architecture)
+
+    def _continues(self, architecture: Architecture, settings: Settings) -> bool:
+        """Return whether the folder holds the unfinished run of these; False where it holds none.
+
+        Raises:
+            UserError: when it holds another run, or that run is finished.
+        """
+        if not self.architecture.exists():
+            return False
+        remedy = "choose another folder with --output, or remove this one"
+        if not self.settings.exists():
+            raise _TakenError(f"{self.architecture} is there already, and is not part of a run; {remedy}")
+        different = self._differences(architecture, settings)
+        if different and self.checkpoint.exists():
+            raise _TakenError(f"{self.folder} already holds a run, with another {' and '.join(different)}; {remedy}")
+        if self.finished:
+            raise _TakenError(
+                f"{self.folder} already holds this run, finished; {remedy}, "
+                f"or train on with: layerkit train --resume {self.folder} --epochs N"
+            )
+        return not different
+
+    def _differences(self, architecture: Architecture, settings: Settings) -> list[str]:
+        """Return what of a spec and settings is not as it is here, the packages aside."""
+        try:
+            here = jsontext.parse(self.architecture.read_text("utf-8"), str(self.architecture))
+            if self.read_settings() != settings:
+                return ["data set"]
+        except (OSError, SpecError, UserError, ValueError):
+            return ["spec"]
+        if not isinstance(here, dict):
+            return ["spec"]
+        given = json.loads(architecture.to_json())
+        return [f'"{key}"' for key in {**given, **here} if key != "requires" and given.get(key) != here.get(key)]
+
+    def write_architecture(self, architecture: Architecture) -> None:
+        """Write the resolved spec.
+
+        Raises:
+            RunError: when it cannot be written.
+        """
+        write_atomically(self.architecture, architecture.to_json().encode())
+
+    def write_settings(self, settings: Settings) -> None:
+        """Write what the run is started with.
+
+        Raises:
+            RunError: when it cannot be written.
+        """
+        write_atomically(self.settings, (settings.model_dump_json(indent=2) + "\n").encode())
+
+    def read_settings(self) -> Settings:
+        """Return what the run was started with.
+
+        Raises:
+            UserError: when the file that says so is missing or damaged.
+        """
+        try:
+            return Settings.model_validate_json(self.settings.read_bytes())
+        except (OSError, ValidationError):
+            raise UserError(f"{self.settings} is missing or damaged, so nobody knows what the run trains on") from None
+
+    # What happens
+
+    def check(self) -> None:
+        """Make sure that the folder is still there, and still this run's.
+
+        Raises:
+            RunError: when it is not.
+        """
+        self._lock.check()
+
+    def record(self, event: str, values: Mapping[str, Any], durable: bool = True) -> int:
+        """Append one line to the metrics, and return the size of the file.
+
+        Args:
+            durable: whether to wait until the disk has it; else it may wait for the next line that is, or for
+                :meth:`sync`.
+
+        Raises:
+            RunError: when it cannot be written.
+        """
+        self.check()
+        append(self.metrics, (json.dumps({"event": event, **values}) + "\n").encode(), durable)
+        return self.metrics.stat().st_size
+
+    def sync(self) -> None:
+        """Wait until the disk has all that was recorded.
+
+        Raises:
+            RunError: when it cannot be written.
+        """
+        append(self.metrics, b"")
+
+    def record_end(self) -> None:
+        """Record that everything is done."""
+        self.record(_END, {})
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything was done."""
+        events = self.events()
+        return bool(events) and events[-1].get("event") == _END
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return what was recorded; lines that cannot be read are left out."""
+        try:
+            lines = self.metrics.read_bytes().splitlines()
+        except OSError:
+            return []
+        events = []
+        for line in lines:
+            try:
+                event = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(event, dict):
+                events.append(event)
+        return events
+
+    def rewind(self, size: int) -> None:
+        """Cut the metrics to the ``size`` they had, so that what was lost with a later state is not recorded twice.
+
+        Raises:
+            RunError: when it cannot be written.
+        """
+        try:
+            if self.metrics.exists() and self.metrics.stat().st_size > size:
+                os.truncate(self.metrics, size)
+        except OSError as error:
+            raise RunError(f"{self.metrics} cannot be written: {error.strerror or error}") from error
+
+
+class _TakenError(UserError):
+    """The folder holds a run that is not to be continued."""

@@ -1,0 +1,232 @@
+"""The sums of shifted pictures, plain and fused, against their definition as matrices."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from layerkit.arithmetic.axes import Axis, Term
+from layerkit.arithmetic.backends import fused as fused_sums
+from layerkit.arithmetic.sums import Sums
+
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-11}
+BUILT = importlib.util.find_spec("layerkit.arithmetic.backends._sums") is not None
+
+
+def _why_not() -> str:
+    """Return why there is rightly no compiled code; where it should have been built, its tests are to fail."""
+    if fused_sums.AVAILABLE:
+        return ""
+    if BUILT:
+        return "the compiled sums are switched off, or this processor lacks AVX2"
+    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
+    return "" if shutil.which(compiler) else "there was no C compiler when layerkit was installed"
+
+
+needs_fused = pytest.mark.skipif(bool(_why_not()), reason=_why_not())
+
+
+class Case(NamedTuple):
+    """Sums, and what they are of: ``z`` (N, H, W, kinds down, kinds across, C) and memory for ``y``."""
+
+    sums: Sums
+    z: Tensor
+    y: Tensor
+    bias: Tensor | None
+    first: int
+
+
+@st.composite
+def axes(draw: st.DrawFn) -> Axis:
+    phases, kinds = draw(st.integers(1, 4)), draw(st.integers(1, 6))
+    term = st.tuples(
+        st.integers(0, phases - 1), st.integers(0, kinds - 1), st.integers(-3, 3), st.sampled_from([1, -1, 0.5, 2.25])
+    )
+    return Axis(phases, kinds, tuple(Term(*each) for each in draw(st.lists(term, max_size=14))))
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    down, across = draw(axes()), draw(axes())
+    n, channels = draw(st.integers(0, 3)), draw(st.sampled_from([1, 2, 3, 7, 8, 16, 20, 44]))
+    height, width = draw(st.integers(1, 7)), draw(st.integers(1, 7))
+    rows, columns = draw(st.integers(1, down.phases * 8)), draw(st.integers(1, across.phases * 8))
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 99)))
+    dtype = draw(st.sampled_from([torch.float32, torch.float64]))
+    # As planes, pixel by pixel, or a picture for each kind, with something between them.
+    kinds = down.kinds, across.kinds
+    z = {
+        "planes": lambda: _numbers(generator, dtype, *kinds, channels, n, height, width).permute(3, 4, 5, 0, 1, 2),
+        "pixels": lambda: _numbers(generator, dtype, n, height, width, *kinds, channels),
+        "kinds": lambda: _numbers(generator, dtype, *kinds, n + 1, height, width, channels)[:, :, :n].permute(
+            2, 3, 4, 0, 1, 5
+        ),
+    }[draw(st.sampled_from(["planes", "pixels", "kinds"]))]()
+    if draw(st.booleans()):
+        y = _numbers(generator, dtype, n, channels, rows, columns).permute(0, 2, 3, 1)
+    else:
+        y = _numbers(generator, dtype, n, rows, columns, channels)
+    bias = _numbers(generator, dtype, channels) if draw(st.booleans()) else None
+    return Case(Sums(down, across), z, y, bias, draw(st.integers(-2, 2)))
+
+
+def _numbers(generator: torch.Generator, dtype: torch.dtype, *shape: int) -> Tensor:
+    return torch.randn(shape, generator=generator, dtype=dtype)
+
+
+def _matrix(axis: Axis, out: int, size: int, first: int, dtype: torch.dtype) -> Tensor:
+    """Return the sums along one direction as (outputs, rows of z, kinds)."""
+    matrix = torch.zeros(out, size, axis.kinds, dtype=dtype)
+    for phase, kind, offset, factor in axis.terms:
+        for row in range(phase, out, axis.phases):
+            place = row // axis.phases + offset + first
+            if 0 <= place < size:
+                matrix[row, place, kind] += factor
+    return matrix
+
+
+def _matrices(case: Case, first: int) -> tuple[Tensor, Tensor]:
+    sums, z, y, *_ = case
+    down = _matrix(sums.down, y.shape[1], z.shape[1], first, z.dtype)
+    return down, _matrix(sums.across, y.shape[2], z.shape[2], 0, z.dtype)
+
+
+def _memory(shape: tuple[int, ...], like: Tensor) -> Tensor:
+    return like.new_full(shape, float("nan"))
+
+
+@pytest.fixture(scope="class", params=["plain", pytest.param("fused", marks=needs_fused)])
+def way(request: pytest.FixtureRequest) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "plain":
+            patch.setattr(fused_sums, "AVAILABLE", False)
+        yield request.param
+
+
+class TestBothWays:
+    @settings(deadline=None, max_examples=150)
+    @given(case=cases())
+    def test_combining_follows_the_definition(self, way: str, case: Case) -> None:
+        sums, z, y, bias, first = case
+        expected = torch.einsum("phk,qwl,nhwklc->npqc", *_matrices(case, first), z) + (0 if bias is None else bias)
+        y.fill_(float("nan"))
+        moves = sums.combine(z, y, lambda shape: _memory(shape, z), bias, first)
+        for move in moves:
+            move()
+        assert len(moves) <= 1 or way == "plain"
+        torch.testing.assert_close(y, expected, rtol=0, atol=TOLERANCE[z.dtype])
+
+    @settings(deadline=None, max_examples=150)
+    @given(case=cases())
+    def test_the_transpose_follows_the_definition(self, way: str, case: Case) -> None:
+        sums, z, y, _, first = case
+        expected = torch.einsum("phk,qwl,npqc->nhwklc", *_matrices(case, -first), y)
+        z.fill_(float("nan"))
+        for move in sums.combine_transposed(y, z, lambda shape: _memory(shape, y), first):
+            move()
+        torch.testing.assert_close(z, expected, rtol=0, atol=TOLERANCE[y.dtype])
+
+    def test_more_terms_than_are_summed_at_once(self, way: str) -> None:
+        axis = Axis(1, 20, tuple(Term(0, kind, 0, kind + 1) for kind in range(20)))
+        z = torch.randn(1, 2, 3, 20, 20, 40, dtype=torch.float64)
+        y = torch.empty(1, 2, 3, 40, dtype=torch.float64)
+        for move in Sums(axis, axis).combine(z, y, lambda shape: _memory(shape, z), torch.ones(40, dtype=y.dtype)):
+            move()
+        factors = torch.arange(1.0, 21, dtype=y.dtype)
+        torch.testing.assert_close(y, torch.einsum("k,l,nhwklc->nhwc", factors, factors, z) + 1)
+
+
+@needs_fused
+class TestFused:
+    def test_it_is_compiled_where_there_is_a_compiler(self) -> None:
+        assert BUILT, "install layerkit again; the build says why it was not compiled"
+
+    def test_threads_change_no_bit(self) -> None:
+        axis = Axis(2, 3, (Term(0, 0, 0, 0.3), Term(0, 1, -1, 0.7), Term(1, 2, 1, -0.1)))
+        z, before = torch.randn(5, 16, 16, 3, 3, 44), torch.get_num_threads()
+        results = []
+        try:
+            for threads in (1, 2, 3):
+                torch.set_num_threads(threads)
+                results.append(torch.empty(5, 32, 32, 44))
+                for move in Sums(axis, axis).combine(z, results[-1], lambda shape: _memory(shape, z)):
+                    move()
+        finally:
+            torch.set_num_threads(before)
+        assert all(torch.equal(results[0], other) for other in results[1:])
+
+    @pytest.mark.parametrize(
+        ("y", "z", "moves"),
+        [
+            (torch.empty(1, 4, 4, 8), torch.empty(1, 4, 4, 2, 2, 8), 1),
+            (torch.empty(1, 4, 4, 8).double(), torch.empty(1, 4, 4, 2, 2, 8), None),
+            (torch.empty(1, 4, 4, 8).half(), torch.empty(1, 4, 4, 2, 2, 8).half(), None),
+            (torch.empty(1, 4, 4, 8).bfloat16(), torch.empty(1, 4, 4, 2, 2, 8).bfloat16(), None),
+            (torch.empty(1, 4, 4, 8, device="meta"), torch.empty(1, 4, 4, 2, 2, 8, device="meta"), None),
+            (torch.empty(0, 4, 4, 8), torch.empty(0, 4, 4, 2, 2, 8), 0),
+        ],
+    )
+    def test_what_it_is_not_made_for_takes_the_plain_way(self, y: Tensor, z: Tensor, moves: int | None) -> None:
+        axis = Axis(1, 2, (Term(0, 0, 0, 1), Term(0, 1, 1, 1)))
+        for fused in (
+            fused_sums.combine(axis, axis, z, y, None, 0),
+            fused_sums.combine_transposed(axis, axis, y, z, 0),
+        ):
+            assert (None if fused is None else len(fused)) == moves
+
+    def test_no_spec_makes_it_hold_much_memory(self) -> None:
+        # A transposed convolution with 1,024 taps that lie 1,024 pixels apart makes a million pixels of one.
+        across = Axis(1, 1024, tuple(Term(0, tap, -1024 * tap, 1) for tap in range(1024)))
+        down = Axis(1, 1, (Term(0, 0, 0, 1),))
+        z, y = torch.ones(1, 1, 1, 1, 1024, 1), torch.empty(1, 1, 1023 * 1024 + 1, 1)
+        assert fused_sums.combine(down, across, z, y, None, 0) is None
+        for move in Sums(down, across).combine(z, y, lambda shape: _memory(shape, z)):
+            move()
+        assert torch.equal(y.flatten().nonzero().flatten(), torch.arange(1024) * 1024)
+
+
+PROGRAM = """
+import sys
+sys.modules.update({missing})
+import torch
+from layerkit.arithmetic.backends import fused
+from layerkit.builtin.layers.conv2d import Conv2d
+generator = torch.Generator().manual_seed(0)
+conv = Conv2d(16, 16, 3, padding=1, generator=generator)
+x = torch.randn(1, 16, 8, 8, generator=generator)
+print(fused.AVAILABLE, conv(x).sum().item())
+"""
+
+
+@needs_fused
+def test_without_compiled_code_the_plain_way_is_taken() -> None:
+    def run(missing: str, **environment: str) -> tuple[str, float]:
+        command = [sys.executable, "-c", PROGRAM.format(missing=missing)]
+        done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True)
+        available, value = done.stdout.split()
+        return available, float(value)
+
+    with_it, switched_off = run("{}", LAYERKIT_PLAIN_SUMS="0"), run("{}", LAYERKIT_PLAIN_SUMS="1")
+    without_it = run("{'layerkit.arithmetic.backends._sums': None}")
+    assert [with_it[0], switched_off[0], without_it[0]] == ["True", "False", "False"]
+    assert with_it[1] == pytest.approx(switched_off[1], abs=1e-3) == pytest.approx(without_it[1], abs=1e-3)
+
+
+def test_the_layers_hold_without_compiled_code() -> None:
+    layers = ["conv2d", "upsampling", "transposed_conv2d", "avg_pool2d", "nearest_upsampling"]
+    command = [sys.executable, "-m", "layerkit", "conformance", *layers, "--profile", "quick"]
+    environment = os.environ | {"LAYERKIT_PLAIN_SUMS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from layerkit import Conv2d, ShapeError, StateError
+from layerkit.builtin.layers.conv2d import Conv2dSpec
+
+PAIR = st.tuples(st.integers(1, 3), st.integers(1, 3))
+PADDING = st.tuples(st.integers(0, 2), st.integers(0, 2))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    n=st.integers(0, 3),
+    channels=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    size=st.tuples(st.integers(1, 8), st.integers(1, 8)),
+    kernel=PAIR,
+    stride=PAIR,
+    padding=PADDING,
+    dilation=PAIR,
+    bias=st.booleans(),
+)
+def test_agrees_with_torch(agree, n, channels, size, kernel, stride, padding, dilation, bias):
+    assume(all(size[i] + 2 * padding[i] > dilation[i] * (kernel[i] - 1) for i in range(2)))
+    arguments = (*channels, kernel, stride, padding, dilation)
+    layer = Conv2d(*arguments, bias)
+    agree(layer, torch.nn.Conv2d(*arguments, bias=bias), (n, channels[0], *size))
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    n=st.integers(0, 3),
+    channels=st.tuples(st.sampled_from([16, 17]), st.sampled_from([1, 3, 16, 20])),
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    kernel=st.just((3, 3)) | PAIR,
+    padding=st.tuples(st.integers(0, 4), st.integers(0, 4)),
+    bias=st.booleans(),
+)
+def test_agrees_with_torch_where_it_has_a_faster_way(agree, n, channels, size, kernel, padding, bias):
+    assume(all(size[i] + 2 * padding[i] >= kernel[i] for i in range(2)))
+    arguments = (*channels, kernel, 1, padding, 1)
+    agree(Conv2d(*arguments, bias), torch.nn.Conv2d(*arguments, bias=bias), (n, channels[0], *size))
+
+
+@pytest.mark.parametrize("channels", [(16, 16), (64, 64), (128, 32), (64, 3)])
+def test_the_faster_ways_round_hardly_more_than_the_plain_formula(channels):
+    generator = torch.Generator().manual_seed(0)
+    layer = Conv2d(*channels, 3, padding=1, generator=generator)
+    x = torch.randn(2, channels[0], 20, 20, generator=generator)
+    exact = torch.nn.functional.conv2d(x.double(), layer.weight.double(), padding=1)
+    assert (layer(x) - exact).abs().max() < 5e-6 * exact.abs().max()
+
+
+def test_single_numbers_stand_for_both_directions(agree):
+    agree(Conv2d(3, 5, 3, 2, 1), torch.nn.Conv2d(3, 5, 3, 2, 1), (2, 3, 9, 7))
+
+
+def test_passes_the_check_of_the_course():
+    # torch.allclose with its defaults, rtol 1e-5 and atol 1e-8: no room for one rounding more.
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(200):
+        x = torch.randn(1, 3, 32, 32, generator=generator)
+        layer = Conv2d(3, 3, 3, generator=generator)
+        layer.bias = torch.randn(3, generator=generator)
+        assert torch.allclose(layer.forward(x), torch.nn.functional.conv2d(x, layer.weight, layer.bias))
+
+
+def test_the_first_layer_may_leave_out_the_input_gradient():
+    layer = Conv2d(3, 4, 3)
+    layer.needs_input_grad = False
+    y = layer(torch.randn(2, 3, 5, 5))
+    assert layer.backward(torch.ones_like(y)) is None
+    assert layer.bias_grad.tolist() == [18.0] * 4
+
+
+def test_weights_start_xavier_normal():
+    layer = Conv2d(64, 32, 5, generator=torch.Generator().manual_seed(0))
+    assert layer.weight.std().item() == pytest.approx((2 / (25 * (64 + 32))) ** 0.5, rel=0.02)
+    assert not layer.bias.any()
+
+
+def test_errors_say_what_fits():
+    with pytest.raises(ShapeError, match=r"Conv2d: expected an input of \(N, 3, H, W\), not \(1, 4, 8, 8\)"):
+        Conv2d(3, 4, 3)(torch.zeros(1, 4, 8, 8))
+    with pytest.raises(
+        ShapeError, match="kernel_size 5x5 does not fit an input of 4x4; pad it or use a smaller kernel"
+    ):
+        Conv2d(3, 4, 5)(torch.zeros(1, 3, 4, 4))
+    with pytest.raises(ShapeError, match=r"conv2d takes pictures \(channels, height, width\), not a sample of shape"):
+        Conv2dSpec(type="conv2d", out_channels=4, kernel_size=3).output_shape((7,))
+    with pytest.raises(StateError, match="Conv2d: backward before forward"):
+        Conv2d(3, 4, 3).backward(torch.zeros(1))
+
+
+def test_a_changed_input_is_noticed():
+    x = torch.randn(1, 16, 1, 1).contiguous(memory_format=torch.channels_last)
+    layer = Conv2d(16, 4, 1)
+    y = layer(x)
+    x.zero_()
+    with pytest.raises(StateError, match="changed in place before backward"):
+        layer.backward(y)

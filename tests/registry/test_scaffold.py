@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from layerkit import UserError, installed
+from layerkit.cli import run
+from layerkit.registry.scaffold import write_plugin
+
+
+def test_a_new_plugin_is_installed_proven_and_trained_with(tmp_path):
+    write_plugin("layerkit-wavelet", tmp_path, installed())
+    folder, site = tmp_path / "layerkit-wavelet", tmp_path / "site"
+    environment = os.environ | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
+    python = [sys.executable, "-m"]
+    install = ["pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(site), str(folder)]
+    subprocess.run(python + install, check=True, env=environment)
+    tested = subprocess.run(
+        [*python, "pytest", "-q", "-p", "no:cacheprovider"], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert tested.returncode == 0, tested.stdout
+    assert " passed" in tested.stdout
+    spec = tmp_path / "net.json"
+    table16 = Path(__file__).parents[2] / "architectures" / "table1-16.json"
+    spec.write_text(table16.read_text().replace('"layers": [', '"layers": [{"type": "wavelet", "init": 0.5},', 1))
+    train = ["layerkit", "train", str(spec), "--samples", "64", "--epochs", "1", "--output", str(tmp_path / "run")]
+    trained = subprocess.run(python + train, env=environment, capture_output=True, text=True)
+    assert trained.returncode == 0, trained.stderr
+    assert (tmp_path / "run" / "checkpoint.safetensors").exists()
+
+
+def test_the_command_says_what_comes_next(tmp_path, capsys):
+    assert run(["new-plugin", "layerkit-wavelet", "--output", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert str(tmp_path / "layerkit-wavelet" / "pyproject.toml") in printed
+    assert 'pip install --editable ".[test]" && pytest' in printed
+
+
+@pytest.mark.parametrize("name", ["Layers", "a b", "../up", "", "1x", "x" * 61])
+def test_a_name_that_is_none_is_refused(tmp_path, name):
+    with pytest.raises(UserError, match="is no name for a package; use small letters"):
+        write_plugin(name, tmp_path, installed())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_that_is_taken_is_refused(tmp_path):
+    with pytest.raises(UserError, match='"relu" is the name of a layer of layerkit; choose another'):
+        write_plugin("layerkit-relu", tmp_path, installed())
+
+
+def test_a_folder_that_exists_is_left_alone(tmp_path):
+    (tmp_path / "layerkit-wavelet").mkdir()
+    with pytest.raises(UserError, match="layerkit-wavelet exists already"):
+        write_plugin("layerkit-wavelet", tmp_path, installed())

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from layerkit import (
+    MSE,
+    SGD,
+    Conv2d,
+    Loss,
+    Sequential,
+    Trainer,
+    build,
+    installed,
+    load_architecture,
+)
+from layerkit.contracts.schedule import Schedule
+from layerkit.errors import DivergedError
+
+
+def pair(n: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(n, 3, 8, 8, generator=generator), torch.rand(n, 3, 8, 8, generator=generator)
+
+
+def convolution(lr: float = 0.1, loss: Loss | None = None) -> tuple[Sequential, Trainer]:
+    network = Sequential(Conv2d(3, 3, 3, padding=1, generator=torch.Generator().manual_seed(0)))
+    return network, Trainer(network, loss or MSE(), SGD(network.param(), lr=lr))
+
+
+def test_steps_make_the_loss_smaller():
+    _, trainer = convolution()
+    losses = [trainer.step(*pair(4)) for _ in range(50)]
+    assert all(isinstance(loss, float) for loss in losses)
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < losses[0] / 2
+
+
+def test_a_step_is_made_in_training_mode_and_autograd_sees_nothing():
+    network, trainer = convolution()
+    network.eval()
+    with torch.enable_grad():
+        trainer.step(*pair(4))
+    assert network.training
+    assert not any(parameter.requires_grad for parameter, _ in network.param())
+    assert network.needs_input_grad
+
+
+@pytest.mark.parametrize("component", installed().of_kind("loss"), ids=lambda component: component.name)
+def test_slices_of_a_batch_make_the_step_of_the_whole(component, monkeypatch):
+    spec = component.spec.model_validate(component.example, context=installed())
+    noisy, target = pair(7)
+    if spec.takes_masked:
+        unknown = torch.rand(target.shape, generator=torch.Generator().manual_seed(1))
+        target[unknown < torch.linspace(0, 1, 7).view(7, 1, 1, 1)] = torch.nan  # the more, the later a sample
+    steps, sizes = [], []
+    monkeypatch.setattr("layerkit.training.trainer.NUMBERS_A_PARAMETER", 0)
+    for numbers in (10**9, 400):  # of the whole batch, and of two samples
+        monkeypatch.setattr("layerkit.training.trainer.NUMBERS_AT_ONCE", numbers)
+        network, trainer = convolution(loss=spec.build())
+        trainer.progress = 0.6
+        forward = trainer.loss.forward
+        trainer.loss.forward = lambda x, y, forward=forward: sizes.append(len(x)) or forward(x, y)
+        steps.append((trainer.step(noisy, target), *(parameter for parameter, _ in network.param())))
+    assert sorted(sizes) == [1, 2, 2, 2, 7]
+    whole, sliced = steps
+    assert sliced[0] == pytest.approx(whole[0], rel=1e-5)
+    for ours, theirs in zip(sliced[1:], whole[1:], strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_a_layer_that_mixes_the_batch_gets_it_whole(tiny, monkeypatch):
+    monkeypatch.setattr("layerkit.training.trainer.NUMBERS_AT_ONCE", 1)
+    network = build(load_architecture(json.dumps(tiny.tree())))
+    seen = []
+    forward = network.forward
+    object.__setattr__(network, "forward", lambda x: seen.append(len(x)) or forward(x))
+    Trainer(network, MSE(), SGD(network.param(), lr=0.1)).step(*pair(5))
+    assert seen == [5]
+
+
+def test_to_measure_a_network_draws_nothing_from_its_generators(tiny):
+    tree = tiny.tree() | {"layers": [{"type": "dropout"}, {"type": "conv2d", "out_channels": 3, "kernel_size": 1}]}
+    architecture = load_architecture(json.dumps(tree))
+    losses = []
+    for measured in (False, True):
+        network = build(architecture)
+        trainer = Trainer(network, MSE(), SGD(network.param(), lr=0.1))
+        if measured:
+            trainer._slice_size(pair(4)[0])
+        losses.append([trainer.step(*pair(4)) for _ in range(3)])
+    assert losses[0] == losses[1]
+
+
+class Falling(Schedule):
+    def factor(self, progress: float) -> float:
+        return 1 - progress
+
+
+def test_the_learning_rate_is_the_first_one_times_the_schedule_s_factor():
+    network, plain = convolution(lr=0.1)
+    trainer = Trainer(network, plain.loss, plain.optimizer, Falling())
+    rates = []
+    for progress in (0.0, 0.25, 0.5, 0.25):
+        trainer.progress = progress
+        trainer.step(*pair(4))
+        rates.append(trainer.optimizer.lr)
+    assert rates == [0.1, 0.1 * 0.75, 0.1 * 0.5, 0.1 * 0.75]
+
+
+def test_a_step_is_made_with_the_rate_of_its_own_progress():
+    scheduled, trainer = convolution(lr=0.1)
+    trainer = Trainer(scheduled, trainer.loss, trainer.optimizer, Falling())
+    trainer.progress = 0.5
+    trainer.step(*pair(4))
+    plain, trainer = convolution(lr=0.05)
+    trainer.step(*pair(4))
+    assert torch.equal(scheduled[0].weight, plain[0].weight)
+
+
+def test_without_a_schedule_the_learning_rate_is_left_alone():
+    _, trainer = convolution(lr=0.1)
+    trainer.optimizer.lr = 0.3
+    trainer.progress = 0.5
+    trainer.step(*pair(4))
+    assert trainer.optimizer.lr == 0.3
+
+
+def test_the_loss_is_told_the_progress_before_it_computes():
+    class Watching(MSE):
+        def forward(self, prediction, target):
+            seen.append(self.progress)
+            return super().forward(prediction, target)
+
+    seen = []
+    network, plain = convolution()
+    trainer = Trainer(network, Watching(), plain.optimizer)
+    for progress in (0.0, 0.75):
+        trainer.progress = progress
+        trainer.step(*pair(4))
+    assert seen == [0.0, 0.75]
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_loss_that_is_not_finite_leaves_the_weights(value):
+    network, trainer = convolution()
+    before = [parameter.clone() for parameter, _ in network.param()]
+    noisy, target = pair(4)
+    with pytest.raises(DivergedError, match=r"the loss is (nan|inf); try a smaller learning rate"):
+        trainer.step(noisy, target.fill_(value))
+    assert all(torch.equal(now, old) for (now, _), old in zip(network.param(), before, strict=True))
+
+
+def test_an_empty_batch_changes_nothing():
+    network, trainer = convolution()
+    before = network[0].weight.clone()
+    assert trainer.step(*pair(0)) == 0
+    assert torch.equal(network[0].weight, before)
