@@ -71,12 +71,12 @@ class ShapeError(UserError, ValueError):
 class Problem:
     """One mistake in a spec: where it stands and what to do about it.
 
-    ``path`` is the JSON path as keys and indices; ``kind`` is the ``type`` of the innermost component around it.
+    ``path`` is the JSON path as keys and indices; ``type`` is that of the innermost component around it.
     """
 
     message: str
     path: tuple[str | int, ...] = ()
-    kind: str | None = None
+    type: str | None = None
     source: str = "<text>"
     line: int | None = None
     column: int | None = None
@@ -88,7 +88,7 @@ class Problem:
     def __str__(self) -> str:
         place = ":".join(str(part) for part in (self.source, self.line, self.column) if part is not None)
         where = json_path(self.path)
-        subject = f"{where} ({self.kind})" if where and self.kind else where
+        subject = f"{where} ({self.type})" if where and self.type else where
         return ": ".join(part for part in (place, subject, self.message) if part)
 
     def to_dict(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class Problem:
             "line": self.line,
             "column": self.column,
             "path": json_path(self.path),
-            "type": self.kind,
+            "type": self.type,
             "message": self.message,
         }
 

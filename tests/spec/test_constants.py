@@ -70,7 +70,7 @@ def test_a_wrong_use_is_told_with_its_place(spec: Any, path: tuple[str | int, ..
 
 
 def test_a_wrong_use_says_in_which_component_it_is() -> None:
-    assert [problem.kind for problem in expand(tree({}, "$w")).problems] == ["a"]
+    assert [problem.type for problem in expand(tree({}, "$w")).problems] == ["a"]
 
 
 def test_a_misspelt_use_is_not_told_as_an_unused_constant_besides() -> None:

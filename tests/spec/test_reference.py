@@ -9,12 +9,13 @@ import pytest
 import torch
 from pydantic import Field
 
+from layerkit.contracts.kinds import KINDS
 from layerkit.contracts.module import Module
 from layerkit.contracts.registered import AnyLayer
 from layerkit.contracts.specs import LayerSpec, Shape, StrictModel
-from layerkit.registry import hookspecs
 from layerkit.registry.catalogue import collect, installed
 from layerkit.registry.discovery import Plugin, PluginSettings
+from layerkit.registry.hookspecs import HOOKS
 from layerkit.spec.reference import reference_pages
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
@@ -78,11 +79,9 @@ def test_every_component_has_a_page_with_all_its_fields(component: Any) -> None:
 
 
 def test_every_hook_is_described() -> None:
-    hooks = [name for name in vars(hookspecs) if name.startswith("layerkit_")]
-    assert len(hooks) >= 4
-    for hook in hooks:
-        assert f"## {hook}\n" in PAGES["hooks.md"]
-        assert getattr(hookspecs, hook).__doc__ in PAGES["hooks.md"]
+    for kind in KINDS.values():
+        assert f"## {kind.hook}\n" in PAGES["hooks.md"]
+        assert getattr(HOOKS, kind.hook).__doc__ in PAGES["hooks.md"]
 
 
 def test_links_lead_to_pages() -> None:

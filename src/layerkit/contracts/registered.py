@@ -9,8 +9,8 @@ from typing import Annotated, Any
 from pydantic import GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import PydanticCustomError, core_schema
 
-from layerkit.contracts.kinds import _EXAMPLES, KINDS
-from layerkit.contracts.specs import Kind, LayerSpec, LossSpec, NoiseSpec, OptimizerSpec, ScheduleSpec, Spec
+from layerkit.contracts.kinds import KINDS
+from layerkit.contracts.specs import KindName, LayerSpec, LossSpec, NoiseSpec, OptimizerSpec, ScheduleSpec, Spec
 from layerkit.errors import show
 
 REGISTERED = "x-layerkit-kind"
@@ -21,7 +21,7 @@ REGISTERED = "x-layerkit-kind"
 class _Registered:
     """The mark in an annotation that admits every registered component of one kind."""
 
-    kind: Kind
+    kind: KindName
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.with_info_plain_validator_function(
@@ -36,13 +36,14 @@ class _Registered:
         return {"type": "object", REGISTERED: self.kind}
 
     def _validate(self, value: Any, info: ValidationInfo) -> Spec:
-        if isinstance(value, KINDS[self.kind]):
+        kind = KINDS[self.kind]
+        if isinstance(value, kind.spec):
             return value
         if not isinstance(value, dict):
             raise PydanticCustomError(
                 "component",
                 "expected an object such as {example}, got {given}",
-                {"example": f'{{"type": "{_EXAMPLES[self.kind]}"}}', "given": show(value)},
+                {"example": f'{{"type": "{kind.example}"}}', "given": show(value)},
             )
         if info.context is None:
             message = "components inside a spec are read by layerkit.load_architecture"

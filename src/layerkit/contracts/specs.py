@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from layerkit.contracts.schedule import Schedule
 
 
-Kind = Literal["layer", "loss", "optimizer", "noise", "schedule"]
+KindName = Literal["layer", "loss", "optimizer", "noise", "schedule"]
+"""The names of the kinds of component; :mod:`layerkit.contracts.kinds` has the rest of what is known of each."""
+
 Shape = tuple[int, ...]
 """The shape of one sample, without the batch: (channels, height, width), or (features,) after ``flatten``."""
 
@@ -48,7 +50,7 @@ class Spec(StrictModel):
     docstring gives the formula: it is what people read in the reference and in their editor.
     """
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[KindName]
     example: ClassVar[dict[str, Any]] = {}
     """The fields of a typical use, for the reference and for editors, beside ``type``."""
 
@@ -62,7 +64,7 @@ class Spec(StrictModel):
 class LayerSpec(Spec):
     """A layer as it stands in a network's ``layers``."""
 
-    kind: ClassVar[Kind] = "layer"
+    kind: ClassVar[KindName] = "layer"
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -152,7 +154,7 @@ class Inner(NamedTuple):
 class LossSpec(Spec):
     """A loss as it stands in ``training.loss``."""
 
-    kind: ClassVar[Kind] = "loss"
+    kind: ClassVar[KindName] = "loss"
     kinked: ClassVar[bool] = False
     """Has points without a derivative, as the absolute difference at 0."""
     domain: ClassVar[tuple[float, float] | None] = None
@@ -174,7 +176,7 @@ class LossSpec(Spec):
 class OptimizerSpec(Spec):
     """An optimizer as it stands in ``training.optimizer``."""
 
-    kind: ClassVar[Kind] = "optimizer"
+    kind: ClassVar[KindName] = "optimizer"
 
     def reference(self) -> tuple[str, dict[str, Any]] | None:
         """Return the name and arguments of the ``torch.optim`` optimizer that does the same, if there is one."""
@@ -188,7 +190,7 @@ class OptimizerSpec(Spec):
 class NoiseSpec(Spec):
     """A noise as it stands in ``training.noise``."""
 
-    kind: ClassVar[Kind] = "noise"
+    kind: ClassVar[KindName] = "noise"
     unbiased: ClassVar[bool] = True
     """The mean of many targets, of what is known in them, is the clean picture: what a squared error needs."""
     masks_targets: ClassVar[bool] = False
@@ -202,7 +204,7 @@ class NoiseSpec(Spec):
 class ScheduleSpec(Spec):
     """A schedule of the learning rate as it stands in ``training.schedule``."""
 
-    kind: ClassVar[Kind] = "schedule"
+    kind: ClassVar[KindName] = "schedule"
 
     def ends(self) -> tuple[float, float] | None:
         """Return the factors at the beginning and at the end of a training, where they are known beforehand."""

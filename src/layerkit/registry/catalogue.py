@@ -14,8 +14,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from layerkit.contracts.kinds import _A, HOOKS, KINDS
-from layerkit.contracts.specs import Kind, Spec, StrictModel
+from layerkit.contracts.kinds import KINDS, Kind
+from layerkit.contracts.specs import KindName, Spec, StrictModel
 from layerkit.errors import PluginError, show
 from layerkit.registry.discovery import (
     OWN_DISTRIBUTION,
@@ -31,7 +31,7 @@ from layerkit.registry.discovery import (
 class Component:
     """A registered component: its spec class and the package it came from."""
 
-    kind: Kind
+    kind: KindName
     name: str
     spec: type[Spec]
     distribution: str
@@ -58,15 +58,15 @@ class Catalogue:
         requires: by kind and name, the package that provided a component when the spec that is being read was saved.
     """
 
-    components: Mapping[tuple[Kind, str], Component]
+    components: Mapping[tuple[KindName, str], Component]
     plugins: tuple[Plugin, ...]
-    requires: Mapping[Kind, Mapping[str, str]] = field(default_factory=dict)
+    requires: Mapping[KindName, Mapping[str, str]] = field(default_factory=dict)
 
-    def of_kind(self, kind: Kind) -> list[Component]:
+    def of_kind(self, kind: KindName) -> list[Component]:
         """Return the components of one kind, sorted by name."""
         return [component for (its_kind, _), component in sorted(self.components.items()) if its_kind == kind]
 
-    def names(self, kind: Kind) -> list[str]:
+    def names(self, kind: KindName) -> list[str]:
         """Return the names of one kind, sorted."""
         return [component.name for component in self.of_kind(kind)]
 
@@ -78,7 +78,7 @@ class Catalogue:
         """Return the plugins that could not be loaded."""
         return [plugin for plugin in self.plugins if plugin.status == "failed"]
 
-    def spec_class(self, kind: Kind, value: Mapping[str, Any]) -> type[Spec]:
+    def spec_class(self, kind: KindName, value: Mapping[str, Any]) -> type[Spec]:
         """Return the spec class that the ``type`` of a JSON object names.
 
         Raises:
@@ -89,7 +89,8 @@ class Catalogue:
             raise _type_error("missing_type", f"missing; say which {kind} this is, such as {self._sample(kind)}", value)
         name = value["type"]
         if not isinstance(name, str):
-            message = f"expected the name of {_A[kind]} in quotes, such as {self._sample(kind)}, got {show(name)}"
+            wanted = f"the name of {KINDS[kind].with_article} in quotes, such as {self._sample(kind)}"
+            message = f"expected {wanted}, got {show(name)}"
             raise _type_error("component", message, name)
         component = self.components.get((kind, name))
         if component is None:
@@ -97,10 +98,10 @@ class Catalogue:
             raise _type_error("component", f"unknown {kind} {show(name)}", name, lambda: self.remedy(kind, name))
         return component.spec
 
-    def _sample(self, kind: Kind) -> str:
+    def _sample(self, kind: KindName) -> str:
         return " or ".join(f'"{name}"' for name in self.names(kind)[:2])
 
-    def remedy(self, kind: Kind, name: str) -> str:
+    def remedy(self, kind: KindName, name: str) -> str:
         """Return what to do about a name that no loaded plugin provides, and which plugins are not loaded."""
         text = self._nearest(kind, name)
         blocked = [plugin.name for plugin in self.plugins if plugin.status == "blocked"]
@@ -110,7 +111,7 @@ class Catalogue:
             text += f". Not loaded: {plugin} ({plugin.reason})"
         return text
 
-    def _nearest(self, kind: Kind, name: str) -> str:
+    def _nearest(self, kind: KindName, name: str) -> str:
         package = self.requires.get(kind, {}).get(name)
         if package is not None:
             was = package.replace("==", " ")
@@ -120,7 +121,7 @@ class Catalogue:
             return f'did you mean "{near[0]}"?'
         elsewhere = self.find(name)
         if elsewhere:
-            return f"it is the name of {_A[elsewhere[0].kind]}"
+            return f"it is the name of {KINDS[elsewhere[0].kind].with_article}"
         return f"known are {', '.join(self.names(kind))}"
 
 
@@ -148,7 +149,7 @@ def _installed(settings: PluginSettings) -> Catalogue:
 
 def collect(plugins: Iterable[Plugin]) -> Catalogue:
     """Call the hooks of each loaded plugin and check what they return; a plugin is taken whole or not at all."""
-    components: dict[tuple[Kind, str], Component] = {}
+    components: dict[tuple[KindName, str], Component] = {}
     seen: list[Plugin] = []
     for plugin in plugins:
         if plugin.status != "loaded":
@@ -168,14 +169,14 @@ def collect(plugins: Iterable[Plugin]) -> Catalogue:
     return Catalogue(MappingProxyType(components), tuple(seen))
 
 
-def _components(plugin: Plugin) -> dict[tuple[Kind, str], Component]:
-    provided: dict[tuple[Kind, str], Component] = {}
-    for hook, kind in HOOKS.items():
-        for spec in _call(plugin, hook):
-            name = _checked_name(spec, kind, hook)
-            if (kind, name) in provided:
-                raise PluginError(f'{hook} returns two components named "{name}"')
-            provided[kind, name] = Component(kind, name, spec, plugin.distribution, plugin.version)
+def _components(plugin: Plugin) -> dict[tuple[KindName, str], Component]:
+    provided: dict[tuple[KindName, str], Component] = {}
+    for kind in KINDS.values():
+        for spec in _call(plugin, kind.hook):
+            name = _checked_name(spec, kind)
+            if (kind.name, name) in provided:
+                raise PluginError(f'{kind.hook} returns two components named "{name}"')
+            provided[kind.name, name] = Component(kind.name, name, spec, plugin.distribution, plugin.version)
     return provided
 
 
@@ -190,11 +191,11 @@ def _call(plugin: Plugin, hook: str) -> list[Any]:
     return list(specs)
 
 
-def _checked_name(spec: Any, kind: Kind, hook: str) -> str:
-    base = KINDS[kind]
+def _checked_name(spec: Any, kind: Kind) -> str:
+    base = kind.spec
     if not (isinstance(spec, type) and issubclass(spec, base)):
         shown = spec.__name__ if isinstance(spec, type) else repr(spec)[:80]
-        raise PluginError(f"{hook} must return classes derived from layerkit.{base.__name__}, not {shown}")
+        raise PluginError(f"{kind.hook} must return classes derived from layerkit.{base.__name__}, not {shown}")
     if inspect.isabstract(spec):
         missing = ", ".join(sorted(spec.__abstractmethods__))
         raise PluginError(f"{spec.__name__} does not define {missing}")
@@ -226,7 +227,9 @@ def _checked_name(spec: Any, kind: Kind, hook: str) -> str:
 _STRICT = {key: StrictModel.model_config[key] for key in ("strict", "extra", "frozen", "allow_inf_nan")}
 
 
-def _check_new(provided: Mapping[tuple[Kind, str], Component], known: Mapping[tuple[Kind, str], Component]) -> None:
+def _check_new(
+    provided: Mapping[tuple[KindName, str], Component], known: Mapping[tuple[KindName, str], Component]
+) -> None:
     for key, component in provided.items():
         if key in known:
             other = known[key]

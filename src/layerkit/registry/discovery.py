@@ -21,9 +21,11 @@ import pluggy
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from layerkit.contracts.kinds import KINDS
+from layerkit.contracts.specs import KindName
 from layerkit.environment import __version__
 from layerkit.errors import show
-from layerkit.registry import hookspecs
+from layerkit.registry.hookspecs import HOOKS, PROJECT
 
 OWN_DISTRIBUTION = "layerkit"
 
@@ -76,7 +78,7 @@ class Plugin:
     status: Literal["loaded", "failed", "blocked"] = "loaded"
     reason: str = ""
     note: str = ""
-    components: tuple[tuple[str, str], ...] = ()
+    components: tuple[tuple[KindName, str], ...] = ()
     hooks: Mapping[str, Callable[[], Any]] = field(default_factory=dict, repr=False)
 
     def failed(self, reason: str) -> Plugin:
@@ -94,10 +96,10 @@ def discover(settings: PluginSettings, found: Iterable[EntryPoint] | None = None
         settings: which plugins to load.
         found: the entry points; by default those of the group ``layerkit`` that are installed.
     """
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(HOOKS)
     plugins: list[Plugin] = []
-    for entry_point in sorted(entry_points(group=hookspecs.PROJECT) if found is None else found, key=_order):
+    for entry_point in sorted(entry_points(group=PROJECT) if found is None else found, key=_order):
         plugin = Plugin(entry_point.name, *_distribution(entry_point), entry_point.value)
         namesake = next((other for other in plugins if other.name == plugin.name and other.status != "blocked"), None)
         if _blocked(plugin, settings):
@@ -162,7 +164,7 @@ def _fault(plugin: Plugin, callers: list[pluggy.HookCaller]) -> str:
     """Return a sentence if the hooks that a plugin has registered are not layerkit's, or one comes twice."""
     if not callers:
         return f"{plugin.module} has no function marked with @layerkit.hookimpl"
-    known = [name for name in vars(hookspecs) if name.startswith(f"{hookspecs.PROJECT}_")]
+    known = [kind.hook for kind in KINDS.values()]
     for caller in callers:
         if not caller.has_spec():
             near = difflib.get_close_matches(caller.name, known, n=1, cutoff=0)
@@ -218,4 +220,8 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}{': ' if said else ''}{said}{where}"
 
 
-_NOT_THE_PLUGINS = {os.path.dirname(module.__file__) for module in (pluggy, hookspecs, importlib, importlib.metadata)}
+_NOT_THE_PLUGINS = {
+    os.path.dirname(file)
+    for file in (__file__, pluggy.__file__, importlib.__file__, importlib.metadata.__file__)
+    if file
+}

@@ -1,13 +1,13 @@
-"""The hooks a plugin may implement, and the mark with which it does."""
+"""The hooks that a plugin may implement, one for each kind of component, and the mark with which it does."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import pluggy
 
-if TYPE_CHECKING:
-    from layerkit.contracts.specs import LayerSpec, LossSpec, NoiseSpec, OptimizerSpec, ScheduleSpec
+from layerkit.contracts.kinds import KINDS, Kind
+from layerkit.contracts.specs import Spec
 
 PROJECT = "layerkit"
 """The name of the pluggy project and of the entry-point group."""
@@ -16,26 +16,14 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
-@hookspec
-def layerkit_layers() -> list[type[LayerSpec]]:
-    """Return the specs of the layers that this plugin provides."""
+def _hook(kind: Kind) -> Callable[[], list[type[Spec]]]:
+    def hook() -> list[type[Spec]]:
+        raise NotImplementedError("pluggy calls the plugins' functions, never the specification of a hook")
+
+    hook.__name__ = kind.hook
+    hook.__doc__ = f"Return the specs of the {kind.plural} that this plugin provides."
+    return hookspec(hook)
 
 
-@hookspec
-def layerkit_losses() -> list[type[LossSpec]]:
-    """Return the specs of the losses that this plugin provides."""
-
-
-@hookspec
-def layerkit_optimizers() -> list[type[OptimizerSpec]]:
-    """Return the specs of the optimizers that this plugin provides."""
-
-
-@hookspec
-def layerkit_noises() -> list[type[NoiseSpec]]:
-    """Return the specs of the noises that this plugin provides."""
-
-
-@hookspec
-def layerkit_schedules() -> list[type[ScheduleSpec]]:
-    """Return the specs of the schedules that this plugin provides."""
+HOOKS = type("Hooks", (), {kind.hook: staticmethod(_hook(kind)) for kind in KINDS.values()})
+"""The specifications of all hooks by name, for ``pluggy.PluginManager.add_hookspecs``."""

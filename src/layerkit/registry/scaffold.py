@@ -6,6 +6,7 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
+from layerkit.contracts.kinds import KINDS
 from layerkit.disk import write_atomically
 from layerkit.environment import __version__
 from layerkit.errors import UserError
@@ -38,7 +39,8 @@ def write_plugin(name: str, parent: Path, catalogue: Catalogue) -> list[Path]:
     taken = catalogue.find(component)
     if taken:
         raise UserError(
-            f'"{component}" is the name of a {taken[0].kind} of {taken[0].distribution}; choose another name'
+            f'"{component}" is the name of {KINDS[taken[0].kind].with_article} of {taken[0].distribution}; '
+            "choose another name"
         )
     major, minor = map(int, __version__.split(".")[:2])
     values = {

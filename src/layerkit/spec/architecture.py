@@ -12,13 +12,13 @@ from pydantic_core import PydanticCustomError
 from layerkit.builtin.layers.sequential import Sequential, SequentialSpec
 from layerkit.contracts.fields import MAX_CHANNELS, MAX_SIZE
 from layerkit.contracts.registered import AnyLayer, AnyLoss, AnyNoise, AnyOptimizer, AnySchedule
-from layerkit.contracts.specs import Kind, LayerSpec, NoiseSpec, Shape, StrictModel
+from layerkit.contracts.specs import KindName, LayerSpec, NoiseSpec, Shape, StrictModel
 
 FORMAT = 1
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Package = Annotated[str, StringConstraints(max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.+_-]+$")]
-Requires = dict[Kind, dict[Name, Package]]
+Requires = dict[KindName, dict[Name, Package]]
 """By kind and name of a component, the package that provided it, as pip takes it."""
 
 

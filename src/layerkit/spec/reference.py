@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
-from layerkit.contracts.kinds import HEADINGS, HOOKS, KINDS
+from layerkit.contracts.kinds import KINDS
 from layerkit.contracts.registered import REGISTERED
-from layerkit.registry import hookspecs
 from layerkit.registry.catalogue import Catalogue, Component
+from layerkit.registry.hookspecs import HOOKS, PROJECT
 from layerkit.spec.schema import Schema, component_schema
 
 _MADE = "<!-- Made from the specs by `layerkit docs`; change the spec, not this page. -->"
@@ -31,9 +31,9 @@ def _file_name(component: Component) -> str:
 
 def _index(catalogue: Catalogue) -> str:
     lines = [_MADE, "# Reference", "", "What an architecture file may name. Plugins add to it: see [hooks](hooks.md)."]
-    for kind in KINDS:
-        lines += ["", f"## {HEADINGS[kind]}", ""]
-        for component in catalogue.of_kind(kind):
+    for kind in KINDS.values():
+        lines += ["", f"## {kind.heading}", ""]
+        for component in catalogue.of_kind(kind.name):
             lines.append(f"- [`{component.name}`]({_file_name(component)}): {component.summary}")
     return "\n".join(lines) + "\n"
 
@@ -43,14 +43,13 @@ def _hooks() -> str:
         _MADE,
         "# Hooks",
         "",
-        f"A plugin is a package with an entry point in the group `{hookspecs.PROJECT}` that names a module. The module "
+        f"A plugin is a package with an entry point in the group `{PROJECT}` that names a module. The module "
         "has functions of these names, marked with `@layerkit.hookimpl`; it needs only those it has something for.",
     ]
-    for hook, kind in HOOKS.items():
-        specification = getattr(hookspecs, hook)
-        signature = f"{hook}{inspect.signature(specification)}".replace("'", "")
-        lines += ["", f"## {hook}", "", "```python", f"def {signature}", "```", ""]
-        lines.append(f"{inspect.getdoc(specification)} Each derives from `layerkit.{KINDS[kind].__name__}`.")
+    for kind in KINDS.values():
+        base, summary = kind.spec.__name__, inspect.getdoc(getattr(HOOKS, kind.hook))
+        lines += ["", f"## {kind.hook}", "", "```python", f"def {kind.hook}() -> list[type[{base}]]", "```", ""]
+        lines.append(f"{summary} Each derives from `layerkit.{base}`.")
     return "\n".join(lines) + "\n"
 
 
@@ -68,7 +67,7 @@ def _page(component: Component) -> str:
         _MADE,
         f"# {component.name}",
         "",
-        f"A {component.kind} of the package `{component.distribution}`.",
+        f"{KINDS[component.kind].with_article.capitalize()} of the package `{component.distribution}`.",
         "",
         inspect.cleandoc(component.spec.__doc__ or ""),
         "",

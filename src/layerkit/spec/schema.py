@@ -14,7 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from layerkit.contracts.kinds import KINDS
 from layerkit.contracts.registered import REGISTERED
-from layerkit.contracts.specs import Kind
+from layerkit.contracts.specs import KindName
 from layerkit.registry.catalogue import Catalogue, Component
 from layerkit.spec.architecture import Architecture
 from layerkit.spec.constants import DEFINE, NAME
@@ -60,7 +60,7 @@ def component_schema(component: Component) -> Schema:
     return component.spec.model_json_schema(schema_generator=SchemaGenerator)
 
 
-def _any_of_kind(kind: Kind, components: list[Component]) -> Schema:
+def _any_of_kind(kind: KindName, components: list[Component]) -> Schema:
     return {
         "type": "object",
         "required": ["type"],

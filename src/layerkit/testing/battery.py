@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from types import ModuleType
 
-from layerkit.contracts.specs import Kind
+from layerkit.contracts.specs import KindName
 from layerkit.errors import UserError
 from layerkit.testing.check import Check
 from layerkit.testing.checks import (
@@ -48,7 +48,7 @@ BATTERY: tuple[Check, ...] = _checks_in(
 )
 
 
-def checks_for(kind: Kind) -> tuple[Check, ...]:
+def checks_for(kind: KindName) -> tuple[Check, ...]:
     """Return the battery of one kind of component."""
     return tuple(check for check in BATTERY if kind in check.kinds)
 

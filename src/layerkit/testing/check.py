@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
-from layerkit.contracts.specs import Kind
+from layerkit.contracts.specs import KindName
 
 Scope = Literal["case", "component"]
 
@@ -27,7 +27,7 @@ class Check:
     """
 
     name: str
-    kinds: tuple[Kind, ...]
+    kinds: tuple[KindName, ...]
     function: Callable[[Any], bool | None]
     scope: Scope = "case"
     witness: bool = False
@@ -45,7 +45,7 @@ class Check:
 
 
 def check(
-    *kinds: Kind, scope: Scope = "case", witness: bool = False, share: float = 1.0
+    *kinds: KindName, scope: Scope = "case", witness: bool = False, share: float = 1.0
 ) -> Callable[[Callable[[Any], bool | None]], Check]:
     """Make a function a check of ``kinds``, under the function's own name."""
 

@@ -31,7 +31,7 @@ def _strategy_for(thing: Any) -> SearchStrategy[Any] | None:
         return None
     from layerkit.testing.cases import strategies
 
-    kind = next((kind for kind, base in KINDS.items() if thing is base), None)
-    if kind is not None:
-        return strategies.registered_specs(kind)
+    for kind in KINDS.values():
+        if thing is kind.spec:
+            return strategies.registered_specs(kind.name)
     return strategies.specs(thing) if "type" in thing.model_fields else None

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import torch
 
-from layerkit.contracts.specs import Kind
+from layerkit.contracts.specs import KindName
 from layerkit.registry.catalogue import Catalogue, installed
 from layerkit.registry.discovery import PluginSettings
 from layerkit.testing.cases.subjects import Subject
@@ -58,7 +58,9 @@ def _prepare() -> None:
     torch.set_num_threads(1)
 
 
-def _run_one(kind: Kind, name: str, settings: PluginSettings, only: str | None, profile: Profile, seed: int) -> Report:
+def _run_one(
+    kind: KindName, name: str, settings: PluginSettings, only: str | None, profile: Profile, seed: int
+) -> Report:
     catalogue = installed(settings)
     subject = Subject(catalogue.components[kind, name], catalogue)
     with hypothesis_in_a_temporary_folder():

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from layerkit.contracts.specs import Kind
+from layerkit.contracts.specs import KindName
 
 Outcome = Literal["passed", "failed", "not applicable", "known failure"]
 
@@ -68,7 +68,7 @@ class Result:
         seconds: how long it took.
     """
 
-    kind: Kind
+    kind: KindName
     component: str
     distribution: str
     check: str
@@ -110,9 +110,9 @@ class Report:
         """The results that failed; empty when all is well."""
         return tuple(result for result in self.results if result.outcome == "failed")
 
-    def components(self) -> dict[tuple[Kind, str], list[Result]]:
+    def components(self) -> dict[tuple[KindName, str], list[Result]]:
         """Return the results of each component."""
-        grouped: dict[tuple[Kind, str], list[Result]] = {}
+        grouped: dict[tuple[KindName, str], list[Result]] = {}
         for result in self.results:
             grouped.setdefault((result.kind, result.component), []).append(result)
         return grouped

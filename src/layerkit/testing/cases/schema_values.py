@@ -15,7 +15,7 @@ from hypothesis import reject
 from hypothesis import strategies as st
 
 from layerkit.contracts.registered import REGISTERED
-from layerkit.contracts.specs import Kind
+from layerkit.contracts.specs import KindName
 
 T = TypeVar("T")
 Draw = Callable[[st.SearchStrategy[T]], T]
@@ -39,7 +39,7 @@ class SchemaValues:
     """
 
     definitions: Mapping[str, Schema]
-    component: Callable[[Draw, Kind], Any]
+    component: Callable[[Draw, KindName], Any]
 
     def draw(self, draw: Draw, schema: Schema) -> Any:
         """Return a value of ``schema``."""

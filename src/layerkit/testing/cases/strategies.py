@@ -20,7 +20,7 @@ from hypothesis import reject
 from hypothesis import strategies as st
 
 from layerkit.contracts.registered import REGISTERED
-from layerkit.contracts.specs import Kind, LayerSpec, Shape, Spec
+from layerkit.contracts.specs import KindName, LayerSpec, Shape, Spec
 from layerkit.errors import ShapeError, UserError
 from layerkit.registry.catalogue import Catalogue, installed
 from layerkit.testing.cases.cases import Case, LayerCase, LossCase, NoiseCase, OptimizerCase, ScheduleCase
@@ -62,7 +62,7 @@ def specs(what: str | type[Spec] | Subject, depth: int = DEPTH) -> st.SearchStra
     return _configurations(subject, depth).map(subject.read)
 
 
-def registered_specs(kind: Kind) -> st.SearchStrategy[Spec]:
+def registered_specs(kind: KindName) -> st.SearchStrategy[Spec]:
     """Return a strategy for specs of every registered component of one kind."""
     catalogue = installed()
     names = catalogue.names(kind)
@@ -89,7 +89,7 @@ def draw_configuration(draw: Draw, subject: Subject, depth: int = DEPTH) -> dict
     """Return a configuration that keeps every range of the fields; whether they go together is not known yet."""
     schema = _schema(subject.spec)
 
-    def component(draw: Draw, kind: Kind) -> dict[str, Any]:
+    def component(draw: Draw, kind: KindName) -> dict[str, Any]:
         return _draw_component(draw, kind, subject.catalogue, depth - 1)
 
     values = SchemaValues(schema.get("$defs", {}), component)
@@ -101,7 +101,7 @@ def draw_configuration(draw: Draw, subject: Subject, depth: int = DEPTH) -> dict
     return {"type": subject.name} | {name: value for name, value in drawn.items() if name != "type"}
 
 
-def _draw_component(draw: Draw, kind: Kind, catalogue: Catalogue, depth: int) -> dict[str, Any]:
+def _draw_component(draw: Draw, kind: KindName, catalogue: Catalogue, depth: int) -> dict[str, Any]:
     components = [component for (its, _), component in sorted(catalogue.components.items()) if its == kind]
     if depth <= 0:
         components = [component for component in components if not _holds_components(component.spec)]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType, ModuleType
 from typing import Any
 
-from layerkit.contracts.kinds import HOOKS
-from layerkit.contracts.specs import Kind, Spec
+from layerkit.contracts.kinds import KINDS
+from layerkit.contracts.specs import KindName, Spec
 from layerkit.errors import PluginError, UserError
 from layerkit.registry.catalogue import Catalogue, Component, installed
 
@@ -25,7 +25,7 @@ class Subject:
     catalogue: Catalogue
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> KindName:
         return self.component.kind
 
     @property
@@ -81,9 +81,10 @@ def _flat(what: Iterable[object]) -> Iterable[object]:
         if isinstance(item, list | tuple | set | frozenset):
             yield from _flat(item)
         elif isinstance(item, ModuleType):
-            specs = [spec for hook in HOOKS if hasattr(item, hook) for spec in getattr(item, hook)()]
+            hooks = [kind.hook for kind in KINDS.values()]
+            specs = [spec for hook in hooks if hasattr(item, hook) for spec in getattr(item, hook)()]
             if not specs:
-                raise UserError(f"the module {item.__name__} has none of the hooks {', '.join(HOOKS)}")
+                raise UserError(f"the module {item.__name__} has none of the hooks {', '.join(hooks)}")
             yield from specs
         else:
             yield item
