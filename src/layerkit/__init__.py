@@ -1,6 +1,8 @@
 """layerkit: deep learning with hand-written gradients, where layers are plugins and networks are JSON.
 
-The public names stand in ``__init__.pyi``. Each is imported when it is first used, so that ``import layerkit`` loads
+The public names stand in ``__init__.pyi``: ``layerkit.layers``, ``losses``, ``noises``, ``optimizers`` and
+``schedules`` have every built-in component with its spec, ``layerkit.contracts`` what the author of a plugin needs, and
+``layerkit.testing`` the conformance kit. Each name is imported when it is first used, so that ``import layerkit`` loads
 neither torch nor any plugin.
 """
 

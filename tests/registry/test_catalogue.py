@@ -10,13 +10,13 @@ from pydantic import ValidationError
 from layerkit.builtin.layers.relu import ReLUSpec
 from layerkit.builtin.layers.sequential import SequentialSpec
 from layerkit.builtin.losses.mse import MSESpec
+from layerkit.contracts.hookspecs import HOOKS
 from layerkit.contracts.kinds import KINDS
 from layerkit.contracts.module import Module
 from layerkit.contracts.specs import LayerSpec, LossSpec, Shape
 from layerkit.errors import PluginError
 from layerkit.registry.catalogue import Catalogue, collect, installed
 from layerkit.registry.discovery import Plugin, PluginSettings
-from layerkit.registry.hookspecs import HOOKS
 
 
 class WarpSpec(LayerSpec):

@@ -27,7 +27,7 @@ from typing import Literal
 from pydantic import Field
 
 from layerkit.contracts.specs import LayerSpec, LossSpec
-from layerkit.registry.hookspecs import hookimpl
+from layerkit.contracts.hookspecs import hookimpl
 
 
 class {cls}(LayerSpec):
@@ -140,7 +140,7 @@ BROKEN = {
     ),
     "returns-other": Stranger(returning("[int]"), r"must return classes derived from layerkit.LayerSpec, not int"),
     "wrong-kind": Stranger(
-        "from layerkit.builtin.losses.mse import MSESpec\nfrom layerkit.registry.hookspecs import hookimpl\n"
+        "from layerkit.builtin.losses.mse import MSESpec\nfrom layerkit.contracts.hookspecs import hookimpl\n"
         + HOOK.format(result="[MSESpec]"),
         r"layerkit_layers must return classes derived from layerkit.LayerSpec, not MSESpec",
     ),

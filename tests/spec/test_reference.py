@@ -9,13 +9,13 @@ import pytest
 import torch
 from pydantic import Field
 
+from layerkit.contracts.hookspecs import HOOKS
 from layerkit.contracts.kinds import KINDS
 from layerkit.contracts.module import Module
 from layerkit.contracts.registered import AnyLayer
 from layerkit.contracts.specs import LayerSpec, Shape, StrictModel
 from layerkit.registry.catalogue import collect, installed
 from layerkit.registry.discovery import Plugin, PluginSettings
-from layerkit.registry.hookspecs import HOOKS
 from layerkit.spec.reference import reference_pages
 
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"

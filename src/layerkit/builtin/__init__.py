@@ -1,77 +1,47 @@
-"""The components that come with layerkit, registered through the same hooks as a stranger's."""
+"""The components that come with layerkit, registered through the same hooks as those of any other package.
+
+Each package below has one kind of component. What it exports is registered: to add a component, write its file and
+import its classes in the package's ``__init__.py``, where ``layerkit.layers`` and its like are made of the same line.
+"""
 
 from __future__ import annotations
 
-from layerkit.builtin.layers.avg_pool2d import AvgPool2dSpec
-from layerkit.builtin.layers.conv2d import Conv2dSpec
-from layerkit.builtin.layers.flatten import FlattenSpec
-from layerkit.builtin.layers.linear import LinearSpec
-from layerkit.builtin.layers.max_pool2d import MaxPool2dSpec
-from layerkit.builtin.layers.nearest_upsampling import NearestUpsamplingSpec
-from layerkit.builtin.layers.pixel_shuffle import PixelShuffleSpec
-from layerkit.builtin.layers.relu import ReLUSpec
-from layerkit.builtin.layers.repeat import RepeatSpec
-from layerkit.builtin.layers.residual import ResidualSpec
-from layerkit.builtin.layers.sequential import SequentialSpec
-from layerkit.builtin.layers.sigmoid import SigmoidSpec
-from layerkit.builtin.layers.skip import SkipSpec
-from layerkit.builtin.layers.transposed_conv2d import TransposedConv2dSpec
-from layerkit.builtin.layers.upsampling import UpsamplingSpec
-from layerkit.builtin.losses.annealed_l0 import AnnealedL0Spec
-from layerkit.builtin.losses.huber import HuberSpec
-from layerkit.builtin.losses.l1 import L1Spec
-from layerkit.builtin.losses.masked import MaskedSpec
-from layerkit.builtin.losses.mse import MSESpec
-from layerkit.builtin.noises.bernoulli import BernoulliSpec
-from layerkit.builtin.noises.gaussian import GaussianSpec
-from layerkit.builtin.noises.impulse import ImpulseSpec
-from layerkit.builtin.noises.pixelate import PixelateSpec
-from layerkit.builtin.noises.poisson import PoissonSpec
-from layerkit.builtin.noises.text import TextSpec
-from layerkit.builtin.optimizers.sgd import SGDSpec
-from layerkit.builtin.schedules.cosine import CosineSpec
-from layerkit.builtin.schedules.linear import LinearSpec as LinearScheduleSpec
-from layerkit.builtin.schedules.steps import StepsSpec
-from layerkit.contracts.specs import LayerSpec, LossSpec, NoiseSpec, OptimizerSpec, ScheduleSpec
-from layerkit.registry.hookspecs import hookimpl
+from types import ModuleType
+
+from layerkit.builtin import layers, losses, noises, optimizers, schedules
+from layerkit.contracts.hookspecs import hookimpl
+from layerkit.contracts.specs import Spec
+
+
+def _exported(package: ModuleType) -> list[type[Spec]]:
+    return [thing for thing in vars(package).values() if isinstance(thing, type) and issubclass(thing, Spec)]
 
 
 @hookimpl
-def layerkit_layers() -> list[type[LayerSpec]]:
-    return [
-        AvgPool2dSpec,
-        Conv2dSpec,
-        FlattenSpec,
-        LinearSpec,
-        MaxPool2dSpec,
-        NearestUpsamplingSpec,
-        PixelShuffleSpec,
-        ReLUSpec,
-        RepeatSpec,
-        ResidualSpec,
-        SequentialSpec,
-        SigmoidSpec,
-        SkipSpec,
-        TransposedConv2dSpec,
-        UpsamplingSpec,
-    ]
+def layerkit_layers() -> list[type[Spec]]:
+    """Return the specs of the built-in layers."""
+    return _exported(layers)
 
 
 @hookimpl
-def layerkit_losses() -> list[type[LossSpec]]:
-    return [AnnealedL0Spec, HuberSpec, L1Spec, MaskedSpec, MSESpec]
+def layerkit_losses() -> list[type[Spec]]:
+    """Return the specs of the built-in losses."""
+    return _exported(losses)
 
 
 @hookimpl
-def layerkit_optimizers() -> list[type[OptimizerSpec]]:
-    return [SGDSpec]
+def layerkit_optimizers() -> list[type[Spec]]:
+    """Return the specs of the built-in optimizers."""
+    return _exported(optimizers)
 
 
 @hookimpl
-def layerkit_noises() -> list[type[NoiseSpec]]:
-    return [BernoulliSpec, GaussianSpec, ImpulseSpec, PixelateSpec, PoissonSpec, TextSpec]
+def layerkit_noises() -> list[type[Spec]]:
+    """Return the specs of the built-in noises."""
+    return _exported(noises)
 
 
 @hookimpl
-def layerkit_schedules() -> list[type[ScheduleSpec]]:
-    return [CosineSpec, LinearScheduleSpec, StepsSpec]
+def layerkit_schedules() -> list[type[Spec]]:
+    """Return the specs of the built-in schedules."""
+    return _exported(schedules)

@@ -21,11 +21,11 @@ import pluggy
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from layerkit.contracts.hookspecs import HOOKS, PROJECT
 from layerkit.contracts.kinds import KINDS
 from layerkit.contracts.specs import KindName
 from layerkit.environment import __version__
 from layerkit.errors import show
-from layerkit.registry.hookspecs import HOOKS, PROJECT
 
 OWN_DISTRIBUTION = "layerkit"
 

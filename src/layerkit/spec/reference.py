@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+from layerkit.contracts.hookspecs import HOOKS, PROJECT
 from layerkit.contracts.kinds import KINDS
 from layerkit.contracts.registered import REGISTERED
 from layerkit.registry.catalogue import Catalogue, Component
-from layerkit.registry.hookspecs import HOOKS, PROJECT
 from layerkit.spec.schema import Schema, component_schema
 
 _MADE = "<!-- Made from the specs by `layerkit docs`; change the spec, not this page. -->"

@@ -16,35 +16,16 @@ from __future__ import annotations
 
 from typing import Any
 
-_HOMES = {
-    "run": "layerkit.testing.running",
-    "parametrize_with_checks": "layerkit.testing.parametrizing",
-    "Report": "layerkit.testing.results",
-    "Result": "layerkit.testing.results",
-    "Failure": "layerkit.testing.results",
-    "Check": "layerkit.testing.check",
-    "BATTERY": "layerkit.testing.battery",
-    "checks_for": "layerkit.testing.battery",
-    "PROFILES": "layerkit.testing.profiles",
-    "Profile": "layerkit.testing.profiles",
-}
+import lazy_loader
 
-__all__ = sorted(_HOMES)
+_import, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 
 def __getattr__(name: str) -> Any:
-    # hypothesis loads a module of this package at every start, so nothing may be imported that is not asked for.
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    if name in __all__:
+        # Not at the top, nor is anything else: hypothesis loads a module of this package at each of its starts.
+        from layerkit.environment import require_extra
 
-    from layerkit.environment import require_extra
-
-    require_extra(
-        "testing", "the conformance kit needs", "hypothesis", *(["pytest"] if name == "parametrize_with_checks" else [])
-    )
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+        needed = ["hypothesis", "pytest"] if name == "parametrize_with_checks" else ["hypothesis"]
+        require_extra("testing", "the conformance kit needs", *needed)
+    return _import(name)

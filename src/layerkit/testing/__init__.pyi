@@ -1,0 +1,10 @@
+from .battery import BATTERY as BATTERY
+from .battery import checks_for as checks_for
+from .check import Check as Check
+from .parametrizing import parametrize_with_checks as parametrize_with_checks
+from .profiles import PROFILES as PROFILES
+from .profiles import Profile as Profile
+from .results import Failure as Failure
+from .results import Report as Report
+from .results import Result as Result
+from .running import run as run
