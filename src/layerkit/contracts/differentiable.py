@@ -1,16 +1,16 @@
 """The bookkeeping around a hand-written forward and backward.
 
-A subclass writes ``forward`` and ``backward`` as plain mathematics. What every such pair needs besides, it gets from
-here, around its own two methods: no autograd graph is ever recorded, a backward without its forward is refused, so is
-a gradient of the wrong shape, and what a forward kept is known to be unchanged when the backward uses it.
+A subclass writes ``forward`` and ``backward`` as plain mathematics. What every such pair needs besides is added here,
+once for all: no autograd graph is ever recorded, a backward without its forward and a gradient of the wrong shape are
+errors, and so is a tensor that forward saved and somebody changed before backward used it.
 """
 
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,8 +19,29 @@ from layerkit.contracts.workspace import Made, Workspace
 from layerkit.errors import ShapeError, StateError
 
 
+class Planned(Protocol):
+    """A computation on tensors that are known beforehand."""
+
+    @property
+    def moves(self) -> Iterable[Callable[[], object]]:
+        """Its operations, ready to be called in this order."""
+
+
+Plan = TypeVar("Plan", bound=Planned)
+
+
 class Differentiable(ABC):  # noqa: B024 - the abstract methods of layers and losses differ in their arguments
-    """What layers and losses share: the bookkeeping around a hand-written forward and backward."""
+    """What layers and losses share: the bookkeeping around a hand-written forward and backward.
+
+    The ``forward`` and ``backward`` that a subclass defines are wrapped when the class is made, whatever calls them
+    later. Around ``forward``: autograd is off, what an earlier forward saved is dropped, and the shape and dtype of the
+    output are remembered in training mode. Around ``backward``: autograd is off, and the gradient is compared with
+    these.
+
+    Attributes:
+        training: whether forward keeps what backward needs.
+        workspace: memory that was lent, see :mod:`layerkit.contracts.workspace`.
+    """
 
     training: bool = True
     workspace: Workspace | None = None
@@ -35,17 +56,16 @@ class Differentiable(ABC):  # noqa: B024 - the abstract methods of layers and lo
                 setattr(cls, name, guard(cls.__dict__[name]))
 
     def save(self, *values: Any) -> None:
-        """Keep ``values`` for the backward pass; in evaluation mode nothing is kept."""
+        """Keep ``values`` for backward, which gets them by :meth:`saved`; in evaluation mode nothing is kept."""
         if self.training:
-            # Past __setattr__, which looks after parameters and takes its time.
-            own = self.__dict__
-            own["_saved"], own["_versions"] = values, tuple(map(_version, values))
+            # Not by assignment: a module's __setattr__, which is there for its parameters, takes time.
+            self.__dict__.update(_saved=values, _versions=tuple(map(_version, values)))
 
     def saved(self) -> tuple[Any, ...]:
-        """Return what the last forward kept.
+        """Return what the last forward gave to :meth:`save`.
 
         Raises:
-            StateError: when there was no forward, or a kept tensor has been changed in place since.
+            StateError: when there was no forward in training mode, or a saved tensor has been changed in place since.
         """
         if self._saved is None:
             raise _backward_first(self)
@@ -60,8 +80,8 @@ class Differentiable(ABC):  # noqa: B024 - the abstract methods of layers and lo
     def empty(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """Return an uninitialized contiguous tensor of the dtype and device of ``like``.
 
-        It is a new one, unless a workspace was lent: then the module gets the same memory for the same ``name`` at
-        every step. A name may be used for a second tensor when the first is not needed any more.
+        It is a new one, unless a workspace was lent: then the same ``name`` gets the same memory at every step. A name
+        may be used for a second tensor when the first is no longer needed.
         """
         workspace = self.workspace
         if workspace is not None and workspace.active:
@@ -69,9 +89,9 @@ class Differentiable(ABC):  # noqa: B024 - the abstract methods of layers and lo
         return torch.empty(shape, dtype=like.dtype, device=like.device)
 
     def scratch(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """Return an uninitialized tensor as :meth:`empty` does, for use until this call of the module returns.
+        """Return an uninitialized tensor as :meth:`empty` does, to be used only until forward or backward returns.
 
-        In a workspace other modules get the same memory, so it must not be kept while one of them is called.
+        In a workspace other modules get the same memory, so it must not be used after one of them was called either.
         """
         workspace = self.workspace
         if workspace is not None and workspace.active:
@@ -86,39 +106,40 @@ class Differentiable(ABC):  # noqa: B024 - the abstract methods of layers and lo
         return torch.empty_like(like)
 
     def plan(self, name: str, tensors: Sequence[Tensor], make: Callable[[], Made]) -> Made:
-        """Return what ``make`` gives: views of ``tensors``, say, and operations on them that are ready to be called.
+        """Return what ``make`` returns, such as views of ``tensors`` and operations on them, ready to be called.
 
-        Views of small pictures cost about as much as the arithmetic on them. In a workspace the same tensors come again
-        at every step, and so does what was made for them. It must depend on nothing but them and the module's settings.
+        Making views of small pictures takes about as long as the arithmetic on them. In a workspace the same tensors
+        come again at every step, and then what was made for them is returned again. It must depend on nothing but them
+        and the module's settings.
         """
         workspace = self.workspace
         if workspace is not None and workspace.active:
             return workspace.plan(self, name, tensors, make)
         return make()
 
-    def carry_out(self, name: str, tensors: Sequence[Tensor], make: Callable[[], Made]) -> Made:
-        """Return the :meth:`plan` of that name after calling all its ``moves``."""
-        work = self.plan(name, tensors, make)
-        for move in work.moves:
+    def carry_out(self, name: str, tensors: Sequence[Tensor], make: Callable[[], Plan]) -> Plan:
+        """Call all the moves of the :meth:`plan` of that name, and return the plan."""
+        plan = self.plan(name, tensors, make)
+        for move in plan.moves:
             move()
-        return work
+        return plan
 
     def numbers_out(self) -> int:
-        """Return the numbers in the last forward's output, in training mode; 0 where there was none."""
+        """Return how many numbers the output of the last forward in training mode has; 0 where there was none."""
         return self._output[0].numel() if self._output else 0
 
     def forget(self) -> None:
-        """Drop what the last forward kept."""
-        own = self.__dict__
-        own["_saved"] = own["_output"] = None
+        """Drop what the last forward saved."""
+        self.__dict__.update(_saved=None, _output=None)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy starts fresh: a copied tensor counts its changes anew, so that what was kept could not be trusted.
+        # A copy has not been called. What forward saved cannot be copied with it, since a copied tensor begins to count
+        # its changes from zero, and the copy could not tell whether it was changed.
         return {name: value for name, value in vars(self).items() if name not in ("_saved", "_versions", "_output")}
 
 
 def _version(value: Any) -> int:
-    """Return the counter that every in-place change of a tensor raises."""
+    """Return the counter that each change of a tensor in place increases; 0 for anything that has none."""
     if isinstance(value, Tensor) and not value.is_inference():
         return value._version
     return 0
@@ -142,7 +163,7 @@ def _guard_forward(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
             else:
                 output = forward(self, *inputs, **named)
         except BaseException:
-            # A forward that uses another one's may have come half the way.
+            # One that calls its base class's forward may have saved something before it failed.
             self.forget()
             raise
         if self.training:

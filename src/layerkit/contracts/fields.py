@@ -1,4 +1,4 @@
-"""Field types that several specs share, each with its range."""
+"""Types of fields that several specs share, each with its range."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ Channels = Annotated[int, Field(ge=1, le=MAX_CHANNELS)]
 
 @dataclass(frozen=True)
 class IntegerOrPair:
-    """The mark of a field that is one whole number for both directions, or a pair (vertical, horizontal)."""
+    """The mark of a field that is one whole number for both directions, or a pair (vertical, horizontal).
+
+    Attributes:
+        low: the smallest number allowed.
+        high: the largest number allowed.
+    """
 
     low: int
     high: int
@@ -51,8 +56,9 @@ class NumberOrRange:
     """The mark of a field that is one number, or the ends [low, high] of a range that numbers are drawn from.
 
     Attributes:
-        low, high: what the numbers must lie between.
-        example: a typical range, for the error of one that is none.
+        low: the smallest number allowed.
+        high: the largest number allowed.
+        example: a typical range, for error messages.
     """
 
     low: float
@@ -84,5 +90,5 @@ _ENDS = ("low", "high", "from", "to")
 
 
 def pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    """Return (vertical, horizontal) of a number that may stand for both."""
+    """Return a size as (vertical, horizontal), where one number stands for both."""
     return value if isinstance(value, tuple) else (value, value)

@@ -11,32 +11,45 @@ from layerkit.errors import ShapeError
 
 
 class Loss(Differentiable):
-    """A loss is a mean over the samples of its batch, so that its size does not depend on how many there are.
+    """The base of all losses: one number from a prediction and its target, and the gradient of that number.
 
-    A trainer takes a large batch in parts, and adds up their losses and gradients, each with its share of the samples.
+    A loss is a mean over the samples of its batch, so that its size does not depend on how many there are. The trainer
+    relies on it: it takes a large batch in slices, and adds up their losses and gradients, each weighted with its share
+    of the samples.
 
-    ``forward(prediction, target)`` returns a tensor of no dimensions; ``backward()`` returns the gradient with respect
-    to the prediction, of the prediction's shape.
+    The two methods are guarded as those of a :class:`~layerkit.contracts.module.Module` are.
 
     Attributes:
-        progress: how far the training is, from 0 to 1; the trainer sets it, and only annealed losses look.
+        progress: how far the training is, from 0 to 1. The trainer sets it, and only annealed losses use it.
     """
 
     progress: float = 0.0
 
     @abstractmethod
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of ``prediction`` against ``target``, both of one shape."""
+        """Return the loss as a tensor without dimensions.
+
+        Args:
+            prediction: a batch of any shape, (N, ...).
+            target: what was wanted, of the same shape.
+
+        Raises:
+            ShapeError: when the shapes differ.
+        """
 
     @abstractmethod
     def backward(self) -> Tensor:
-        """Return the gradient of the last forward's loss with respect to its prediction."""
+        """Return the gradient of the last forward's loss with respect to its prediction, of the prediction's shape.
+
+        Raises:
+            StateError: when there was no forward in training mode.
+        """
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
         return self.forward(prediction, target)
 
     def same_shape(self, prediction: Tensor, target: Tensor) -> None:
-        """Refuse a target that would have to be broadcast, which is a mistake more often than a wish.
+        """Require that both have the same shape; broadcasting one of them is nearly always a mistake.
 
         Raises:
             ShapeError: when the shapes differ.
@@ -44,5 +57,5 @@ class Loss(Differentiable):
         if prediction.shape != target.shape:
             raise ShapeError(
                 f"{type(self).__name__}: prediction {tuple(prediction.shape)} and target {tuple(target.shape)} "
-                "must have one shape"
+                "must have the same shape"
             )

@@ -6,7 +6,7 @@ import struct
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor
@@ -15,45 +15,77 @@ from layerkit.contracts.differentiable import Differentiable
 from layerkit.contracts.workspace import Workspace
 from layerkit.errors import CheckpointError, ShapeError
 
+if TYPE_CHECKING:
+    from layerkit.contracts.specs import LayerSpec  # which imports this module
+
 
 class Module(Differentiable):
-    """A layer: ``forward``, ``backward`` and ``param``, as in section II.A of the report.
+    """The base of all layers: ``forward``, ``backward`` and ``param``, as in section II.A of the report.
 
     - ``forward(x)`` takes and returns one tensor, batch first.
-    - ``backward(grad_output)`` returns the gradient with respect to x and *adds* the parameters' gradients into tensors
-      whose identity never changes.
+    - ``backward(grad_output)`` returns the gradient with respect to x and *adds* the parameters' gradients to tensors
+      that stay the same objects. Where ``needs_input_grad`` is False it may return None.
     - ``param()`` returns the (parameter, gradient) pairs, ``[]`` where there are none.
 
-    Neither method writes into a tensor the caller handed in, and nothing returned is overwritten by a later call.
+    Neither method writes into a tensor that the caller passed, and nothing returned is overwritten by a later call
+    (unless the caller lent a workspace).
+
+    Two things are done for every subclass. Its ``forward`` and ``backward`` are *guarded*: they are wrapped when the
+    class is made, so that autograd records nothing, a backward before its forward is a StateError, so is a saved
+    tensor that was changed in place, and a gradient that is not like the output is a ShapeError (see
+    :class:`~layerkit.contracts.differentiable.Differentiable`). And *assigning to a parameter*, its gradient or a
+    buffer copies the values into the tensor that is there (``__setattr__`` does it), so that an optimizer, which holds
+    that tensor, sees them; a value of another shape is a ShapeError.
+
+    A subclass says at its head which tensors it has, and makes them in ``__init__``::
+
+        class Scale(Module):
+            weight: Tensor
+            weight_grad: Tensor
+
+            def __init__(self, channels: int) -> None:
+                super().__init__()
+                self.add_parameter("weight", torch.ones(channels))
 
     Attributes:
         training: whether forward keeps what backward needs, and whether layers such as dropout are active.
-        needs_input_grad: False where nobody asks for the input gradient, as in the first layer of a network in
-            training; ``backward`` may then return None.
+        needs_input_grad: False where the gradient with respect to the input is not used, as in the first layer of a
+            network in training.
         mixes_batch: whether a sample's output depends on the other samples of its batch.
         declared_by: the spec that it was built from; None for a module made in Python.
     """
 
     needs_input_grad: bool = True
     mixes_batch: bool = False
-    declared_by: Any = None
+    declared_by: LayerSpec | None = None
 
-    _parameters: list[str]
-    _buffers: list[str]
-
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        # Here and not in __init__, which a subclass may forget to call.
-        self = super().__new__(cls)
-        self._parameters, self._buffers = [], []
-        return self
+    # The names of what add_parameter and add_buffer were given; a tuple on the class, and not a list made in __init__,
+    # which a subclass may forget to call.
+    _parameters: tuple[str, ...] = ()
+    _buffers: tuple[str, ...] = ()
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
-        """Return the output for ``x``, batch first."""
+        """Return the output for ``x``, batch first.
+
+        Raises:
+            ShapeError: when the layer cannot take ``x``.
+        """
 
     @abstractmethod
-    def backward(self, grad_output: Tensor) -> Tensor:
-        """Add to the parameters' gradients and return the gradient with respect to the last forward's ``x``."""
+    def backward(self, grad_output: Tensor) -> Tensor | None:
+        """Add to the parameters' gradients and return the gradient with respect to the last forward's ``x``.
+
+        It returns None only where ``needs_input_grad`` is False; a layer that always returns the gradient says so by
+        the type ``Tensor``.
+
+        Args:
+            grad_output: the gradient with respect to what forward returned, of its shape and dtype.
+
+        Raises:
+            StateError: when there was no forward in training mode, or what it saved was changed in place.
+            ShapeError: when ``grad_output`` is not like the output.
+        """
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.forward(x)
@@ -73,7 +105,7 @@ class Module(Differentiable):
 
     @contextmanager
     def working_in(self, workspace: Workspace) -> Iterator[None]:
-        """Lend a workspace for what happens inside ``with``, and give back what was lent before."""
+        """Lend a workspace inside ``with``; afterwards the modules have what was lent to them before."""
         before = [(module, module.workspace) for _, module in self.modules()]
         self.lend(workspace)
         try:
@@ -89,16 +121,15 @@ class Module(Differentiable):
         """Make ``self.<name>`` a learned tensor and ``self.<name>_grad`` its gradient, zero at first."""
         setattr(self, name, value.detach())
         setattr(self, f"{name}_grad", torch.zeros_like(value.detach()))
-        self._parameters.append(name)
+        self._parameters = (*self._parameters, name)
 
     def add_buffer(self, name: str, value: Tensor) -> None:
         """Make ``self.<name>`` a tensor that is saved and moved with the module but not learned."""
         setattr(self, name, value.detach())
-        self._buffers.append(name)
+        self._buffers = (*self._buffers, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Whoever holds a parameter or its gradient, an optimizer above all, must see the new values: assigning to one
-        # copies into it and never puts another tensor in its place.
+        # Others hold the parameters and gradients, an optimizer above all, and must see the new values.
         held = self.__dict__.get(name)
         if isinstance(held, Tensor) and name in self._held():
             if held is not value:
@@ -110,10 +141,11 @@ class Module(Differentiable):
         object.__setattr__(self, name, value)
 
     def _held(self) -> list[str]:
+        """Return the names of all tensors that are never replaced by others."""
         return [*self._parameters, *(f"{name}_grad" for name in self._parameters), *self._buffers]
 
     def children(self) -> dict[str, Module]:
-        """Return the modules directly inside this one by name; those kept in a list need an override."""
+        """Return the modules directly inside this one by name; a subclass that keeps them in a list overrides this."""
         return {name: value for name, value in vars(self).items() if isinstance(value, Module)}
 
     def modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
@@ -153,7 +185,7 @@ class Module(Differentiable):
         return self.train(False)
 
     def to(self, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Self:
-        """Move parameters, gradients and floating-point buffers; whoever holds them sees the move."""
+        """Convert and move parameters, gradients and buffers, in place; only floating-point ones change their dtype."""
         for _, module in self.modules():
             module.forget()
             for name in module._held():
@@ -187,7 +219,7 @@ class Module(Differentiable):
         """Copy ``state`` into the module; nothing is changed unless everything fits.
 
         Raises:
-            CheckpointError: when a name is missing or unknown, or a shape or kind of number differs.
+            CheckpointError: when a name is missing or unknown, or the shape or type of a tensor differs.
         """
         own, generators = self.state_dict(), self._all_generators()
         faults = [f"{name} is missing" for name in own.keys() - state.keys()]
@@ -222,13 +254,13 @@ _NUMBERS = 624
 
 
 def is_generator_state(generator: torch.Generator, state: Tensor) -> bool:
-    """Return whether ``state`` can be given to ``generator``, which is not changed."""
+    """Return whether ``state`` is one that ``generator`` can be set to; the generator is not changed."""
     try:
         torch.Generator(generator.device).set_state(state)
     except (RuntimeError, TypeError):
         return False
     if generator.device.type != "cpu":
         return True
-    # torch checks both counters, but not that they fit together: it would read what lies behind its numbers.
+    # torch checks each counter, but not the two together, and would then read beyond the end of its numbers.
     _, left, _, following = _COUNTERS.unpack_from(state.numpy().tobytes())
-    return left + following <= _NUMBERS + 1
+    return bool(left + following <= _NUMBERS + 1)

@@ -1,4 +1,4 @@
-"""The contract of a noise: from a clean picture to noisy ones, drawn again and again."""
+"""The contract of a noise: from a clean picture to any number of noisy ones."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from torch import Tensor
 
 
 class Noise(ABC):
-    """Draws noisy versions of clean pictures; two draws are independent, which is all that Noise2Noise needs.
+    """The base of all noises: it draws noisy versions of clean pictures.
 
-    Pictures are float tensors (N, C, H, W) with values from 0 to 1.
+    Two draws are independent of each other, which is what Noise2Noise (Lehtinen et al., 2018) needs. Pictures are float
+    tensors (N, C, H, W) with values from 0 to 1.
 
     Attributes:
-        scale: source pixels along one side of a picture's pixel. Most noises act on the picture itself (1); one that
-            comes from making a picture smaller needs ``scale`` times the height and width.
-        picks_pixels: whether every pixel of a drawn picture, and of a target, is one of the source's with all its
-            channels. Then :meth:`draw` and :meth:`target` take pictures of bytes (uint8) as well, and return such.
+        scale: how many pixels of the source, along each side, make one pixel of the picture. Most noises act on the
+            picture itself (1); one that comes from making a picture smaller needs a source that is larger.
+        picks_pixels: whether every pixel of a drawn picture and of a target is a pixel of the source with all its
+            channels. Then :meth:`draw` and :meth:`target` also take pictures of bytes (uint8), and return such.
     """
 
     scale: int = 1
@@ -28,12 +29,13 @@ class Noise(ABC):
         """Return a noisy picture (N, C, H, W) of a source (N, C, scale * H, scale * W); the source is not changed."""
 
     def target(self, source: Tensor, generator: torch.Generator) -> Tensor:
-        """Return a noisy picture as :meth:`draw` does, to train against: what is known not to be there is NaN.
+        """Return a noisy picture to train against, of the shape that :meth:`draw` returns.
 
-        That is for noises which know it, and whose spec declares ``masks_targets``; the others' target is a draw.
+        By default it is another draw. A noise that knows which values are lost puts NaN in their place, and its spec
+        declares ``masks_targets``.
         """
         return self.draw(source, generator)
 
     def clean(self, source: Tensor) -> Tensor:
-        """Return the clean picture (N, C, H, W) of a source: what :meth:`draw` is a noisy version of."""
+        """Return the clean picture (N, C, H, W) that :meth:`draw` returns noisy versions of."""
         return source

@@ -12,11 +12,17 @@ from layerkit.errors import CheckpointError
 
 
 class Optimizer(ABC):
-    """``Optimizer(net.param(), ...)``; call ``zero_grad`` before each backward and ``step`` after it.
+    """The base of all optimizers.
+
+    ``zero_grad`` is called before each backward and ``step`` after it.
+
+    Args:
+        parameters: (parameter, gradient) pairs of tensors, as ``network.param()`` returns them.
+        lr: the learning rate.
 
     Attributes:
         parameters: the learned tensors, changed in place by ``step``.
-        gradients: their gradients, the very tensors that ``backward`` adds to.
+        gradients: their gradients: the same tensors that ``backward`` adds to.
         lr: the learning rate; it may be changed between steps.
     """
 
@@ -36,7 +42,7 @@ class Optimizer(ABC):
             torch._foreach_zero_(self.gradients)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return the tensors, besides the parameters, that the next steps depend on."""
+        """Return by name the tensors, besides the parameters, that the next steps depend on."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:

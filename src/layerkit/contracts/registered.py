@@ -1,4 +1,4 @@
-"""Marks in a spec that admit any registered component of a kind."""
+"""The types of fields in a spec that hold any registered component of a kind, from whichever package it comes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REGISTERED = "x-layerkit-kind"
 
 @dataclass(frozen=True)
 class _Registered:
-    """The mark in an annotation that admits every registered component of one kind."""
+    """The mark in an annotation that admits every registered component of one kind, by its name."""
 
     kind: KindName
 
@@ -32,7 +32,7 @@ class _Registered:
         )
 
     def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: Any) -> dict[str, Any]:
-        # A mark, for a class alone does not know what is installed; an architecture's schema has that in its place.
+        # A class alone does not know what is installed: its schema has a mark, which an architecture's replaces.
         return {"type": "object", REGISTERED: self.kind}
 
     def _validate(self, value: Any, info: ValidationInfo) -> Spec:
@@ -48,7 +48,7 @@ class _Registered:
         if info.context is None:
             message = "components inside a spec are read by layerkit.load_architecture"
             raise PydanticCustomError("component", message, {})
-        spec_class = info.context.spec_class(self.kind, value)
+        spec_class: type[Spec] = info.context.spec_class(self.kind, value)
         try:
             # As JSON, of which alone pydantic takes a list for a tuple and yet converts nothing else. Errors of the
             # inner model keep their own place: pydantic puts this field's path before theirs.

@@ -1,4 +1,4 @@
-"""The contract of a schedule: how large the learning rate is, at every point of a training."""
+"""The contract of a schedule: how large the learning rate is at each point of a training."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from layerkit.errors import RunError
 
 
 class Schedule(ABC):
-    """A schedule is a function and has no state: a training that goes on after an interruption has the same rates.
+    """The base of all schedules of the learning rate.
 
-    Progress is the share of all steps of a training, over all its epochs, that were taken before: 0 at the first step,
-    just under 1 at the last. A training with another number of epochs is another scale for the same schedule.
+    A schedule is a function and has no state: a training that continues after an interruption has the same rates.
+
+    Progress is the share of the steps of a training, over all its epochs, that have been taken: 0 at the first step,
+    just under 1 at the last. With another number of epochs the same schedule is stretched or shortened.
     """
 
     @abstractmethod
@@ -24,10 +26,13 @@ class Schedule(ABC):
         """
 
     def __call__(self, progress: float) -> float:
-        """Return :meth:`factor`, held to its word.
+        """Return the checked :meth:`factor`.
+
+        Args:
+            progress: from 0 to 1, both included.
 
         Raises:
-            RunError: when it fails, or gives what no learning rate can be multiplied by.
+            RunError: when ``factor`` fails, or returns a number that is negative or not finite.
         """
         name = f"{type(self).__name__}.factor({progress:g})"
         try:

@@ -14,21 +14,17 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
+import torch
 from pydantic import BaseModel, ConfigDict
 
+from layerkit.contracts.loss import Loss
+from layerkit.contracts.module import Module
+from layerkit.contracts.noise import Noise
+from layerkit.contracts.optimizer import Optimizer
+from layerkit.contracts.schedule import Schedule
 from layerkit.errors import LayerkitError, PluginError, ShapeError
-
-if TYPE_CHECKING:
-    import torch
-
-    from layerkit.contracts.loss import Loss
-    from layerkit.contracts.module import Module
-    from layerkit.contracts.noise import Noise
-    from layerkit.contracts.optimizer import Optimizer
-    from layerkit.contracts.schedule import Schedule
-
 
 KindName = Literal["layer", "loss", "optimizer", "noise", "schedule"]
 """The names of the kinds of component; :mod:`layerkit.contracts.kinds` has the rest of what is known of each."""
@@ -48,30 +44,40 @@ class Spec(StrictModel):
 
     A subclass must have ``type: Literal["its_name"]``, without a default, and a description on every field. Its
     docstring gives the formula: it is what people read in the reference and in their editor.
+
+    Attributes:
+        kind: the name of its kind, which the base of each kind sets.
+        example: the fields of a typical use beside ``type``, for the reference and for editors.
+        type: the name of the component.
     """
 
     kind: ClassVar[KindName]
     example: ClassVar[dict[str, Any]] = {}
-    """The fields of a typical use, for the reference and for editors, beside ``type``."""
+
+    type: str
 
     @classmethod
     def name(cls) -> str:
         """Return the component's name, the only value that ``type`` may have."""
-        (name,) = cls.model_fields["type"].annotation.__args__
-        return name
+        (name,) = get_args(cls.model_fields["type"].annotation)
+        return str(name)
 
 
 class LayerSpec(Spec):
-    """A layer as it stands in a network's ``layers``."""
+    """A layer as it stands in a network's ``layers``.
+
+    A subclass writes ``build`` plainly; here it is wrapped. The module that it returns knows its spec as
+    ``declared_by``, and what it raises becomes a :class:`~layerkit.errors.PluginError` that names the class.
+    """
 
     kind: ClassVar[KindName] = "layer"
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "build" in cls.__dict__:
-            cls.build = _declaring(cls.__dict__["build"])
+            setattr(cls, "build", _declaring(cls.build))  # noqa: B010 - mypy lets nobody assign to a method
 
-    # Declarations: what the conformance kit must know, each of which it tests in its turn.
+    # Declarations: what the conformance kit must know; it tests each of them too.
     stochastic: ClassVar[bool] = False
     """Draws random numbers in training mode."""
     kinked: ClassVar[bool] = False
@@ -88,9 +94,9 @@ class LayerSpec(Spec):
         return {}
 
     def reference(self, input_shape: Shape) -> tuple[str, dict[str, Any]] | None:
-        """Return the name and arguments of the ``torch.nn`` module that computes the same, if there is one.
+        """Return the name and arguments of the ``torch.nn`` module that computes the same, or None.
 
-        The conformance kit compares with it; parameters correspond by name.
+        The conformance kit compares the two; their parameters have the same names.
         """
         return None
 
@@ -104,28 +110,34 @@ class LayerSpec(Spec):
 
     @abstractmethod
     def build(self, input_shape: Shape, generator: torch.Generator) -> Module:
-        """Return the layer for inputs of ``input_shape``; all randomness comes from ``generator``."""
+        """Return the layer.
+
+        Args:
+            input_shape: the shape of one sample of its input.
+            generator: draws every random number that the layer needs, now and later.
+        """
 
     def parameter_count(self, input_shape: Shape) -> int:
-        """Return how many numbers the layer learns; by default, those of the layers inside it."""
+        """Return how many numbers the layer learns; by default the sum over the layers inside it."""
         return sum(inner.layer.parameter_count(inner.input_shape) for inner in self.inner(input_shape))
 
     def multiply_adds(self, input_shape: Shape) -> int:
-        """Return the multiplications of one forward pass of one sample, as the plain formula would do it."""
+        """Return the multiplications in a forward pass of one sample, as the plain formula does them."""
         return sum(inner.layer.multiply_adds(inner.input_shape) for inner in self.inner(input_shape))
 
     def inner(self, input_shape: Shape) -> tuple[Inner, ...]:
-        """Return the layers inside a container, in order, with what comes into each; none for a simple layer."""
+        """Return the layers inside a container, in order, with the shape of each one's input; none for other layers."""
         return ()
 
 
-def _declaring(build: Callable[..., Module]) -> Callable[..., Module]:
-    """Return ``build`` such that the module it makes knows the spec that it has to keep to."""
+_Build = Callable[[Any, Shape, torch.Generator], Module]
+
+
+def _declaring(build: _Build) -> _Build:
+    """Return a ``build`` whose module knows the spec that it must agree with, and whose failures name the spec."""
 
     @wraps(build)
     def declaring(self: LayerSpec, input_shape: Shape, generator: torch.Generator) -> Module:
-        from layerkit.contracts.module import Module  # here, for it loads torch
-
         try:
             module = build(self, input_shape, generator)
         except (LayerkitError, MemoryError):
@@ -144,7 +156,7 @@ def _declaring(build: Callable[..., Module]) -> Callable[..., Module]:
 
 
 class Inner(NamedTuple):
-    """A layer inside a container: its JSON path from there, its spec, and the shape of its input."""
+    """A layer inside a container: its JSON path from the container, its spec, and the shape of its input."""
 
     path: tuple[str | int, ...]
     layer: LayerSpec
@@ -160,12 +172,12 @@ class LossSpec(Spec):
     domain: ClassVar[tuple[float, float] | None] = None
     """The range that predictions and targets must lie in, where not every number is allowed."""
     elementwise: ClassVar[bool] = True
-    """Is the mean, over all values, of a function of one prediction and its target, which ``masked`` needs."""
+    """Is the mean over all values of a function of one prediction and its target; the loss ``masked`` needs this."""
     takes_masked: ClassVar[bool] = False
-    """Lets targets that are NaN, and so unknown, not count."""
+    """Leaves out the values whose target is NaN, that is, unknown."""
 
     def reference(self) -> tuple[str, dict[str, Any]] | None:
-        """Return the name and arguments of the ``torch.nn`` loss that computes the same, if there is one."""
+        """Return the name and arguments of the ``torch.nn`` loss that computes the same, or None."""
         return None
 
     @abstractmethod
@@ -179,12 +191,12 @@ class OptimizerSpec(Spec):
     kind: ClassVar[KindName] = "optimizer"
 
     def reference(self) -> tuple[str, dict[str, Any]] | None:
-        """Return the name and arguments of the ``torch.optim`` optimizer that does the same, if there is one."""
+        """Return the name and arguments of the ``torch.optim`` optimizer that does the same, or None."""
         return None
 
     @abstractmethod
     def build(self, parameters: list[tuple[torch.Tensor, torch.Tensor]]) -> Optimizer:
-        """Return the optimizer of these (parameter, gradient) pairs, as ``Module.param`` gives them."""
+        """Return the optimizer of these (parameter, gradient) pairs, which ``Module.param`` returns."""
 
 
 class NoiseSpec(Spec):
@@ -192,9 +204,9 @@ class NoiseSpec(Spec):
 
     kind: ClassVar[KindName] = "noise"
     unbiased: ClassVar[bool] = True
-    """The mean of many targets, of what is known in them, is the clean picture: what a squared error needs."""
+    """The mean of many targets, over what is known in them, is the clean picture, which a squared error needs."""
     masks_targets: ClassVar[bool] = False
-    """Marks what is unknown in a target with NaN, which the loss must take."""
+    """Marks what is unknown in a target with NaN, which the loss must accept."""
 
     @abstractmethod
     def build(self) -> Noise:
@@ -207,14 +219,14 @@ class ScheduleSpec(Spec):
     kind: ClassVar[KindName] = "schedule"
 
     def ends(self) -> tuple[float, float] | None:
-        """Return the factors at the beginning and at the end of a training, where they are known beforehand."""
+        """Return the factors at the beginning and at the end of a training, or None where they depend on more."""
         return None
 
     def reference(self, steps: int) -> tuple[str, dict[str, Any]] | None:
-        """Return the name and arguments of the scheduler in ``torch.optim.lr_scheduler`` that does the same, if any.
+        """Return the name and arguments of the ``torch.optim.lr_scheduler`` class that does the same, or None.
 
         Args:
-            steps: of the training; torch's schedulers count them. The optimizer's own learning rate is 1.
+            steps: the number of steps of the training, which torch's schedulers count; the learning rate itself is 1.
         """
         return None
 
@@ -224,7 +236,7 @@ class ScheduleSpec(Spec):
 
 
 def chain(layers: tuple[LayerSpec, ...], input_shape: Shape, field: str = "layers") -> tuple[tuple[Inner, ...], Shape]:
-    """Return ``layers`` that follow one another, each with what comes into it, and the shape of the last one's output.
+    """Return the layers of a sequence, each with the shape of its input, and the shape of the last one's output.
 
     Raises:
         ShapeError: with the path ``field[i]`` of the layer that cannot take what comes before it.
@@ -242,7 +254,7 @@ def chain(layers: tuple[LayerSpec, ...], input_shape: Shape, field: str = "layer
 
 
 def broken(layer: LayerSpec, error: Exception) -> ShapeError:
-    """Return the error of a layer whose own arithmetic of shapes and costs fails, which no spec can mend."""
+    """Return the error for a layer whose code for shapes and costs fails; no change of the spec can mend that."""
     return ShapeError(
         f"{type(layer).__name__} failed to compute its shape or costs ({type(error).__name__}: {error}); "
         "this is a mistake in its package, please report it there"

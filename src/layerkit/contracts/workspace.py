@@ -1,34 +1,39 @@
 """Memory that layers use again at every step.
 
-A fresh tensor of some hundred kilobytes costs more in page faults than the arithmetic that fills it. Whoever repeats
-the same step, and holds nothing of what the layers returned in the last one, lends them a workspace.
+A new tensor of some hundred kilobytes costs more in page faults than the arithmetic that fills it. A trainer, which
+repeats the same step and keeps nothing that the layers returned in the last one, therefore lends them a workspace.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor
 
 Made = TypeVar("Made")
+_Pool = tuple[str, torch.dtype, torch.device]
 
 
 class Workspace:
-    """Buffers by owner and name. They are handed out only inside ``with workspace:``, and overwritten at the next.
+    """Buffers by owner and name.
 
-    Scratch memory is common to all owners, so that what one layer writes and reads lies where the layer before it wrote
-    and read, in the cache.
+    They are lent inside ``with workspace:`` only, and overwritten inside the next one. All owners share the scratch
+    memory, so that each layer works on memory that the layer before it has left in the cache.
+
+    Attributes:
+        active: whether the program is inside ``with workspace:``.
     """
 
     def __init__(self) -> None:
         self.active = False
-        self._buffers: dict[tuple[Any, str], Any] = {}
-        self._pools: dict[tuple[Any, ...], Tensor] = {}
-        self._scratch: dict[tuple[Any, ...], Tensor] = {}
-        self._plans: dict[tuple[Any, str], tuple[list[tuple[Tensor, int]], Any]] = {}
+        self._buffers: dict[tuple[Hashable, str], Tensor] = {}
+        self._alike: dict[tuple[Hashable, str], tuple[Tensor, tuple[int, ...]]] = {}
+        self._pools: dict[_Pool, Tensor] = {}
+        self._scratch: dict[tuple[_Pool, tuple[int, ...]], Tensor] = {}
+        self._plans: dict[tuple[Hashable, str], tuple[list[tuple[Tensor, int]], Any]] = {}
 
     def __enter__(self) -> Self:
         self.active = True
@@ -37,39 +42,45 @@ class Workspace:
     def __exit__(self, *_: object) -> None:
         self.active = False
 
-    def empty(self, owner: Any, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """Return the contiguous tensor of that name, with whatever is in it, of the dtype and device of ``like``."""
+    def empty(self, owner: Hashable, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Return the owner's contiguous tensor of that name, not cleared, of the dtype and device of ``like``."""
         buffer = self._buffers.get((owner, name))
         if buffer is None or buffer.shape != shape or buffer.dtype != like.dtype or buffer.device != like.device:
             buffer = self._buffers[owner, name] = torch.empty(shape, dtype=like.dtype, device=like.device)
         return buffer
 
     def scratch(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """Return a contiguous tensor of the dtype and device of ``like``; who asks for the name next gets it too."""
-        kind = name, like.dtype, like.device
-        tensor = self._scratch.get((kind, shape))
+        """Return a contiguous tensor of the dtype and device of ``like``; the next to ask for the name gets it too."""
+        key = name, like.dtype, like.device
+        tensor = self._scratch.get((key, shape))
         if tensor is None:
-            count, pool = math.prod(shape), self._pools.get(kind)
+            count, pool = math.prod(shape), self._pools.get(key)
             if pool is None or len(pool) < count:
-                pool = self._pools[kind] = torch.empty(count, dtype=like.dtype, device=like.device)
-                self._scratch = {key: held for key, held in self._scratch.items() if key[0] != kind}
-            tensor = self._scratch[kind, shape] = pool[:count].view(shape)
+                pool = self._pools[key] = torch.empty(count, dtype=like.dtype, device=like.device)
+                self._scratch = {other: held for other, held in self._scratch.items() if other[0] != key}
+            tensor = self._scratch[key, shape] = pool[:count].view(shape)
         return tensor
 
-    def empty_like(self, owner: Any, name: str, like: Tensor) -> Tensor:
-        """Return the tensor of that name that ``torch.empty_like`` would make, of the same order in memory."""
-        buffer, stride = self._buffers.get((owner, name), (None, None))
-        if buffer is None or buffer.shape != like.shape or stride != like.stride() or buffer.dtype != like.dtype:
+    def empty_like(self, owner: Hashable, name: str, like: Tensor) -> Tensor:
+        """Return the owner's tensor of that name, as ``torch.empty_like`` makes it: of the same order in memory."""
+        buffer, stride = self._alike.get((owner, name), (None, None))
+        if (
+            buffer is None
+            or buffer.shape != like.shape
+            or stride != like.stride()
+            or buffer.dtype != like.dtype
+            or buffer.device != like.device
+        ):
             buffer = torch.empty_like(like)
-            self._buffers[owner, name] = buffer, like.stride()
+            self._alike[owner, name] = buffer, like.stride()
         return buffer
 
-    def plan(self, owner: Any, name: str, tensors: Sequence[Tensor], make: Callable[[], Made]) -> Made:
-        """Return what ``make`` gives, made anew only when ``tensors`` lie elsewhere than at the last time."""
+    def plan(self, owner: Hashable, name: str, tensors: Sequence[Tensor], make: Callable[[], Made]) -> Made:
+        """Return what ``make`` returns, calling it again only when ``tensors`` are not where they were before."""
         planned = self._plans.get((owner, name))
         if planned is None or not all(map(_same_memory, planned[0], tensors)):
             made = make()
-            # The plan holds its tensors, so their memory cannot have been given to another.
+            # The plan keeps its tensors alive, so that an equal address later means the same memory.
             planned = self._plans[owner, name] = [(tensor, tensor.data_ptr()) for tensor in tensors], made
         return planned[1]
 

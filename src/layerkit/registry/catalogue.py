@@ -1,4 +1,4 @@
-"""From loaded plugins to the frozen tables of everything a spec may name."""
+"""From loaded plugins to the catalogue: frozen tables of everything that a spec may name."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class Catalogue:
     """Everything that a spec may name, made once and passed on.
 
     Attributes:
-        components: by kind and name.
+        components: every component, by the name of its kind and its own.
         plugins: every plugin that was found, with its status.
-        requires: by kind and name, the package that provided a component when the spec that is being read was saved.
+        requires: while a saved spec is read, the package that provided each component then, by kind and name.
     """
 
     components: Mapping[tuple[KindName, str], Component]
@@ -82,8 +82,8 @@ class Catalogue:
         """Return the spec class that the ``type`` of a JSON object names.
 
         Raises:
-            ValidationError: when ``type`` is missing or names nothing. Its context has :meth:`remedy` under ``remedy``,
-                for it takes time to find the nearest name, and of many mistakes only some are shown.
+            ValidationError: when ``type`` is missing or names nothing. Its context has a function under ``remedy`` that
+                returns what :meth:`remedy` says: to find the nearest name takes time, and not every mistake is shown.
         """
         if "type" not in value:
             raise _type_error("missing_type", f"missing; say which {kind} this is, such as {self._sample(kind)}", value)
@@ -94,7 +94,7 @@ class Catalogue:
             raise _type_error("component", message, name)
         component = self.components.get((kind, name))
         if component is None:
-            # Not functools.partial: pydantic takes the repr of everything in the context, here the whole catalogue's.
+            # Not functools.partial: pydantic takes the repr of everything in the context, here of the whole catalogue.
             raise _type_error("component", f"unknown {kind} {show(name)}", name, lambda: self.remedy(kind, name))
         return component.spec
 
@@ -102,7 +102,7 @@ class Catalogue:
         return " or ".join(f'"{name}"' for name in self.names(kind)[:2])
 
     def remedy(self, kind: KindName, name: str) -> str:
-        """Return what to do about a name that no loaded plugin provides, and which plugins are not loaded."""
+        """Return what to do about a name that no loaded plugin provides, with the plugins that are not loaded."""
         text = self._nearest(kind, name)
         blocked = [plugin.name for plugin in self.plugins if plugin.status == "blocked"]
         if blocked:
@@ -131,7 +131,10 @@ def _type_error(code: str, message: str, given: Any, remedy: Callable[[], str] |
 
 
 def installed(settings: PluginSettings | None = None) -> Catalogue:
-    """Return the catalogue of this environment; with no settings, as the environment variables say.
+    """Return the catalogue of everything that is installed.
+
+    Args:
+        settings: which plugins to load; by default what the environment variables say.
 
     Raises:
         PluginError: in strict mode, when any plugin fails.
@@ -148,7 +151,13 @@ def _installed(settings: PluginSettings) -> Catalogue:
 
 
 def collect(plugins: Iterable[Plugin]) -> Catalogue:
-    """Call the hooks of each loaded plugin and check what they return; a plugin is taken whole or not at all."""
+    """Call the hooks of each loaded plugin and check what they return.
+
+    A plugin is taken whole or not at all, and one that is not taken is marked as failed, with the reason.
+
+    Raises:
+        PluginError: when layerkit's own components are among those that fail.
+    """
     components: dict[tuple[KindName, str], Component] = {}
     seen: list[Plugin] = []
     for plugin in plugins:

@@ -1,7 +1,7 @@
-"""From entry points to loaded plugins: sorted, one by one, each failure kept apart and remembered.
+"""From entry points to loaded plugins: sorted, one by one, each failure kept to its plugin and remembered.
 
 ``pluggy.PluginManager.load_setuptools_entrypoints`` is not used: there one failing import ends the whole load, the
-order is that of the directories, and a second entry point of one name is skipped in silence.
+order is that of the directories, and a second entry point of the same name is skipped in silence.
 """
 
 from __future__ import annotations
@@ -61,14 +61,15 @@ class Plugin:
     """One entry point of the group ``layerkit``, and what became of it.
 
     Attributes:
-        name: of the entry point.
-        distribution, version: of the package that declares it.
-        module: what the entry point names.
-        status: ``loaded``, ``failed``, or ``blocked`` where the settings leave it out.
+        name: the name of the entry point.
+        distribution: the package that declares it.
+        version: the version of that package.
+        module: the module that the entry point names.
+        status: ``loaded``, ``failed``, or ``blocked`` when the settings leave it out.
         reason: why it is not loaded.
-        note: what its author should mend although it is loaded.
-        components: (kind, name) of everything it provides.
-        hooks: its implementation of each hook, by name.
+        note: what its author should correct although it is loaded.
+        components: the kind and name of everything that it provides.
+        hooks: its implementation of each hook, by the hook's name.
     """
 
     name: str
@@ -82,7 +83,7 @@ class Plugin:
     hooks: Mapping[str, Callable[[], Any]] = field(default_factory=dict, repr=False)
 
     def failed(self, reason: str) -> Plugin:
-        """Return the plugin as one that could not be used."""
+        """Return the plugin as one that cannot be used, with the reason."""
         return replace(self, status="failed", reason=reason, components=(), hooks={})
 
     def __str__(self) -> str:
@@ -117,10 +118,13 @@ def _order(entry_point: EntryPoint) -> tuple[bool, str, str, str]:
 
 
 def _distribution(entry_point: EntryPoint) -> tuple[str, str]:
+    """Return the name and version of the package that declares an entry point."""
+    if entry_point.dist is None:
+        return "unknown", "?"
     try:
         metadata = entry_point.dist.metadata
         return metadata["Name"] or "unknown", metadata["Version"] or "?"
-    except Exception:  # no distribution, or one whose METADATA is lost: importlib.metadata raises what it comes across
+    except Exception:  # METADATA is lost or damaged, and importlib.metadata passes on whatever error that leads to
         return "unknown", "?"
 
 
@@ -161,7 +165,7 @@ def _load(plugin: Plugin, entry_point: EntryPoint, manager: pluggy.PluginManager
 
 
 def _fault(plugin: Plugin, callers: list[pluggy.HookCaller]) -> str:
-    """Return a sentence if the hooks that a plugin has registered are not layerkit's, or one comes twice."""
+    """Return what is wrong with a plugin's hooks: one that is not layerkit's, or one twice; "" if nothing is."""
     if not callers:
         return f"{plugin.module} has no function marked with @layerkit.hookimpl"
     known = [kind.hook for kind in KINDS.values()]
@@ -175,10 +179,11 @@ def _fault(plugin: Plugin, callers: list[pluggy.HookCaller]) -> str:
 
 
 def run_foreign(call: Callable[[], Any]) -> tuple[Any, BaseException | None, str]:
-    """Return what a plugin's code returned, what it raised, and what it printed, which would spoil what programs read.
+    """Call a plugin's code and return what it returned, what it raised, and what it printed.
 
-    Whatever it raises is caught but for the user's own interrupt: SystemExit, and what test tools derive from
-    BaseException, must not end the tool either.
+    Its output is kept from standard output, where it would get into what other programs read. Everything it raises is
+    caught except the user's own interrupt: SystemExit, and what test tools derive from BaseException, must not end the
+    tool either.
     """
     printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="replace", write_through=True)
     result, fault = None, None
@@ -193,10 +198,12 @@ def run_foreign(call: Callable[[], Any]) -> tuple[Any, BaseException | None, str
 
 
 def _needs_other_layerkit(entry_point: EntryPoint) -> str:
-    """Return a sentence if the plugin's package asks for another version of layerkit than this one."""
+    """Return the reason if the plugin's package requires another version of layerkit; "" if it does not."""
+    if entry_point.dist is None:
+        return ""
     try:
         requirements = [Requirement(text) for text in entry_point.dist.requires or ()]
-    except Exception:  # no distribution, or one whose METADATA is not as it should be; that alone is no reason to fail
+    except Exception:  # METADATA is lost or damaged, which alone is no reason not to use the plugin
         return ""
     for requirement in requirements:
         applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
@@ -208,7 +215,7 @@ def _needs_other_layerkit(entry_point: EntryPoint) -> str:
 
 
 def describe(error: BaseException) -> str:
-    """Return an exception as one line: its kind, what it says, and the line of the plugin that raised it."""
+    """Return an exception as one line: its class, what it says, and the line of the plugin that raised it."""
     try:
         said = " ".join(str(error).split())
     except Exception:

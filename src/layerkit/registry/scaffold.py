@@ -1,4 +1,4 @@
-"""A new plugin's files, ready to install and to test."""
+"""The files of a new plugin, ready to install and to test."""
 
 from __future__ import annotations
 
@@ -19,21 +19,23 @@ TEMPLATES = {
     "layer.py.txt": "src/{package}/{component}.py",
     "test_conformance.py.txt": "tests/test_conformance.py",
 }
-"""The template of every file, and where the file goes."""
+"""The template of each file, and the path at which the file is written."""
 
 
 def write_plugin(name: str, parent: Path, catalogue: Catalogue) -> list[Path]:
     """Write a package ``name`` into a new folder of that name in ``parent``, and return its files.
 
     Raises:
-        UserError: when the name is none, is taken, or the folder exists.
+        UserError: when the name is not one for a package or is already in use, or the folder exists.
         RunError: when a file cannot be written.
     """
     if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", name) or len(name) > 60:
-        raise UserError(f'"{name}" is no name for a package; use small letters, digits and -, such as layerkit-wavelet')
+        raise UserError(
+            f'"{name}" is not a name for a package; use small letters, digits and -, such as layerkit-wavelet'
+        )
     folder = parent / name
     if folder.exists():
-        raise UserError(f"{folder} exists already; choose another name, or remove it")
+        raise UserError(f"{folder} already exists; choose another name, or remove it")
     package = name.replace("-", "_")
     component = package.removeprefix("layerkit_")
     taken = catalogue.find(component)

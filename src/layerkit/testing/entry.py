@@ -6,7 +6,7 @@ Whoever then asks ``hypothesis.strategies.from_type`` for a spec class gets the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_origin
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -34,4 +34,5 @@ def _strategy_for(thing: Any) -> SearchStrategy[Any] | None:
     for kind in KINDS.values():
         if thing is kind.spec:
             return strategies.registered_specs(kind.name)
-    return strategies.specs(thing) if "type" in thing.model_fields else None
+    named = get_origin(thing.model_fields["type"].annotation) is Literal
+    return strategies.specs(thing) if named else None
