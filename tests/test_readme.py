@@ -1,10 +1,14 @@
-"""What the README shows is true: its network is valid, its plugin passes the battery, its Python runs."""
+"""What the README shows is true: its network is valid, its plugin passes the battery, its Python runs.
+
+Each fenced block of it is run by one of these tests, and the commands of the section on noisy shots by another.
+"""
 
 from __future__ import annotations
 
-import importlib
 import re
 import shlex
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,38 +18,62 @@ from skimage import data
 import layerkit
 from layerkit import cli
 from layerkit.data.pictures import Picture, write_picture
-from layerkit.testing import run
 
 README = Path(__file__).parents[1] / "README.md"
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README.read_text(), re.DOTALL)
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README.read_text(), re.DOTALL)
+NETWORK, PLUGIN, ENTRY_POINT, CONFORMANCE, PYTHON = (text for _, text in BLOCKS)
+
+
+def test_these_are_all_blocks():
+    assert [language for language, _ in BLOCKS] == ["json", "python", "toml", "python", "python"]
 
 
 def test_the_network_is_valid():
-    (text,) = blocks("json")
-    architecture = layerkit.load_architecture(text)
+    architecture = layerkit.load_architecture(NETWORK)
     assert layerkit.build(architecture)(torch.rand(1, 3, 32, 32)).shape == (1, 3, 32, 32)
 
 
-def test_the_plugin_is_proven(tmp_path, monkeypatch):
-    plugin = next(block for block in blocks("python") if "class ScaleSpec" in block)
-    (tmp_path / "layerkit_mine.py").write_text(plugin)
+@pytest.fixture
+def installed_plugin(tmp_path, monkeypatch):
+    """The plugin of the README, installed as its own lines of pyproject.toml say."""
+    (group, entries), *_ = tomllib.loads(ENTRY_POINT)["project"]["entry-points"].items()
+    lines = [f"[{group}]", *(f"{name} = {module}" for name, module in entries.items())]
+    distribution = tmp_path / "layerkit_mine-1.0.dist-info"
+    distribution.mkdir()
+    (distribution / "METADATA").write_text("Metadata-Version: 2.1\nName: layerkit-mine\nVersion: 1.0\n")
+    (distribution / "entry_points.txt").write_text("\n".join(lines))
+    (tmp_path / "layerkit_mine.py").write_text(PLUGIN)
     monkeypatch.syspath_prepend(tmp_path)
-    module = importlib.import_module("layerkit_mine")
-    assert module.layerkit_layers() == [module.ScaleSpec]
-    report = run(module.ScaleSpec, profile="quick")
-    assert not report.failures, report.explain()
+    # Other settings than everybody else's, and so a catalogue that is made now.
+    monkeypatch.setenv("LAYERKIT_WITHOUT", "nothing-that-is-installed")
+    yield
+    sys.modules.pop("layerkit_mine", None)
+
+
+def test_the_plugin_is_proven_by_the_test_that_is_shown(installed_plugin):
+    namespace = {}
+    exec(CONFORMANCE, namespace)
+    test = namespace["test_conformance"]
+    (mark,) = test.pytestmark
+    checks = mark.args[1]
+    assert [str(check) for check in checks] == [f"scale-{check.name}" for check in layerkit.testing.checks_for("layer")]
+    skipped = 0
+    for check in checks:
+        try:
+            test(check)
+        except pytest.skip.Exception:
+            skipped += 1
+    assert skipped < len(checks) / 2
 
 
 def test_the_python_runs(tmp_path, monkeypatch):
-    program = next(block for block in blocks("python") if "load_architecture" in block)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "architectures").symlink_to(README.parent / "architectures")
     noisy = torch.rand(4, 3, 32, 32)
     namespace = {"noisy": noisy, "target": torch.rand(4, 3, 32, 32), "images": torch.rand(2, 3, 13, 10) * 255}
-    exec(program, namespace)
+    exec(PYTHON, namespace)
     assert namespace["loss"] == pytest.approx(1 / 12, rel=0.2)  # answers near 1/2, targets uniform
     assert namespace["clean"].shape == (2, 3, 13, 10)
 

@@ -1,6 +1,7 @@
-"""Every exception of layerkit, under one :class:`LayerkitError`.
+"""Every exception that layerkit raises for its callers, under one :class:`LayerkitError`.
 
-The exit code of the command line is part of the error: 2 for a mistake the user can mend, 1 for a run that failed.
+The exit code of the command line is part of the error: 2 for a mistake that the user can correct, 1 for a run that
+failed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 
 class LayerkitError(Exception):
-    """Base of every error that layerkit raises on purpose."""
+    """The base of every error that layerkit raises on purpose."""
 
     exit_code = 1
 
@@ -35,8 +36,24 @@ class PluginError(UserError):
     """A plugin that cannot be used, or a component that no installed plugin provides."""
 
 
+class FolderInUseError(UserError):
+    """A folder in which another process is working."""
+
+
+class FolderTakenError(UserError):
+    """A folder that holds something that is not to be continued or overwritten."""
+
+
 class RunError(LayerkitError):
     """A run that was started correctly and could not be finished."""
+
+
+class DivergedError(RunError):
+    """A training whose loss is no longer a finite number."""
+
+
+class BrokenLayerError(RunError):
+    """A layer or a loss that does not do what its spec, or the contract of modules, says."""
 
 
 class StoppedError(LayerkitError):
@@ -52,7 +69,12 @@ class StateError(LayerkitError, RuntimeError):
 
 
 class ShapeError(UserError, ValueError):
-    """A shape that does not fit. ``path`` leads from the outermost container to the layer, outermost first."""
+    """A shape that does not fit.
+
+    Attributes:
+        message: what does not fit, and what would.
+        path: the JSON path to the layer, from the outermost container on.
+    """
 
     def __init__(self, message: str, path: tuple[str | int, ...] = ()) -> None:
         super().__init__(message, path)
@@ -69,9 +91,15 @@ class ShapeError(UserError, ValueError):
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake in a spec: where it stands and what to do about it.
+    """One mistake in a spec: where it is and what to do about it.
 
-    ``path`` is the JSON path as keys and indices; ``type`` is that of the innermost component around it.
+    Attributes:
+        message: what is wrong, what was expected, and what to do.
+        path: the JSON path, as keys and indices.
+        type: the name of the innermost component around it.
+        source: the file, or what else the text came from.
+        line: counted from 1; None where it is not known.
+        column: counted from 1; None where it is not known.
     """
 
     message: str
@@ -104,7 +132,11 @@ class Problem:
 
 
 class SpecError(UserError, ValueError):
-    """A spec that is not valid; ``problems`` holds every mistake that was found, in order."""
+    """A spec that is not valid.
+
+    Attributes:
+        problems: every mistake that was found, in order.
+    """
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__(problems)
@@ -140,18 +172,6 @@ def show(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-class FolderInUseError(UserError):
-    """Another process works in the folder."""
-
-
 def out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that there is not enough memory; torch has no class of its own for it on the CPU."""
+    """Return whether an error says that memory is short; torch has no class of its own for it on the CPU."""
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "allocate memory" in str(error))
-
-
-class DivergedError(RunError):
-    """The loss is not a finite number any more."""
-
-
-class BrokenLayerError(RunError):
-    """A layer, or a loss, that does not do what its spec or the contract of modules says."""

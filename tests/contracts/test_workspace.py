@@ -58,6 +58,18 @@ def test_a_tensor_like_another_lies_in_memory_like_it():
     assert workspace.empty_like(owner, "y", x.contiguous()).stride() == x.contiguous().stride()
 
 
+@pytest.mark.parametrize("other", [torch.zeros(2, device="meta"), torch.zeros(2, dtype=torch.float64), torch.zeros(3)])
+def test_memory_is_not_used_again_for_another_device_dtype_or_shape(other):
+    workspace, owner = Workspace(), object()
+    for like in (torch.zeros(2), other):
+        for tensor in (
+            workspace.empty(owner, "y", like.shape, like),
+            workspace.empty_like(owner, "x", like),
+            workspace.scratch("s", like.shape, like),
+        ):
+            assert (tensor.device, tensor.dtype, tensor.shape) == (like.device, like.dtype, like.shape)
+
+
 def test_plans_are_kept_for_the_same_memory():
     workspace, owner, made = Workspace(), object(), []
     x, other = torch.zeros(3), torch.zeros(3)

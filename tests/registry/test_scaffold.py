@@ -42,7 +42,7 @@ def test_the_command_says_what_comes_next(tmp_path, capsys):
 
 @pytest.mark.parametrize("name", ["Layers", "a b", "../up", "", "1x", "x" * 61])
 def test_a_name_that_is_none_is_refused(tmp_path, name):
-    with pytest.raises(UserError, match="is no name for a package; use small letters"):
+    with pytest.raises(UserError, match="is not a name for a package; use small letters"):
         write_plugin(name, tmp_path, installed())
     assert not list(tmp_path.iterdir())
 
@@ -54,5 +54,5 @@ def test_a_name_that_is_taken_is_refused(tmp_path):
 
 def test_a_folder_that_exists_is_left_alone(tmp_path):
     (tmp_path / "layerkit-wavelet").mkdir()
-    with pytest.raises(UserError, match="layerkit-wavelet exists already"):
+    with pytest.raises(UserError, match="layerkit-wavelet already exists"):
         write_plugin("layerkit-wavelet", tmp_path, installed())

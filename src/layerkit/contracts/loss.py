@@ -46,6 +46,7 @@ class Loss(Differentiable):
         """
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Return :meth:`forward` of the two."""
         return self.forward(prediction, target)
 
     def same_shape(self, prediction: Tensor, target: Tensor) -> None:

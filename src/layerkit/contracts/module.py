@@ -88,6 +88,7 @@ class Module(Differentiable):
         """
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Return :meth:`forward` of ``x``."""
         return self.forward(x)
 
     def parameters(self) -> list[Tensor]:

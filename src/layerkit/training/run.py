@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from layerkit.contracts.specs import StrictModel
 from layerkit.disk import FolderLock, append, remove_leftovers, write_atomically
-from layerkit.errors import FolderInUseError, RunError, SpecError, UserError
+from layerkit.errors import FolderInUseError, FolderTakenError, RunError, SpecError, UserError
 from layerkit.spec import text as jsontext
 from layerkit.spec.architecture import Architecture
 
@@ -108,7 +108,7 @@ class Run:
         while True:
             try:
                 return cls.start(folder, architecture, settings)
-            except (_TakenError, FolderInUseError):
+            except (FolderTakenError, FolderInUseError):
                 number += 1
                 folder = Path(parent) / f"{safe[:100]}-{number}"
 
@@ -128,12 +128,13 @@ class Run:
             return False
         remedy = "choose another folder with --output, or remove this one"
         if not self.settings.exists():
-            raise _TakenError(f"{self.architecture} is there already, and is not part of a run; {remedy}")
+            raise FolderTakenError(f"{self.architecture} is there already, and is not part of a run; {remedy}")
         different = self._differences(architecture, settings)
         if different and self.checkpoint.exists():
-            raise _TakenError(f"{self.folder} already holds a run, with another {' and '.join(different)}; {remedy}")
+            others = " and ".join(different)
+            raise FolderTakenError(f"{self.folder} already holds a run, with another {others}; {remedy}")
         if self.finished:
-            raise _TakenError(
+            raise FolderTakenError(
                 f"{self.folder} already holds this run, finished; {remedy}, "
                 f"or train on with: layerkit train --resume {self.folder} --epochs N"
             )
@@ -248,7 +249,3 @@ class Run:
                 os.truncate(self.metrics, size)
         except OSError as error:
             raise RunError(f"{self.metrics} cannot be written: {error.strerror or error}") from error
-
-
-class _TakenError(UserError):
-    """The folder holds a run that is not to be continued."""
