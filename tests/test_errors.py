@@ -1,20 +1,13 @@
 from __future__ import annotations
 
+import ast
 import pickle
+from pathlib import Path
 
 import pytest
 
-from layerkit.errors import (
-    LayerkitError,
-    Problem,
-    RunError,
-    ShapeError,
-    SpecError,
-    StateError,
-    UserError,
-    json_path,
-    show,
-)
+from layerkit import errors
+from layerkit.errors import LayerkitError, Problem, RunError, ShapeError, SpecError, StateError, UserError
 
 
 def subclasses(cls: type) -> set[type]:
@@ -22,11 +15,20 @@ def subclasses(cls: type) -> set[type]:
 
 
 def test_every_exception_of_the_module_is_a_layerkit_error() -> None:
-    import layerkit.errors as module
-
-    own = {value for value in vars(module).values() if isinstance(value, type) and issubclass(value, Exception)}
+    own = {value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)}
     assert own <= subclasses(LayerkitError)
     assert len(own) >= 9
+
+
+def test_no_other_file_has_an_error_of_layerkit() -> None:
+    names = {error.__name__ for error in subclasses(LayerkitError)}
+    elsewhere = {
+        (path.name, node.name)
+        for path in Path(errors.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef) and names & {base.id for base in node.bases if isinstance(base, ast.Name)}
+    }
+    assert {file for file, _ in elsewhere} == {"errors.py"}
 
 
 @pytest.mark.parametrize("error", [ShapeError, SpecError])
@@ -37,38 +39,6 @@ def test_what_the_user_can_mend_exits_with_2(error: type[LayerkitError]) -> None
 
 def test_a_run_that_failed_exits_with_1() -> None:
     assert RunError("no memory").exit_code == StateError("backward first").exit_code == 1
-
-
-@pytest.mark.parametrize(
-    ("path", "text"),
-    [
-        ((), ""),
-        (("layers", 3, "kernel_size"), "layers[3].kernel_size"),
-        (("layers", 3, "kernel_size", 1), "layers[3].kernel_size[1]"),
-        (("$schema",), "$schema"),
-        (("training", "a.b"), 'training["a.b"]'),
-        (("training", ""), 'training[""]'),
-        (("x\x1b[31m",), '["x\\u001b[31m"]'),
-    ],
-)
-def test_a_path_is_written_as_in_javascript(path: tuple[str | int, ...], text: str) -> None:
-    assert json_path(path) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (3, "3"),
-        (True, "true"),
-        ([1, "a"], '[1, "a"]'),
-        ("é", '"é"'),
-        ("\x9b31m\u202e", '"\\u009b31m\\u202e"'),
-        ("x" * 100, '"' + "x" * 56 + "..."),
-        ({1, 2}, "{1, 2}"),
-    ],
-)
-def test_a_value_is_shown_short_and_without_control_characters(value: object, text: str) -> None:
-    assert show(value) == text
 
 
 def test_a_shape_error_gathers_its_path_from_the_inside_out() -> None:

@@ -28,13 +28,14 @@ from layerkit.builtin.layers.sequential import Sequential
 from layerkit.contracts.optimizer import Optimizer
 from layerkit.data.noise_level import NoiseRange
 from layerkit.disk import write_atomically
-from layerkit.errors import CheckpointError, SpecError, show
+from layerkit.errors import CheckpointError, SpecError
 from layerkit.registry.catalogue import Catalogue, installed
 from layerkit.spec import text as jsontext
 from layerkit.spec.architecture import Architecture, build
 from layerkit.spec.loading import read_architecture
 from layerkit.spec.requirements import with_requirements
 from layerkit.spec.tracing import trace
+from layerkit.wording import show
 
 FORMAT = 1
 MAX_BYTES = 2**36

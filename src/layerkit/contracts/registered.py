@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from layerkit.contracts.kinds import KINDS
 from layerkit.contracts.specs import KindName, LayerSpec, LossSpec, NoiseSpec, OptimizerSpec, ScheduleSpec, Spec
-from layerkit.errors import show
+from layerkit.wording import show
 
 REGISTERED = "x-layerkit-kind"
 """The keyword that stands in a spec's JSON Schema where any registered component of a kind may be."""

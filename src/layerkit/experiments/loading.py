@@ -10,11 +10,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from layerkit.errors import Problem, SpecError, show
+from layerkit.errors import Problem, SpecError
 from layerkit.experiments.experiment import Experiment
 from layerkit.spec import text as jsontext
 from layerkit.spec.diagnosis import problems_of
 from layerkit.spec.loading import located, read_bytes
+from layerkit.wording import show
 
 
 @dataclass(frozen=True)

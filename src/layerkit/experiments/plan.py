@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from layerkit.errors import Problem, SpecError, json_path, show
+from layerkit.errors import Problem, SpecError
 from layerkit.experiments.experiment import Variant
 from layerkit.experiments.loading import ExperimentFile
 from layerkit.registry.catalogue import Catalogue
@@ -18,6 +18,7 @@ from layerkit.spec.architecture import Architecture
 from layerkit.spec.constants import DEFINE
 from layerkit.spec.loading import load_architecture
 from layerkit.spec.overrides import keys_of
+from layerkit.wording import json_path, show
 
 _OUTSIDE = {"$schema", "name", "description", "requires"}
 """What a spec holds that its training does not depend on."""

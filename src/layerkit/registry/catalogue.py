@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from layerkit.contracts.kinds import KINDS, Kind
 from layerkit.contracts.specs import KindName, Spec, StrictModel
-from layerkit.errors import PluginError, show
+from layerkit.errors import PluginError
 from layerkit.registry.discovery import (
     OWN_DISTRIBUTION,
     Plugin,
@@ -25,6 +25,7 @@ from layerkit.registry.discovery import (
     discover,
     run_foreign,
 )
+from layerkit.wording import show
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from layerkit.contracts.hookspecs import HOOKS, PROJECT
 from layerkit.contracts.kinds import KINDS
 from layerkit.contracts.specs import KindName
 from layerkit.environment import __version__
-from layerkit.errors import show
+from layerkit.wording import show
 
 OWN_DISTRIBUTION = "layerkit"
 

@@ -11,9 +11,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from layerkit.errors import Problem, SpecError, show
+from layerkit.errors import Problem, SpecError
 from layerkit.spec.diagnosis import MAX_PROBLEMS, at_most_twenty, kind_around
 from layerkit.spec.text import Path
+from layerkit.wording import show
 
 DEFINE = "define"
 USED_IN = ("layers", "training")

@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from layerkit.errors import Problem, show
+from layerkit.errors import Problem
 from layerkit.spec.text import Path
+from layerkit.wording import show
 
 MAX_PROBLEMS = 20
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from layerkit.errors import Problem, ShapeError, SpecError, show
+from layerkit.errors import Problem, ShapeError, SpecError
 from layerkit.registry.catalogue import Catalogue, installed
 from layerkit.spec import text as jsontext
 from layerkit.spec.architecture import Architecture, Input, Training
@@ -19,6 +19,7 @@ from layerkit.spec.diagnosis import at_most_twenty, kind_around, problems_of
 from layerkit.spec.overrides import apply_overrides, overridden_at
 from layerkit.spec.requirements import readable_requirements
 from layerkit.spec.tracing import check_affordable, trace
+from layerkit.wording import show
 
 
 def load_architecture(

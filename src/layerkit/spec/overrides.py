@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from layerkit.errors import Problem, SpecError, show
+from layerkit.errors import Problem, SpecError
 from layerkit.spec import text as jsontext
+from layerkit.wording import show
 
 
 def parse_override(assignment: str) -> tuple[str, Any]:

@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from layerkit.errors import Problem, SpecError, show
+from layerkit.errors import Problem, SpecError
+from layerkit.wording import show
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32

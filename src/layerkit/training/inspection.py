@@ -18,11 +18,12 @@ from torch import Tensor
 from layerkit.contracts.loss import Loss
 from layerkit.contracts.module import Module
 from layerkit.contracts.specs import LayerSpec, Spec
-from layerkit.errors import BrokenLayerError, json_path
+from layerkit.errors import BrokenLayerError
 from layerkit.registry.catalogue import Catalogue
 from layerkit.spec.architecture import Architecture
 from layerkit.spec.tracing import trace
 from layerkit.training.rehearsal import rehearsing
+from layerkit.wording import json_path
 
 STEPS_BETWEEN = 1_000
 SAMPLES = 2

@@ -35,9 +35,9 @@ def profile(
 
     from layerkit.arithmetic.backends import fused as fused_sums
     from layerkit.cli.context import overrides_from
-    from layerkit.errors import json_path
     from layerkit.spec.loading import load_architecture
     from layerkit.training.profiling import profile as measure
+    from layerkit.wording import json_path
 
     architecture = load_architecture(spec, overrides=overrides_from(assignments, {}), catalogue=catalogue_of(ctx))
     if threads is not None:

@@ -18,9 +18,9 @@ def show(ctx: click.Context, spec: str, assignments: tuple[str, ...], as_json: b
     import json
 
     from layerkit.cli.context import overrides_from
-    from layerkit.errors import json_path
     from layerkit.spec.loading import load_architecture
     from layerkit.spec.tracing import trace
+    from layerkit.wording import json_path
 
     architecture = load_architecture(spec, overrides=overrides_from(assignments, {}), catalogue=catalogue_of(ctx))
     steps = trace(architecture.network, architecture.input.shape)
