@@ -6,6 +6,8 @@ import errno
 import os
 import resource
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -115,3 +117,46 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path):
         (tmp_path / name).write_bytes(b"")
     remove_leftovers(tmp_path)
     assert sorted(os.listdir(tmp_path)) == [".hidden", "file", "other.tmp"]
+
+
+# Systems that are not POSIX
+
+PROGRAM = """
+import builtins, errno, os, sys
+import filelock, torch  # their own business
+
+own_import, own_open = builtins.__import__, os.open
+
+def imported(name, globals=None, *rest, **named):
+    mine = (globals or {}).get("__name__", "").startswith("layerkit")
+    if mine and name in {"fcntl", "grp", "posix", "pty", "pwd", "resource", "syslog", "termios", "tty"}:
+        raise ModuleNotFoundError(f"Windows has no {name}")
+    return own_import(name, globals, *rest, **named)
+
+def opened(path, flags, *rest):
+    if os.path.isdir(path):
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+    assert flags & os.O_BINARY or os.path.basename(path) == ".lock", f"the ends of lines in {path} would change"
+    return own_open(path, flags & ~os.O_BINARY, *rest)
+
+class Windows:
+    def __getattr__(self, name):
+        return opened if name == "open" else getattr(os, name)
+
+builtins.__import__ = imported
+os.O_BINARY = 1 << 30
+for name in ("fchmod", "fork", "getuid", "kill", "killpg", "sched_getaffinity", "uname", "O_DIRECTORY"):
+    delattr(os, name)
+import layerkit
+from layerkit import cli, disk
+disk.os = Windows()
+sys.exit(cli.run(sys.argv[1:]))
+"""
+
+
+def test_training_where_the_system_is_not_posix(tmp_path, tiny):
+    spec = tiny.spec(tmp_path)
+    arguments = ["train", str(spec), "--data", str(tiny.data), "--output", str(tmp_path / "run")]
+    ended = subprocess.run([sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert {"checkpoint.safetensors", "metrics.jsonl", ".lock"} <= set(os.listdir(tmp_path / "run"))

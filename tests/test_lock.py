@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from layerkit import disk
 from layerkit.disk import FolderLock
 from layerkit.errors import FolderInUseError, RunError
 
@@ -58,6 +61,38 @@ def test_a_folder_that_is_removed_or_replaced_is_noticed(tmp_path):
     other.check()
     other.release()
     lock.release()
+
+
+def test_a_lock_is_of_no_thread(tmp_path):
+    with ThreadPoolExecutor(1) as other:
+        lock = other.submit(FolderLock, tmp_path).result()
+        with pytest.raises(FolderInUseError, match="another process is training"):
+            other.submit(FolderLock, tmp_path).result()
+        with pytest.raises(FolderInUseError, match="another process is training"):
+            FolderLock(tmp_path)
+        lock.release()
+        other.submit(FolderLock, tmp_path).result().release()
+    FolderLock(tmp_path).release()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="no /proc")
+def test_a_refused_lock_leaves_no_file_open(tmp_path):
+    first = FolderLock(tmp_path)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with pytest.raises(FolderInUseError):
+            FolderLock(tmp_path)
+    assert len(os.listdir("/proc/self/fd")) == before
+    first.release()
+
+
+def test_a_system_without_locks(tmp_path, monkeypatch):
+    def missing(descriptor: int, *, blocking: bool) -> bool:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(disk, "lock_descriptor", missing)
+    with pytest.raises(RunError, match="cannot be locked: Function not implemented"):
+        FolderLock(tmp_path)
 
 
 def test_a_folder_that_is_none(tmp_path):

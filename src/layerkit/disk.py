@@ -1,12 +1,17 @@
-"""Files that are either the old one or the new one, whatever happens in between."""
+"""Files that are either the old one or the new one, whatever happens in between, and folders for one process alone.
+
+Works on POSIX systems and on Windows, which lets nobody bring a folder to the disk, and before Python 3.13 has no
+permissions to set on an open file.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import tempfile
 from pathlib import Path
+
+from filelock import lock_descriptor
 
 from layerkit.errors import FolderInUseError, RunError
 
@@ -17,7 +22,7 @@ def write_atomically(path: str | Path, data: bytes) -> None:
     """Write ``data`` to ``path`` so that a reader, or a crash, finds the old content or the new, never half of it.
 
     The bytes go to a temporary file in the same folder and to the disk before it takes the name; then the folder itself
-    goes to the disk. Missing folders are made.
+    goes to the disk, where the system can do that. Missing folders are made.
 
     Raises:
         RunError: when the system refuses; what was there before is still there.
@@ -29,7 +34,8 @@ def write_atomically(path: str | Path, data: bytes) -> None:
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_TEMPORARY, dir=path.parent)
         try:
             _write(descriptor, data)
-            os.fchmod(descriptor, 0o666 & ~_umask())
+            if hasattr(os, "fchmod"):
+                os.fchmod(descriptor, 0o666 & ~_umask())
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -55,7 +61,9 @@ def append(path: str | Path, data: bytes, durable: bool = True) -> None:
     """
     path = Path(path)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        # Without O_BINARY Windows would write two bytes for each end of a line.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(path, flags, 0o666)
         try:
             _write(descriptor, data)
             if durable:
@@ -92,6 +100,8 @@ def _umask() -> int:
 
 
 def _sync_folder(folder: Path) -> None:
+    if not hasattr(os, "O_DIRECTORY"):  # Windows opens no folders
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -100,16 +110,16 @@ def _sync_folder(folder: Path) -> None:
 
 
 class FolderLock:
-    """Keeps other processes out of a folder, until it is released or this process ends, however it ends.
+    """Keeps everybody else out of a folder, until it is released or this process ends, however it ends.
 
-    The lock lies on a hidden file in the folder. The file stays when the lock is released: removing it would take it
-    from under a process that is just about to lock it.
+    The system holds the lock, on a hidden file in the folder. The file stays when the lock is released: removing it
+    would take it from under a process that is just about to lock it.
 
     Args:
         folder: an existing folder.
 
     Raises:
-        FolderInUseError: when another process has locked it.
+        FolderInUseError: when another process, or another part of this one, has locked it.
         RunError: when the system refuses.
     """
 
@@ -120,16 +130,17 @@ class FolderLock:
         try:
             self._descriptor = os.open(folder / self.NAME, os.O_RDWR | os.O_CREAT, 0o666)
             try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                locked = lock_descriptor(self._descriptor, blocking=False)
             except OSError:
                 os.close(self._descriptor)
                 raise
-        except BlockingIOError:
-            raise FolderInUseError(
-                f"another process is training in {folder}; wait for it, stop it, or choose another folder with --output"
-            ) from None
         except OSError as error:
             raise RunError(f"{folder} cannot be locked: {error.strerror or error}") from error
+        if not locked:
+            os.close(self._descriptor)
+            raise FolderInUseError(
+                f"another process is training in {folder}; wait for it, stop it, or choose another folder with --output"
+            )
 
     def check(self) -> None:
         """Make sure that the folder is still the one that was locked.

@@ -1,4 +1,4 @@
-"""The version of this package, as its installed metadata has it."""
+"""What is installed: the version of this package, and the packages of its extras."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from importlib.util import find_spec
 from layerkit.errors import UserError
 
 __version__ = version("layerkit")
+"""The version in the metadata that pip installed."""
 
 
 def require_extra(extra: str, who: str, *names: str) -> None:
-    """Refuse to go on without these packages of ``layerkit[extra]``.
+    """Make sure that packages of an extra are installed, without importing them.
 
     Args:
-        extra: the name of the extra.
-        who: needs them, as the message says it: "experiments need".
-        names: of the packages, as they are imported.
+        extra: the name of the extra, as in ``layerkit[extra]``.
+        who: the beginning of the message, such as "experiments need".
+        names: the packages' names, as they are imported.
 
     Raises:
-        UserError: with how to install the first that is missing.
+        UserError: when one is missing; the message says how to install it.
     """
     for name in names:
         if find_spec(name) is None:
