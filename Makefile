@@ -15,7 +15,7 @@ $(INSTALLED): pyproject.toml constraints.txt $(PLUGINS) $(COMPILED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(foreach plugin,$(PLUGINS),--editable $(dir $(plugin)))
 	touch $(INSTALLED)
 
-# Trains the network that comes with layerkit, shorter than by default, on photographs inside scikit-image and scikit-learn.
+# Trains the network that comes with layerkit, shorter than by default, on photographs inside layerkit and scikit-image.
 demo: $(INSTALLED)
 	$(BIN)/layerkit train --epochs 1 --samples 20000
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import math
 import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -340,6 +342,17 @@ def test_photos_are_enlarged_for_large_inputs_but_not_beyond_reason():
     assert large.train.chunk(0, 0)[0].shape == (4, 3, 60, 60)
     with pytest.raises(DataError, match="photographs are too small for crops of 2048x2048 pixels; use a folder"):
         load_dataset("photos", (3, 256, 256), Pixelate(8), 0, 4)
+
+
+def test_the_carried_photographs_are_those_of_scikit_learn():
+    folder = Path(photographs.__file__).with_name("photos")
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.jpg")}
+    assert digests == {
+        "china.jpg": "8378025ad2519d649d02e32bd98990db4ab572357d9f09841c2fbfbb4fefad29",
+        "flower.jpg": "a77f6ec41e353afdf8bdff2ea981b2955535d8d83294f8cfa49cf4e423dd5638",
+    }
+    credits = (folder / "CREDITS.md").read_text()
+    assert all(name in credits for name in digests)
 
 
 def test_photos_need_their_packages(monkeypatch):

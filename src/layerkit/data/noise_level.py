@@ -1,22 +1,29 @@
 """How strong the noise of a picture is, as far as the picture alone tells, and whether a network has seen the like.
 
-The estimate is ``skimage.restoration.estimate_sigma``: the median size of the finest diagonal wavelet coefficients, in
-units of what it is for Gaussian noise of deviation 1 (0.6745; Donoho and Johnstone 1994), in the mean of the channels.
-Of other noise it measures what looks like that: fine texture counts as noise, and coarse noise, as in a picture that
-was enlarged, does not. So a network's range comes from the same estimate on its own training inputs, and is no more
+The estimate is the median size of the finest diagonal wavelet coefficients, divided by what it is for Gaussian noise of
+standard deviation 1 (Donoho and Johnstone 1994, section 4.2), and the mean of this over the channels. The wavelet is the
+one with four taps of Daubechies (1988). ``skimage.restoration.estimate_sigma`` gives the same numbers.
+
+The estimate measures whatever looks like Gaussian noise: fine texture counts as noise, and coarse noise, as in a picture
+that was enlarged, does not. So a network's range comes from the same estimate on its own training inputs, and is no more
 than a hint where the noise depends on texture.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
+import torch
 from torch import Tensor
 
+_ROOT = math.sqrt(3)
+TAPS = tuple(tap / math.sqrt(32) for tap in (-1 - _ROOT, 3 + _ROOT, _ROOT - 3, 1 - _ROOT))
+"""The high-pass filter of the wavelet."""
+MEDIAN_SIZE = 0.6744897501960817
+"""Median of the absolute values of Gaussian noise with standard deviation 1."""
 MIN_SIDE = 8
 """Height and width, in pixels, below which a picture has too few wavelet coefficients for an estimate."""
 MAX_PICTURES = 256
@@ -29,7 +36,7 @@ MARGIN = 1.25
 
 @dataclass(frozen=True)
 class NoiseRange:
-    """The noise that a network was trained for, by :func:`estimate_noise`, in units of 8-bit values.
+    """The noise that a network was trained for, as :func:`estimate_noise` measures it, in units of 8-bit values.
 
     Raises:
         ValueError: when the ends are not two finite numbers from 0, the lower one first.
@@ -44,7 +51,7 @@ class NoiseRange:
             raise ValueError(f"expected two numbers from 0, the lower one first, not {self.low!r} and {self.high!r}")
 
     def remark(self, level: float) -> str | None:
-        """Return what is to be said about a picture with noise of this level; None if it is as in training."""
+        """Return a warning about a picture with noise of this level; None if its noise is like that in training."""
         if self.low / MARGIN <= level <= self.high * MARGIN:
             return None
         trained = f"the network was trained for about {self.low:.0f} to {self.high:.0f} of 255"
@@ -64,22 +71,36 @@ def estimate_noise(pixels: Tensor) -> float | None:
     """
     if min(pixels.shape[1:]) < MIN_SIDE:
         return None
-    from skimage.restoration import estimate_sigma
-
     scale = 255 if pixels.is_floating_point() else 1
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a constant channel has no coefficients, and a median of NaN
-        levels = [float(estimate_sigma(plane.float().cpu().numpy())) for plane in pixels]
-    return scale * fmean(0.0 if math.isnan(level) else level for level in levels)
+    return scale * fmean(_plane_noise(plane) for plane in pixels.cpu())
+
+
+def _plane_noise(plane: Tensor) -> float:
+    """Return the standard deviation of the noise of one channel (H, W), in the units of its values."""
+    diagonal = _high_pass(_high_pass(plane.float().mT).mT).abs()
+    # Exactly zero stands for an area without noise, such as one that is black throughout.
+    sizes = diagonal[diagonal > 0].numpy()
+    return float(np.median(sizes)) / MEDIAN_SIZE if sizes.size else 0.0
+
+
+def _high_pass(values: Tensor) -> Tensor:
+    """Return the finest wavelet coefficients of the rows, (..., n) to (..., (n + 3) // 2), mirrored at the ends."""
+    padded = torch.cat([values[..., :2].flip(-1), values, values[..., -3:].flip(-1)], -1)
+    end = 2 * ((values.shape[-1] + 3) // 2)
+    first, second, third, fourth = (
+        tap * padded[..., start : start + end : 2] for tap, start in zip(TAPS, (3, 2, 1, 0), strict=True)
+    )
+    return first + second + third + fourth
 
 
 def estimate_range(inputs: Tensor) -> NoiseRange | None:
-    """Return the range of noise in training inputs (N, C, H, W), values from 0 to 1, the first of them.
+    """Return the range of noise in the first of some training inputs (N, C, H, W), values from 0 to 1.
 
     Values beyond 0..1 are clipped, as they are in every picture file. Returns None for inputs that are too small.
     """
-    levels = [estimate_noise(picture.clamp(0, 1)) for picture in inputs[:MAX_PICTURES]]
-    if not levels or None in levels:
+    estimates = (estimate_noise(picture.clamp(0, 1)) for picture in inputs[:MAX_PICTURES])
+    levels = [level for level in estimates if level is not None]
+    if not levels:
         return None
     low, high = np.percentile(levels, PERCENTILES)
     return NoiseRange(float(low), float(high))

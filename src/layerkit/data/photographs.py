@@ -1,4 +1,4 @@
-"""Data sets of photographs: a folder of pictures, or the few that ship inside scikit-image and scikit-learn.
+"""Data sets of photographs: a folder of pictures, or the few that come with layerkit and scikit-image.
 
 Photographs are split, not crops: two crops of one photograph look alike, and a validation set that shared photographs
 with training would measure memory.
@@ -35,8 +35,8 @@ TRAINING = (
     ("skimage", "data/rocket.jpg"),  # SpaceX, public domain
 )
 VALIDATION = (
-    ("sklearn", "datasets/images/china.jpg"),  # danielbuechele, CC BY 2.0
-    ("sklearn", "datasets/images/flower.jpg"),  # vultilion, CC BY 2.0
+    ("layerkit", "data/photos/china.jpg"),  # danielbuechele, CC BY 2.0
+    ("layerkit", "data/photos/flower.jpg"),  # vultilion, CC BY 2.0
 )
 
 SCALES = (1.0, 0.75, 0.5)
@@ -54,7 +54,7 @@ def builtin_photographs(request: Request) -> Dataset:
     sides = _source_sides(request)
     training = [_views(_enlarged(_builtin(*name), sides), request, augmented=True) for name in TRAINING]
     validation = [_views(_enlarged(_builtin(*name), sides), request, augmented=False) for name in VALIDATION]
-    text = "7 photographs that come with scikit-image and scikit-learn"
+    text = "7 photographs that come with layerkit and scikit-image"
     return _dataset(text, training, validation, request, recolour=True)
 
 

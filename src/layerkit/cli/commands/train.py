@@ -35,7 +35,7 @@ REMEMBERED = ("spec", "data", "batch_size", "lr", "samples", "seed", "clean_targ
     default="photos",
     show_default=True,
     metavar="SOURCE",
-    help="photos: the photographs inside scikit-image and scikit-learn; or a folder of pictures, to which noise is "
+    help="photos: the photographs inside layerkit and scikit-image; or a folder of pictures, to which noise is "
     "added; a folder of noisy shots a_1.png, a_2.png, b_1.png, ... of the scenes a, b, ..., to which none is; a folder "
     "with train_data.pkl and val_data.pkl; or an .npz file.",
 )
