@@ -11,7 +11,8 @@ import torch
 from benchmarks.networks import architectures, rival_step, twin_of
 from benchmarks.steps import fastest_sgd
 from layerkit import Denoiser, Trainer, build
-from layerkit.data.sources import PHOTOS, batches, load_dataset
+from layerkit.data.pairs import batches
+from layerkit.data.sources import PHOTOS, load_dataset
 from layerkit.denoising.evaluation import restore
 from layerkit.denoising.metrics import measure
 

@@ -126,7 +126,7 @@ def data_sets(here: Path) -> list[tuple[str, str]]:
     (here / "file.npz").write_bytes(b"PK")
     (here / "train_data.pkl").write_bytes(b"\x80\x02.")
     return [
-        ("missing", 'missing: no such file or folder; give one, or "photos"'),
+        ("missing", "missing: no such file or folder; give one of these: photos, the photographs"),
         ("empty", "empty: no pictures in this folder"),
         ("text", "text/note.png: not a picture in a known format"),
         ("small", "small: no picture is large enough: crops need"),

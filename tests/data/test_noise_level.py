@@ -20,7 +20,7 @@ from layerkit.data.noise_level import (
     estimate_noise,
     estimate_range,
 )
-from layerkit.data.photographs import TRAINING, VALIDATION, _builtin
+from layerkit.data.photographs import TRAINING, VALIDATION, read_photograph
 from layerkit.data.sources import PHOTOS, load_dataset
 
 PHOTOGRAPHS = TRAINING + VALIDATION
@@ -29,7 +29,7 @@ PHOTOGRAPHS = TRAINING + VALIDATION
 @pytest.fixture(scope="module")
 def photographs() -> list[torch.Tensor]:
     """Return the built-in photographs, (1, C, H, W) with sides that are multiples of 8, values from 0 to 1."""
-    pictures = [_builtin(*name).float()[None] / 255 for name in PHOTOGRAPHS]
+    pictures = [read_photograph(*name).float()[None] / 255 for name in PHOTOGRAPHS]
     return [picture[:, :, : picture.shape[2] // 8 * 8, : picture.shape[3] // 8 * 8] for picture in pictures]
 
 
@@ -92,7 +92,7 @@ def test_the_estimate_is_that_of_scikit_image(channels, size):
 
 def test_the_estimate_is_that_of_scikit_image_on_photographs():
     for name in PHOTOGRAPHS:
-        pixels = _builtin(*name)
+        pixels = read_photograph(*name)
         assert estimate_noise(pixels) == pytest.approx(from_scikit_image(pixels), rel=1e-6), name
 
 

@@ -13,7 +13,9 @@ import torch
 
 from layerkit.builtin.noises.gaussian import Gaussian
 from layerkit.data import pairfiles
-from layerkit.data.sources import batches, load_dataset
+from layerkit.data.pairs import batches
+from layerkit.data.pictures import unit
+from layerkit.data.sources import load_dataset
 from layerkit.errors import DataError
 
 SHAPE = (3, 6, 5)
@@ -54,8 +56,8 @@ def test_both_files(folder):
     assert sorted(order.tolist()) == list(range(30))
     assert torch.equal((inputs * 255).round(), pictures(30, 1)[order].float())
     assert torch.equal((targets * 255).round(), pictures(30, 2)[order].float())
-    assert torch.equal(dataset.validation.noisy * 255, pictures(10, 3) / 255 * 255)
-    assert torch.equal(dataset.validation.clean * 255, pictures(10, 4) / 255 * 255)
+    assert torch.equal(dataset.validation.noisy, unit(pictures(10, 3)))
+    assert torch.equal(dataset.validation.clean, unit(pictures(10, 4)))
     assert dataset.description.startswith("30 noisy pairs an epoch for training from ")
     assert "10 noisy and clean pictures for validation from " in dataset.description
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from layerkit.data.pictures import Picture, find_pictures, read_picture, write_picture
+from layerkit.data.pictures import Picture, find_pictures, read_picture, unit, with_channels, write_picture
 from layerkit.errors import DataError, RunError, ShapeError
 
 
@@ -237,3 +237,19 @@ def test_a_folder_that_cannot_be_listed(tmp_path, monkeypatch):
     monkeypatch.setattr(type(tmp_path), "iterdir", refuse)
     with pytest.raises(DataError, match="the folder cannot be read: Permission denied"):
         find_pictures([tmp_path])
+
+
+def test_gray_is_the_luma_and_colour_of_gray_is_gray():
+    colours = torch.tensor([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]], dtype=torch.uint8).T[:, None]
+    assert with_channels(colours, 1).tolist() == [[[76, 150, 29, 255]]]
+    assert torch.equal(with_channels(colours[:1], 3), colours[:1].expand(3, -1, -1))
+
+
+def test_bytes_as_numbers_from_0_to_1():
+    values = torch.arange(256, dtype=torch.uint8)
+    numbers = unit(values)
+    assert numbers.dtype == torch.float32
+    assert (numbers[0], numbers[-1]) == (0, 1)
+    assert torch.equal((numbers * 255).round(), values.float())
+    torch.testing.assert_close(numbers, torch.linspace(0, 1, 256))
+    assert torch.equal(values, torch.arange(256))

@@ -9,7 +9,7 @@ import torch
 from skimage import data
 
 from layerkit.data.pictures import Picture, resized, with_channels, write_picture
-from layerkit.data.scenes import Findings, alike, find_scenes
+from layerkit.data.scenes import Findings, Likeness, compare, find_scenes
 from layerkit.errors import DataError
 
 
@@ -48,19 +48,19 @@ def names(found: Findings) -> dict[str, list[str]]:
 @pytest.mark.parametrize("sigma", [1, 5, 25, 75])
 def test_two_noisy_shots_are_alike(name, sigma):
     clean = PHOTOGRAPHS[name]
-    assert alike(shot(clean, 0, sigma), shot(clean, 1, sigma)) is True
-    assert alike(clean, shot(clean, 0, sigma)) is True
-    assert alike(with_channels(clean, 1), shot(clean, 0, sigma)) is True  # one in grey
+    assert compare(shot(clean, 0, sigma), shot(clean, 1, sigma)) is Likeness.ALIKE
+    assert compare(clean, shot(clean, 0, sigma)) is Likeness.ALIKE
+    assert compare(with_channels(clean, 1), shot(clean, 0, sigma)) is Likeness.ALIKE  # one in grey
 
 
 def test_dark_shots_with_little_in_them_are_alike():
     clean = PHOTOGRAPHS["astronaut"] * 0.05 + 20
-    assert alike(shot(clean, 0), shot(clean, 1)) is True
+    assert compare(shot(clean, 0), shot(clean, 1)) is Likeness.ALIKE
 
 
 def test_shots_of_which_one_is_brighter_are_alike():
     clean = PHOTOGRAPHS["astronaut"].float()
-    assert alike(shot(clean, 0, 1), shot(clean * 0.9, 1, 1)) is True
+    assert compare(shot(clean, 0, 1), shot(clean * 0.9, 1, 1)) is Likeness.ALIKE
 
 
 def test_other_photographs_are_not_alike():
@@ -70,39 +70,41 @@ def test_other_photographs_are_not_alike():
                 height, width = (min(pair) for pair in zip(first.shape[1:], second.shape[1:], strict=True))
                 for side in (64, 300):
                     corner = (slice(None), slice(min(side, height)), slice(min(side, width)))
-                    assert alike(first[corner], second[corner]) is False
-                assert alike(first, second) is False
+                    assert compare(first[corner], second[corner]) is Likeness.DIFFERENT
+                assert compare(first, second) is Likeness.DIFFERENT
 
 
 def test_the_two_views_of_a_stereo_camera_are_not_alike():
     left, right, _ = data.stereo_motorcycle()
-    assert alike(*(torch.from_numpy(view).permute(2, 0, 1).contiguous() for view in (left, right))) is False
+    assert (
+        compare(*(torch.from_numpy(view).permute(2, 0, 1).contiguous() for view in (left, right))) is Likeness.DIFFERENT
+    )
 
 
 def test_a_moved_camera_is_not_alike():
     pixels = PHOTOGRAPHS["astronaut"]
-    assert alike(pixels[:, 16:, 16:], pixels[:, :-16, :-16]) is False
+    assert compare(pixels[:, 16:, 16:], pixels[:, :-16, :-16]) is Likeness.DIFFERENT
 
 
 def test_of_little_else_than_noise_nothing_is_known():
     grey = torch.full((3, 64, 64), 128.0)
-    assert alike(shot(grey, 0), shot(grey, 1)) is None
+    assert compare(shot(grey, 0), shot(grey, 1)) is Likeness.UNKNOWN
     first, second = (torch.randint(256, (3, 96, 80), generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
-    assert alike(first.byte(), second.byte()) is None
+    assert compare(first.byte(), second.byte()) is Likeness.UNKNOWN
 
 
 def test_the_same_in_another_size_is_alike():
     pixels = PHOTOGRAPHS["coffee"]
-    assert alike(shot(pixels, 0), shot(resized(pixels, 300, 450), 1)) is True
-    assert alike(shot(pixels, 0), shot(pixels, 1)[:, :-1]) is True
-    assert alike(pixels, PHOTOGRAPHS["chelsea"]) is False
+    assert compare(shot(pixels, 0), shot(resized(pixels, 300, 450), 1)) is Likeness.ALIKE
+    assert compare(shot(pixels, 0), shot(pixels, 1)[:, :-1]) is Likeness.ALIKE
+    assert compare(pixels, PHOTOGRAPHS["chelsea"]) is Likeness.DIFFERENT
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 50), (4, 4)])
 def test_of_pictures_without_two_blocks_nothing_is_known(size):
     pixels = PHOTOGRAPHS["coffee"][:, : size[0], : size[1]]
-    assert alike(pixels, pixels) is None
-    assert alike(pixels, PHOTOGRAPHS["coffee"]) is None
+    assert compare(pixels, pixels) is Likeness.UNKNOWN
+    assert compare(pixels, PHOTOGRAPHS["coffee"]) is Likeness.UNKNOWN
 
 
 # Folders of shots
@@ -177,8 +179,8 @@ def test_photographs_among_which_two_are_alike_are_photographs(tmp_path):
     found = find_scenes(put(tmp_path / "named", **dogs, **PHOTOGRAPHS))
     assert found.scenes == ()
     assert (
-        found.note == "dog_1.png and dog_2.png are taken for pictures of their own, for most names here are not "
-        "those of pairs"
+        found.note == "dog_1.png and dog_2.png are not taken for noisy shots of one scene, because most names here are "
+        "not those of pairs"
     )
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from skimage import data
 
 from layerkit.builtin.noises.gaussian import Gaussian
-from layerkit.data import shotfolder
+from layerkit.data import splits
 from layerkit.data.dataset import Dataset
 from layerkit.data.pictures import Picture, write_picture
 from layerkit.data.sources import load_dataset
@@ -170,13 +170,13 @@ def test_mirrored_and_transposed_views_are_for_training_only(tmp_path):
     dataset = load(tmp_path, shape=(3, 16, 16))
     pairs = torch.cat(dataset.train.chunk(0, 0), 1)
     assert len(pairs.unique(dim=0)) == 8  # four forms, and either shot may be the input
-    assert len(torch.cat([dataset.validation.noisy, dataset.validation.again], 1).unique(dim=0)) == 2
+    assert len(torch.cat([dataset.validation.noisy, dataset.validation.noisy_again], 1).unique(dim=0)) == 2
 
 
 def test_large_shots_are_cut_not_made_smaller(tmp_path, monkeypatch):
     for name in "ab":
         put(tmp_path, name, scene(ord(name), 100, 150))
-    monkeypatch.setattr(shotfolder, "MAX_BYTES", 2 * 2 * 2 * 3 * 30 * 45)
+    monkeypatch.setattr(splits, "MAX_BYTES", 2 * 2 * 2 * 3 * 30 * 45)
     dataset = load(tmp_path)
     (stack,) = dataset.train.stacks
     assert stack.views[0].shape == (6, 30, 45)
@@ -184,7 +184,7 @@ def test_large_shots_are_cut_not_made_smaller(tmp_path, monkeypatch):
     whole = np.asarray(Image.open(tmp_path / f"{name}_1.png"))
     assert np.array_equal(stack.views[0][:3].permute(1, 2, 0).numpy(), whole[35:65, 52:97])
     assert "of large pictures the middle" in dataset.description
-    monkeypatch.setattr(shotfolder, "MAX_BYTES", 1)
+    monkeypatch.setattr(splits, "MAX_BYTES", 1)
     dataset = load(tmp_path)
     assert dataset.train.stacks[0].views[0].shape == (6, 8, 8)
 
@@ -192,7 +192,7 @@ def test_large_shots_are_cut_not_made_smaller(tmp_path, monkeypatch):
 def test_many_scenes_are_cut_short(tmp_path, monkeypatch):
     for name in "abcdef":
         put(tmp_path, name, scene(ord(name)))
-    monkeypatch.setattr(shotfolder, "MAX_BYTES", 3 * 8 * 2 * 3 * 64)
+    monkeypatch.setattr(splits, "MAX_BYTES", 3 * 8 * 2 * 3 * 64)
     assert "6 noisy shots of 3 of the 6 scenes" in load(tmp_path).description
 
 

@@ -7,9 +7,8 @@ import math
 import pytest
 import torch
 
-from layerkit.data.pairs import seeded_generator
-from layerkit.data.shots import ShotPairs, Stack, cut_shots
-from layerkit.data.sources import batches
+from layerkit.data.pairs import batches, seeded_generator
+from layerkit.data.shots import ShotPairs, Stack
 
 SHAPE = (3, 8, 6)
 
@@ -102,21 +101,21 @@ def test_a_clean_picture_is_no_shot():
 
 def test_crops_reach_every_place():
     stack = Stack((marked(2, height=12, width=12),), 2, False)
-    inputs, _ = cut_shots([stack], (3, 8, 8), 20_000, seeded_generator(0), 8, False)
+    inputs, _ = ShotPairs([stack], (3, 8, 8), 0, 20_000).cut(20_000, seeded_generator(0), 8)
     rows, columns = (inputs[:, channel, 0, 0].mul(255).round().int().tolist() for channel in (0, 1))
     assert set(zip(rows, columns, strict=True)) == {(row, column) for row in range(5) for column in range(5)}
 
 
 def test_crops_of_a_strip_do_not_meet_in_a_small_batch():
     stacks = [Stack((marked(2, scene=scene, height=12, width=12),), 2, False) for scene in range(25)]
-    inputs, _ = cut_shots(stacks, (3, 8, 8), 1024, seeded_generator(0), 32, False)
+    inputs, _ = ShotPairs(stacks, (3, 8, 8), 0, 1024).cut(1024, seeded_generator(0), 32)
     scenes = inputs[:32, 2, 0, 0].mul(255).div(10).floor().unique()
     assert len(scenes) > 12  # of 32 strips, each of a scene chosen from 25: about 18 are expected
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 17])
 def test_any_number_of_crops(count):
-    inputs, targets = cut_shots(STACKS, SHAPE, count, seeded_generator(0), 16, False)
+    inputs, targets = ShotPairs(STACKS, SHAPE, 0, count).cut(count, seeded_generator(0), 16)
     assert inputs.shape == targets.shape == (count, *SHAPE)
 
 

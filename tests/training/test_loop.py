@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from layerkit import Trainer, build, load_architecture
-from layerkit.data.sources import Dataset, load_dataset
+from layerkit.data.dataset import Dataset
+from layerkit.data.sources import load_dataset
 from layerkit.denoising.denoiser import Denoiser
 from layerkit.training.loop import EpochDone, StepDone, fit
 

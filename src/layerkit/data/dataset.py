@@ -1,4 +1,4 @@
-"""A data set: pairs for training, pictures for validation, and what is asked of it."""
+"""What a data set is: pairs for training, pictures for validation; and what is asked of it."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ class Validation(NamedTuple):
 
     Attributes:
         noisy: the pictures to be denoised.
-        clean: the clean ones; None where nobody knows them.
-        again: where nobody does, the same scenes with noise drawn anew, which is enough to estimate the quality.
+        clean: the clean ones; None where they are not known.
+        noisy_again: where they are not known, the same scenes with independent noise, from which the quality can be
+            estimated.
     """
 
     noisy: Tensor
     clean: Tensor | None
-    again: Tensor | None = None
+    noisy_again: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,9 @@ class Request:
 
     Attributes:
         shape: the network's input, (C, H, W).
-        noise: what makes clean pictures noisy; data files come with noise of their own.
+        noise: what makes clean pictures noisy; noisy shots and data files come with noise of their own.
         seed: decides places, noise and order of the training pairs, and nothing of the validation pictures.
-        samples: training pairs in an epoch; a data file may hold fewer.
+        samples: training pairs in an epoch; a data file that holds fewer gives as many as it has.
         clean_targets: whether training may see clean targets, instead of a second noisy picture.
         validation_samples: crops for validation; a data file's validation pictures are always all used.
     """

@@ -1,12 +1,12 @@
 """How strong the noise of a picture is, as far as the picture alone tells, and whether a network has seen the like.
 
-The estimate is the median size of the finest diagonal wavelet coefficients, divided by what it is for Gaussian noise of
-standard deviation 1 (Donoho and Johnstone 1994, section 4.2), and the mean of this over the channels. The wavelet is the
-one with four taps of Daubechies (1988). ``skimage.restoration.estimate_sigma`` gives the same numbers.
+The estimate is the median size of the finest diagonal wavelet coefficients, divided by what it is for Gaussian noise
+of standard deviation 1 (Donoho and Johnstone 1994, section 4.2), and the mean of this over the channels. The wavelet is
+the one with four taps of Daubechies (1988). ``skimage.restoration.estimate_sigma`` gives the same numbers.
 
-The estimate measures whatever looks like Gaussian noise: fine texture counts as noise, and coarse noise, as in a picture
-that was enlarged, does not. So a network's range comes from the same estimate on its own training inputs, and is no more
-than a hint where the noise depends on texture.
+It measures whatever looks like Gaussian noise: fine texture counts as noise, and coarse noise, as in a picture that was
+enlarged, does not. So a network's range comes from the same estimate on its own training inputs, and is no more than a
+hint where the noise depends on texture.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import warnings
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from layerkit.data.dataset import Dataset, Request, Validation
 from layerkit.data.pairs import chunk_size, seeded_generator
+from layerkit.data.pictures import unit
 from layerkit.errors import DataError
 
 TRAIN_NAME = "train_data.pkl"
@@ -28,10 +28,10 @@ MAX_VALUES = 2**32
 
 
 class FilePairs:
-    """Training pairs from two uint8 tensors (N, C, H, W), in an order that is a permutation by seed and epoch.
+    """Training pairs from two uint8 tensors (N, C, H, W); each epoch has its own random order.
 
     Args:
-        inputs: the networks' inputs.
+        inputs: the network's inputs.
         targets: what the outputs are compared with.
         seed: decides the order, with the epoch.
         samples: pairs in an epoch, at most N; with fewer, each epoch has others.
@@ -49,39 +49,47 @@ class FilePairs:
         return self.samples
 
     def chunk(self, epoch: int, number: int) -> tuple[Tensor, Tensor]:
-        """Return the pairs at one stretch of the epoch's permutation, as :class:`TrainingPairs` has it."""
-        of, order = self._order  # kept only to be quick: it is a function of seed and epoch
-        if of != epoch:
+        """Return inputs and targets of a chunk; see :class:`layerkit.data.dataset.TrainingPairs`."""
+        known, order = self._order  # kept only to be quick: it is a function of seed and epoch
+        if known != epoch:
             order = torch.randperm(len(self.inputs), generator=seeded_generator(self.seed, epoch))
             self._order = epoch, order
         first = number * self.chunk_size
         chosen = order[first : min(first + self.chunk_size, self.samples)]
-        return _unit(self.inputs[chosen]), _unit(self.targets[chosen])
+        return unit(self.inputs[chosen]), unit(self.targets[chosen])
 
 
-def read_pickles(paths: Sequence[Path], request: Request) -> Dataset:
-    """Return the data set in ``train_data.pkl``, ``val_data.pkl`` or both, told apart by how their names begin.
+def pickle_files(path: Path) -> list[Path]:
+    """Return the data files that a path stands for: a ``.pkl`` file, or those with the known names in a folder."""
+    if path.is_file():
+        return [path] if path.suffix == ".pkl" else []
+    return [path / name for name in (TRAIN_NAME, VALIDATION_NAME) if (path / name).is_file()]
+
+
+def read_pickles(path: Path, request: Request) -> Dataset:
+    """Return the data set in a ``.pkl`` file or a folder of them; how a name begins says what a file is for.
 
     Raises:
         DataError: when a name begins otherwise, a file is not what it should be, or clean targets are asked of it.
     """
-    train = validation = None
+    train: FilePairs | None = None
+    validation: Validation | None = None
     texts = []
-    for path in paths:
-        if path.name.startswith("train"):
+    for file in pickle_files(path):
+        if file.name.startswith("train"):
             if request.clean_targets:
                 raise DataError(
-                    f"{path}: clean targets were asked for and this file holds pairs of noisy pictures; "
+                    f"{file}: clean targets were asked for and this file holds pairs of noisy pictures; "
                     'train without clean targets, or on an .npz file with "noisy" and "clean"'
                 )
-            train = FilePairs(*_read_pickle(path, request), request.seed, request.samples)
-            texts.append(f"{_share(len(train), len(train.inputs))} noisy pairs an epoch for training from {path}")
-        elif path.name.startswith("val"):
-            validation = Validation(*map(_unit, _read_pickle(path, request)))
-            texts.append(f"{len(validation.noisy):,} noisy and clean pictures for validation from {path}")
+            train = FilePairs(*_read_pickle(file, request), request.seed, request.samples)
+            texts.append(f"{_share(len(train), len(train.inputs))} noisy pairs an epoch for training from {file}")
+        elif file.name.startswith("val"):
+            validation = Validation(*map(unit, _read_pickle(file, request)))
+            texts.append(f"{len(validation.noisy):,} noisy and clean pictures for validation from {file}")
         else:
             raise DataError(
-                f"{path}: cannot tell training from validation data; name the file {TRAIN_NAME} (noisy, noisy) or "
+                f"{file}: cannot tell training from validation data; name the file {TRAIN_NAME} (noisy, noisy) or "
                 f"{VALIDATION_NAME} (noisy, clean)"
             )
     return Dataset(train, validation, " and ".join(texts))
@@ -97,7 +105,8 @@ def read_npz(path: Path, request: Request) -> Dataset:
         DataError: when the file is not what it should be, or does not hold what is asked of it.
     """
     arrays = _read_npz(path, request)
-    train = validation = None
+    train: FilePairs | None = None
+    validation: Validation | None = None
     texts = []
     if request.clean_targets:
         if "clean" not in arrays:
@@ -108,13 +117,13 @@ def read_npz(path: Path, request: Request) -> Dataset:
             raise DataError(f"{path}: one picture cannot be for training and for validation; add pictures")
         train = FilePairs(arrays["noisy"][:kept], arrays["clean"][:kept], request.seed, request.samples)
         texts.append(f"{_share(len(train), kept)} noisy and clean pictures an epoch for training")
-        validation = Validation(_unit(arrays["noisy"][kept:]), _unit(arrays["clean"][kept:]))
+        validation = Validation(unit(arrays["noisy"][kept:]), unit(arrays["clean"][kept:]))
     else:
         if "noisy_1" in arrays:
             train = FilePairs(arrays["noisy_1"], arrays["noisy_2"], request.seed, request.samples)
             texts.append(f"{_share(len(train), len(train.inputs))} noisy pairs an epoch for training")
         if "clean" in arrays:
-            validation = Validation(_unit(arrays["noisy"]), _unit(arrays["clean"]))
+            validation = Validation(unit(arrays["noisy"]), unit(arrays["clean"]))
     if validation is not None:
         texts.append(f"{len(validation.noisy):,} noisy and clean pictures for validation")
     return Dataset(train, validation, f"{' and '.join(texts)} from {path}")
@@ -209,11 +218,6 @@ def _check_equal(path: Path, subject: str, first: Tensor, second: Tensor) -> Non
         raise DataError(
             f"{path}: {subject} must have the same shape, found {tuple(first.shape)}, {tuple(second.shape)}"
         )
-
-
-def _unit(values: Tensor) -> Tensor:
-    """Return 8-bit values as float32 from 0 to 1."""
-    return values.float().div_(255)
 
 
 def _share(used: int, total: int) -> str:

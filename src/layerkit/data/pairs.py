@@ -1,14 +1,14 @@
-"""Training pairs: what a data set offers to training, and how batches are cut from it.
+"""From the pairs of a data set to the mini-batches of training.
 
 Nothing here has a state. Samples are made in *chunks* of a fixed size, each a function of (seed, epoch, number of the
-chunk) alone, and batches of any size are cut from the chunks in order. So a run that resumes in the middle of an
-epoch sees exactly the batches that it would have seen.
+chunk) alone, and mini-batches of any size are cut from the chunks in order. So a run that resumes in the middle of an
+epoch sees exactly the mini-batches that it would have seen.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -20,40 +20,46 @@ from torch import Tensor
 from layerkit.data.dataset import TrainingPairs
 
 MAX_CHUNK = 1024
+"""Samples in a chunk at most: enough to spread the cost of making it."""
 MAX_CHUNK_VALUES = 2**22
+"""Values of a chunk's inputs at most, unless a single sample has more."""
+
+Pair = tuple[Tensor, Tensor]
+"""Inputs and targets."""
 
 
-def batches(pairs: TrainingPairs, epoch: int, batch_size: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield an epoch's batches (input, target) in order; each has ``batch_size`` samples, but the last may have fewer.
+def batches(pairs: TrainingPairs, epoch: int, batch_size: int, start: int = 0) -> Generator[Pair, None, None]:
+    """Yield an epoch's mini-batches (inputs, targets) in order, (n, C, H, W) each.
 
-    While whoever asked is busy with a batch, the next chunk is made in a thread of its own, which ends with the epoch
-    or when the iterator is closed.
+    All have ``batch_size`` samples, but the last may have fewer. While the caller is busy with a mini-batch, the next
+    chunk is made in a thread of its own, which ends with the epoch or when the generator is closed.
 
     Args:
         pairs: where the samples come from.
         epoch: number of the epoch; every epoch has its own samples or order.
-        batch_size: samples in a batch.
-        start: number of the first batch to yield; the chunks before its own are not made.
+        batch_size: samples in a mini-batch.
+        start: number of the first mini-batch to yield; the chunks before its own are not made.
     """
     size = len(pairs)
     numbers = range(start * batch_size // pairs.chunk_size, -(-size // pairs.chunk_size))
-    held, chunk = -1, ()
+    held, chunk = -1, (torch.empty(0), torch.empty(0))
     with closing(_chunks(pairs, epoch, numbers)) as chunks:
         for first in range(start * batch_size, size, batch_size):
             stop = min(first + batch_size, size)
-            pieces = []
+            pieces: list[Pair] = []
             while first < stop:
                 number, offset = divmod(first, pairs.chunk_size)
                 if number != held:
                     held, chunk = number, next(chunks)
                 taken = min(pairs.chunk_size - offset, stop - first)
-                pieces.append([part[offset : offset + taken] for part in chunk])
+                piece = slice(offset, offset + taken)
+                pieces.append((chunk[0][piece], chunk[1][piece]))
                 first += taken
-            inputs, targets = pieces[0] if len(pieces) == 1 else map(torch.cat, zip(*pieces, strict=True))
+            inputs, targets = (parts[0] if len(parts) == 1 else torch.cat(parts) for parts in zip(*pieces, strict=True))
             yield inputs, targets
 
 
-def _chunks(pairs: TrainingPairs, epoch: int, numbers: range) -> Iterator[tuple[Tensor, Tensor]]:
+def _chunks(pairs: TrainingPairs, epoch: int, numbers: range) -> Generator[Pair, None, None]:
     """Yield the chunks of these numbers; while one is in use, the next is made."""
     # One thread of torch's for it: the others are there for the network.
     with ThreadPoolExecutor(1, "layerkit pairs", partial(torch.set_num_threads, 1)) as maker:
@@ -67,14 +73,14 @@ def _chunks(pairs: TrainingPairs, epoch: int, numbers: range) -> Iterator[tuple[
 
 
 def chunk_size(shape: tuple[int, ...]) -> int:
-    """Return the samples in a chunk: enough to spread the cost of making it, and no more than memory bears."""
+    """Return how many samples (C, H, W) make a chunk: as many as the limits allow, and at least one."""
     return max(1, min(MAX_CHUNK, MAX_CHUNK_VALUES // math.prod(shape)))
 
 
 def seeded_generator(*numbers: int) -> torch.Generator:
     """Return a generator whose stream depends on all ``numbers`` (from 0 to 2^64 - 1), their order and their count."""
-    # Mixed, so that neighbouring seeds and epochs have unrelated streams. SeedSequence strings 32-bit words together,
-    # and shorter strings are like those with zeros behind: two words a number and the count keep them apart.
+    # Mixed, so that neighbouring seeds and epochs have unrelated streams. SeedSequence joins 32-bit words, and takes a
+    # shorter list of them for a longer one that ends in zeros: two words a number and the count keep them apart.
     words = [len(numbers)]
     for number in numbers:
         words += [number & 0xFFFF_FFFF, number >> 32]

@@ -97,8 +97,8 @@ def _picture(image: Image.Image) -> Picture:
     if image.mode in ("I", "F"):
         raise DataError("32-bit pixels; expected 8 or 16 bits per channel; convert the picture")
     if image.mode.startswith("I;16"):
-        values = np.array(image).astype(np.uint16)
-        return Picture(torch.from_numpy((values >> 8).astype(np.uint8))[None])
+        upper = np.array(image).astype(np.uint16) >> 8
+        return Picture(torch.from_numpy(upper.astype(np.uint8))[None])
     transparent = "transparency" in image.info or image.mode in ("LA", "La", "PA", "RGBA", "RGBa")
     gray = image.mode in ("1", "L", "LA", "La")
     mode = ("LA" if gray else "RGBA") if transparent else ("L" if gray else "RGB")
@@ -109,20 +109,26 @@ def _picture(image: Image.Image) -> Picture:
     return Picture(planes[:-1], planes[-1]) if transparent else Picture(planes)
 
 
+def unit(values: Tensor) -> Tensor:
+    """Return 8-bit values as float32 from 0 to 1, in memory of their own."""
+    return values.float().mul_(1 / 255)
+
+
 def with_channels(pixels: Tensor, channels: int) -> Tensor:
     """Return a picture (C, H, W) with 1 or 3 channels; gray is the luma of ITU-R BT.601."""
     if pixels.shape[0] == channels:
         return pixels
     if channels == 3:
         return pixels.expand(3, -1, -1)
-    red, green, blue = pixels.float()
-    return (0.299 * red + 0.587 * green + 0.114 * blue).round_().to(torch.uint8)[None]
+    red, green, blue = pixels.float().unbind()
+    luma: Tensor = 0.299 * red + 0.587 * green + 0.114 * blue
+    return luma.round_().to(torch.uint8)[None]
 
 
 def resized(pixels: Tensor, height: int, width: int) -> Tensor:
     """Return a picture, uint8 (C, H, W), in another size, smoothed against aliasing."""
     planes = [Image.fromarray(plane.numpy()).resize((width, height), Image.Resampling.LANCZOS) for plane in pixels]
-    return torch.from_numpy(np.stack(planes))
+    return torch.from_numpy(np.stack([np.asarray(plane) for plane in planes]))
 
 
 def write_picture(path: str | Path, picture: Picture) -> None:

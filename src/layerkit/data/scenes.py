@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from itertools import pairwise
 from pathlib import Path
 
@@ -43,13 +44,18 @@ class Scene:
     shots: tuple[Path, ...]
     clean: Path | None
 
+    @property
+    def pictures(self) -> tuple[Path, ...]:
+        """The shots and, after them, the clean picture."""
+        return self.shots if self.clean is None else (*self.shots, self.clean)
+
 
 @dataclass(frozen=True)
 class Findings:
     """What the pictures of a folder are.
 
     Attributes:
-        scenes: those with two shots at least; none if the folder holds pictures of their own.
+        scenes: those with two shots at least; none if each picture of the folder is of another scene.
         others: the pictures that belong to none of these scenes.
         note: a sentence, where names alone would have said something else.
     """
@@ -77,13 +83,19 @@ def find_scenes(pictures: Sequence[Path]) -> Findings:
     return Findings(several, tuple(others))
 
 
-def alike(first: Tensor, second: Tensor) -> bool | None:
-    """Return whether two pictures, uint8 (C, H, W), show the same in the same place and differ by noise alone.
+class Likeness(Enum):
+    """What a comparison of two pictures says."""
 
-    Both are smoothed by taking means over blocks. They are alike when the smoothed pictures are nearly the same
-    (correlation above 0.99). Else they are not when smoothing leaves half of the difference, as it never does of noise.
-    Else they are when what is left has something in common (a correlation of three standard errors); two pictures of
-    little else than noise may be anything: None. Where the sizes differ the larger picture is made smaller first.
+    ALIKE = "they show the same in the same place and differ by noise alone"
+    DIFFERENT = "they show different things"
+    UNKNOWN = "there is little else than noise in them"
+
+
+def compare(first: Tensor, second: Tensor) -> Likeness:
+    """Return whether two pictures, uint8 (C, H, W), are shots of one scene.
+
+    It looks at the means over blocks of pixels, in which there is hardly any noise. Where the sizes differ the larger
+    picture is made smaller first.
     """
     first, second = _same_size(with_channels(first, 1), with_channels(second, 1))
     first, second = first[0].float(), second[0].float()
@@ -93,10 +105,12 @@ def alike(first: Tensor, second: Tensor) -> bool | None:
     spread = left.square().sum().mul(right.square().sum()).sqrt().item()
     correlation = left.mul(right).sum().item() / spread if spread else 0.0
     if correlation > 0.99:
-        return True
+        return Likeness.ALIKE
+    # Means over blocks leave a small part of the square of noise, and never half of it.
     if apart.square().mean() > 0.5 * difference.square().mean():
-        return False
-    return True if correlation * math.sqrt(left.numel()) > 3 else None
+        return Likeness.DIFFERENT
+    # What they have in common may be chance, up to three standard errors.
+    return Likeness.ALIKE if correlation * math.sqrt(left.numel()) > 3 else Likeness.UNKNOWN
 
 
 def _by_name(pictures: Sequence[Path]) -> tuple[list[Scene], list[Path]]:
@@ -124,28 +138,28 @@ def _by_name(pictures: Sequence[Path]) -> tuple[list[Scene], list[Path]]:
 
 
 def _reason_against(scenes: Sequence[Scene], total: int) -> str | None:
-    """Return why these are no shots of scenes, "" where not even their names say so, or None where they are."""
+    """Return why these pictures are not shots of scenes: "" where not even their names say so, None where they are."""
     if not scenes:
         return ""
     shown = " and ".join(path.name for path in scenes[0].shots[:2])
     if 2 * sum(len(scene.shots) for scene in scenes) <= total:
-        return f"{shown} are taken for pictures of their own, for most names here are not those of pairs"
+        return f"{shown} are not taken for noisy shots of one scene, because most names here are not those of pairs"
     order = torch.randperm(len(scenes), generator=torch.Generator().manual_seed(0)).tolist()
-    votes = {True: 0, False: 0, None: 0}
+    votes = dict.fromkeys(Likeness, 0)
     for index in order[:LOOKED_AT]:
         scene = scenes[index]
         first, second = scene.shots[:2]
-        verdict = alike(read_picture(first).pixels, read_picture(second).pixels)
-        votes[verdict] += len(scene.shots)
-        if verdict is False:
+        likeness = compare(read_picture(first).pixels, read_picture(second).pixels)
+        votes[likeness] += len(scene.shots)
+        if likeness is Likeness.DIFFERENT:
             shown = f"{first.name} and {second.name}"
-    if votes[True] > votes[False]:
+    if votes[Likeness.ALIKE] > votes[Likeness.DIFFERENT]:
         return None
     return f"{shown} do not look alike, so they are not taken for noisy shots of one scene"
 
 
 def _check_names(scene: Scene) -> None:
-    if len(scene.shots) < 2:
+    if scene.clean is not None and len(scene.shots) < 2:
         raise DataError(
             f"{scene.shots[0]}: the scene has a clean picture, {scene.clean.name}, and only this noisy shot; add "
             f"another, such as {scene.name}_2.png with {scene.name}_1.png, or take both away"
@@ -159,7 +173,7 @@ def _check_names(scene: Scene) -> None:
 
 
 def _number(path: Path) -> int:
-    return int(_NAME.fullmatch(path.stem)["number"])
+    return int(path.stem.rpartition("_")[2])
 
 
 def _same_size(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:

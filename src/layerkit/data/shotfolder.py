@@ -12,18 +12,10 @@ import torch
 from torch import Tensor
 
 from layerkit.data.dataset import Dataset, Request, Validation
-from layerkit.data.pairs import seeded_generator
 from layerkit.data.pictures import read_picture, with_channels
-from layerkit.data.scenes import Findings, Scene, alike
-from layerkit.data.shots import ShotPairs, Stack, cut_shots
-from layerkit.data.splits import (
-    CROP_STREAM,
-    MAX_BYTES,
-    MAX_VALIDATION_VALUES,
-    SPLIT_STREAM,
-    VALIDATION_CROPS_PER_STRIP,
-    check_channels,
-)
+from layerkit.data.scenes import Findings, Likeness, Scene, compare
+from layerkit.data.shots import ShotPairs, Stack
+from layerkit.data.splits import VALIDATION_EVERY, check_channels, chosen, forms, halves, room, validation_crops
 from layerkit.errors import DataError
 
 MAX_NAMES = 5
@@ -41,12 +33,10 @@ def shot_folder(path: Path, found: Findings, request: Request) -> Dataset:
     """
     check_channels(request.shape)
     scenes, left_out = _wanted(path, found, request)
-    order = torch.randperm(len(scenes), generator=seeded_generator(*SPLIT_STREAM)).tolist()
-    # Room for a few places in every scene, as for folders of pictures.
-    most = max(_pictures(scene) for scene in scenes)
-    order = order[: max(2, MAX_BYTES // (8 * most * math.prod(request.shape)))]
+    most = max(len(scene.pictures) for scene in scenes)
+    order = chosen(len(scenes), most * math.prod(request.shape))
     height, width = request.shape[1:]
-    read = [_read(scenes[index], request.shape, MAX_BYTES // len(order)) for index in order]
+    read = [_read(scenes[index], request.shape, room(len(order))) for index in order]
     usable = [held for held in read if held.pixels.shape[1] >= height and held.pixels.shape[2] >= width]
     if not usable:
         raise DataError(
@@ -54,25 +44,17 @@ def shot_folder(path: Path, found: Findings, request: Request) -> Dataset:
             'pictures or a smaller network "input"'
         )
     known = any(held.scene.clean for held in usable)
-    held_out = [held.scene.name for held in usable if held.scene.clean or not known][::5]
-    if len(usable) == 1:
-        halves = _halves(usable[0], path, request.shape)
-    else:
-        halves = ([held for held in usable if (held.scene.name in held_out) == part] for part in (False, True))
-    training, validation = (
-        [_stack(held, request.shape, augmented) for held in part]
-        for part, augmented in zip(halves, (True, False), strict=True)
-    )
-    count = min(request.validation_samples, MAX_VALIDATION_VALUES // math.prod(request.shape))
-    generator = seeded_generator(*CROP_STREAM)
-    noisy, other = cut_shots(validation, request.shape, count, generator, VALIDATION_CROPS_PER_STRIP, known)
-    text = _description(path, request, usable, len(scenes), (len(training), count, len(validation)), known)
+    training, validation = _halves(usable[0], path, request.shape) if len(usable) == 1 else _split(usable, known)
+    shape, seed, samples = request.shape, request.seed, request.samples
+    pairs = ShotPairs([_stack(held, shape, True) for held in training], shape, seed, samples, request.clean_targets)
+    held_out = ShotPairs([_stack(held, shape, False) for held in validation], shape, seed, samples, known)
+    noisy, other = validation_crops(held_out, request)
+    text = _description(path, request, usable, len(scenes), (len(training), len(noisy), len(validation)), known)
     text += _left_out(left_out, "have no partner")
     text += _left_out(
         [shot for held in read if held not in usable for shot in held.scene.shots],
         f"are smaller than a crop's {height}x{width} pixels",
     )
-    pairs = ShotPairs(training, request.shape, request.seed, request.samples, request.clean_targets)
     return Dataset(pairs, Validation(noisy, other) if known else Validation(noisy, None, other), text)
 
 
@@ -106,10 +88,6 @@ def _wanted(path: Path, found: Findings, request: Request) -> tuple[list[Scene],
     return scenes, [*found.others, *(shot for scene in found.scenes if not scene.clean for shot in scene.shots)]
 
 
-def _pictures(scene: Scene) -> int:
-    return len(scene.shots) + (scene.clean is not None)
-
-
 @dataclass(frozen=True, eq=False)
 class _Held:
     """A scene's pictures as uint8 (K * C, height, width), and whether they were cut to what memory bears."""
@@ -119,17 +97,24 @@ class _Held:
     cut: bool = False
 
 
-def _read(scene: Scene, shape: tuple[int, int, int], room: int) -> _Held:
-    """Return a scene's pictures; of those that would take more than ``room`` bytes the middle, a crop at least.
+def _split(usable: Sequence[_Held], known: bool) -> tuple[list[_Held], list[_Held]]:
+    """Return the scenes for training and for validation; ``known``: validation is on scenes with a clean picture."""
+    candidates = [held for held in usable if held.scene.clean or not known]
+    validation = candidates[::VALIDATION_EVERY]
+    return [held for held in usable if held not in validation], validation
+
+
+def _read(scene: Scene, shape: tuple[int, int, int], most: int) -> _Held:
+    """Return a scene's pictures; of those that would take more than ``most`` bytes the middle, a crop at least.
 
     Raises:
         DataError: when the pictures do not show the same scene in the same size, or are the same.
     """
-    first, *others = (*scene.shots, *((scene.clean,) if scene.clean else ()))
+    first, *others = scene.pictures
     model = read_picture(first).pixels
     size = model.shape[1:]
     # A mirrored copy of everything is kept as well; transposing takes no memory.
-    share = math.sqrt(room / (2 * _pictures(scene) * shape[0] * math.prod(size)))
+    share = math.sqrt(most / (2 * len(scene.pictures) * shape[0] * math.prod(size)))
     kept = [min(length, max(side, int(share * length))) for length, side in zip(size, shape[1:], strict=True)]
     top, left = ((length - side) // 2 for length, side in zip(size, kept, strict=True))
 
@@ -163,7 +148,7 @@ def _check_fit(first: Path, model: Tensor, path: Path, pixels: Tensor) -> None:
             f"{first} has {sizes[0]} pixels (height x width) and {path} has {sizes[1]}; pictures of one scene must "
             "have the same size: crop them alike, or take one away"
         )
-    if alike(model, pixels) is False:
+    if compare(model, pixels) is Likeness.DIFFERENT:
         raise DataError(
             f"{first} and {path} do not show the same, while other names that end in a number or in clean stand for "
             "pictures of one scene here; rename or remove one, or train on an .npz file, whose pairs are not compared"
@@ -171,29 +156,25 @@ def _check_fit(first: Path, model: Tensor, path: Path, pixels: Tensor) -> None:
 
 
 def _digest(pixels: Tensor) -> bytes:
-    return hashlib.sha256(pixels.contiguous().numpy()).digest()
+    return hashlib.sha256(pixels.contiguous().numpy().data).digest()
 
 
 def _halves(held: _Held, path: Path, shape: tuple[int, int, int]) -> tuple[list[_Held], list[_Held]]:
     """Return both halves of a scene, for training and for validation."""
-    height, width = held.pixels.shape[1:]
-    halves = held.pixels.tensor_split(2, 1 if height > width else 2)
-    if any(half.shape[1] < shape[1] or half.shape[2] < shape[2] for half in halves):
+    first, second = halves(held.pixels)
+    if any(half.shape[1] < shape[1] or half.shape[2] < shape[2] for half in (first, second)):
+        height, width = held.pixels.shape[1:]
         raise DataError(
             f"{path}: the only usable scene, {held.scene.name}, has {height}x{width} pixels, too few to be cut into a "
             f"half for training and one for validation: crops need {shape[1]}x{shape[2]}; add a scene"
         )
-    return [_Held(held.scene, halves[0])], [_Held(held.scene, halves[1])]
+    return [_Held(held.scene, first)], [_Held(held.scene, second)]
 
 
 def _stack(held: _Held, shape: tuple[int, int, int], augmented: bool) -> Stack:
     """Return a scene's pictures in the forms that hold a crop; ``augmented`` adds mirrored and transposed ones."""
-    forms = [held.pixels]
-    if augmented:
-        forms.append(held.pixels.flip(2))
-        forms += [form.transpose(1, 2) for form in forms]
-    views = tuple(form for form in forms if form.shape[1] >= shape[1] and form.shape[2] >= shape[2])
-    return Stack(views, len(held.scene.shots), held.scene.clean is not None)
+    views = forms(held.pixels, shape[1:], augmented)
+    return Stack(tuple(views), len(held.scene.shots), held.scene.clean is not None)
 
 
 def _left_out(paths: Sequence[Path], reason: str) -> str:

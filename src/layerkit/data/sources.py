@@ -1,28 +1,120 @@
-"""Data sets: from what a user names to training pairs and validation pictures."""
+"""Where data sets come from: a table of all sources, from which data sets, fingerprints and help texts are made.
+
+A new source is a file that opens it and a row in :data:`SOURCES`. Help texts need the table without torch, so each
+source is imported when its data are asked for.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from layerkit.contracts.noise import Noise
-from layerkit.data.dataset import Dataset, Request, TrainingPairs, Validation
-from layerkit.data.pairfiles import TRAIN_NAME, VALIDATION_NAME, read_npz, read_pickles
-from layerkit.data.pairs import batches
-from layerkit.data.photographs import builtin_photographs, picture_folder
-from layerkit.data.pictures import find_pictures
-from layerkit.data.scenes import find_scenes
-from layerkit.data.shotfolder import shot_folder
 from layerkit.errors import DataError
 
-__all__ = ["PHOTOS", "Dataset", "TrainingPairs", "Validation", "batches", "load_dataset"]
+if TYPE_CHECKING:
+    from layerkit.contracts.noise import Noise
+    from layerkit.data.dataset import Dataset, Request
 
 PHOTOS = "photos"
 """The name of the built-in data set."""
 
 
+@dataclass(frozen=True)
+class Source:
+    """A kind of data.
+
+    Attributes:
+        help: what a user gives, as a part of a sentence.
+        claims: whether what was given, a name or a path, stands for such data.
+        files: the files that are read for them, in an order that is the same everywhere; none where it is a name.
+        open: returns the data set.
+    """
+
+    help: str
+    claims: Callable[[str | Path], bool]
+    files: Callable[[Path], Sequence[Path]]
+    open: Callable[[Path, Request], Dataset]
+
+
+def _open_photographs(_: Path, request: Request) -> Dataset:
+    from layerkit.data.photographs import builtin_photographs
+
+    return builtin_photographs(request)
+
+
+def _pickle_files(path: Path) -> Sequence[Path]:
+    from layerkit.data.pairfiles import pickle_files
+
+    return pickle_files(path)
+
+
+def _open_pickles(path: Path, request: Request) -> Dataset:
+    from layerkit.data.pairfiles import read_pickles
+
+    return read_pickles(path, request)
+
+
+def _open_npz(path: Path, request: Request) -> Dataset:
+    from layerkit.data.pairfiles import read_npz
+
+    return read_npz(path, request)
+
+
+def _picture_files(path: Path) -> Sequence[Path]:
+    from layerkit.data.pictures import find_pictures
+
+    return sorted(find_pictures([path]))
+
+
+def _open_pictures(path: Path, request: Request) -> Dataset:
+    from layerkit.data.picturefolder import picture_folder
+    from layerkit.data.scenes import find_scenes
+    from layerkit.data.shotfolder import shot_folder
+
+    if not path.is_dir():
+        return picture_folder(path, request)
+    found = find_scenes(_picture_files(path))
+    return shot_folder(path, found, request) if found.scenes else picture_folder(path, request, found.note)
+
+
+SOURCES = (
+    Source(
+        help=f"{PHOTOS}, the photographs inside layerkit and scikit-image",
+        claims=lambda given: given == PHOTOS,
+        files=lambda path: (),
+        open=_open_photographs,
+    ),
+    Source(
+        help="a folder with train_data.pkl and val_data.pkl, or one of the two",
+        claims=lambda given: bool(_pickle_files(Path(given))),
+        files=_pickle_files,
+        open=_open_pickles,
+    ),
+    Source(
+        help="an .npz file of pairs",
+        claims=lambda given: Path(given).suffix == ".npz" and Path(given).is_file(),
+        files=lambda path: [path],
+        open=_open_npz,
+    ),
+    Source(
+        help="a folder of pictures, to which noise is added, or of noisy shots a_1.png, a_2.png, b_1.png, ... of the "
+        "scenes a, b, ..., to which none is",
+        claims=lambda given: Path(given).exists(),
+        files=_picture_files,
+        open=_open_pictures,
+    ),
+)
+"""All sources; the first that claims what was given opens it."""
+
+HELP = "; ".join(source.help for source in SOURCES)
+"""Everything that can be given."""
+
+
 def load_dataset(
-    source: str | Path,
+    given: str | Path,
     shape: tuple[int, ...],
     noise: Noise,
     seed: int,
@@ -30,57 +122,37 @@ def load_dataset(
     clean_targets: bool = False,
     validation_samples: int = 1000,
 ) -> Dataset:
-    """Return the data set that ``source`` names.
+    """Return the data set that a name or a path stands for.
 
     Args:
-        source: "photos" (seven photographs from installed packages), a folder of pictures or one picture, a folder
-            of noisy shots of scenes (a_1.png, a_2.png, ...; see :mod:`layerkit.data.scenes`), a folder with
-            train_data.pkl or val_data.pkl or both, one such file, or an .npz file.
-        shape: the network's input, (C, H, W).
-        noise: what makes clean pictures noisy; noisy shots, .pkl and .npz files come with noise of their own.
-        seed: decides places, noise and order of the training pairs; validation is the same for all seeds.
-        samples: training pairs in an epoch; a file that holds fewer gives as many as it has.
-        clean_targets: whether the targets in training are clean, instead of noisy a second time.
-        validation_samples: crops for validation; a file's validation pictures are all used.
+        given: what :data:`HELP` names.
+        shape, noise, seed, samples, clean_targets, validation_samples: as in :class:`layerkit.data.dataset.Request`.
 
     Raises:
         DataError: when there is no such data or it does not fit the network; the message says what would.
     """
+    from layerkit.data.dataset import Request
+
     if len(shape) != 3:
         raise DataError(f'data are pictures, and the network\'s input is {shape}; "input" must be [C, H, W]')
-    request = Request(tuple(shape), noise, seed, samples, clean_targets, validation_samples)
-    if source == PHOTOS:
-        return builtin_photographs(request)
-    path = Path(source)
-    if not path.exists():
-        raise DataError(f'{path}: no such file or folder; give one, or "{PHOTOS}" for the built-in photographs')
-    pickles = [path / name for name in (TRAIN_NAME, VALIDATION_NAME) if (path / name).is_file()]
-    if path.suffix == ".pkl" and path.is_file():
-        pickles = [path]
-    if pickles:
-        return read_pickles(pickles, request)
-    if path.suffix == ".npz" and path.is_file():
-        return read_npz(path, request)
-    if not path.is_dir():
-        return picture_folder(path, request)
-    found = find_scenes(find_pictures([path]))
-    return shot_folder(path, found, request) if found.scenes else picture_folder(path, request, found.note)
+    channels, height, width = shape
+    request = Request((channels, height, width), noise, seed, samples, clean_targets, validation_samples)
+    return _source(given).open(Path(given), request)
 
 
-def fingerprint(source: str) -> str:
-    """Return a text that is the same for the same data, on every machine; "photos" for the built-in photographs.
+def fingerprint(given: str) -> str:
+    """Return a text that is the same for the same data, on every machine; for data with a name, the name.
 
     Raises:
         DataError: when there is no such data, or it cannot be read.
     """
-    if source == PHOTOS:
-        return PHOTOS
-    path = Path(source)
-    if not path.exists():
-        raise DataError(f'{path}: no such file or folder; give one, or "{PHOTOS}" for the built-in photographs')
+    path = Path(given)
+    files = _source(given).files(path)
+    if not files:
+        return given
     folder = path if path.is_dir() else path.parent
     digest = hashlib.sha256()
-    for file in _files(path):
+    for file in files:
         digest.update(f"{file.relative_to(folder)}\n".encode())
         try:
             with file.open("rb") as opened:
@@ -90,9 +162,8 @@ def fingerprint(source: str) -> str:
     return digest.hexdigest()
 
 
-def _files(path: Path) -> list[Path]:
-    """Return the files that :func:`layerkit.data.sources.load_dataset` would read."""
-    if path.is_file():
-        return [path]
-    pairs = [path / name for name in (TRAIN_NAME, VALIDATION_NAME) if (path / name).is_file()]
-    return pairs or sorted(find_pictures([path]))
+def _source(given: str | Path) -> Source:
+    for source in SOURCES:
+        if source.claims(given):
+            return source
+    raise DataError(f"{given}: no such file or folder; give one of these: {HELP}")

@@ -1,17 +1,33 @@
-"""How pictures are divided between training and validation, and the bounds of both."""
+"""How pictures are divided between training and validation, and how much of them is kept in memory.
+
+Whole pictures are divided, not crops: two crops of one picture look alike, so validation on pictures that training has
+seen would measure memory. The division and the validation crops are the same for every run, whatever its own seed.
+"""
 
 from __future__ import annotations
 
+import math
+
+import torch
+from torch import Tensor
+
+from layerkit.data.dataset import Request
+from layerkit.data.pairs import seeded_generator
+from layerkit.data.strips import StripPairs
 from layerkit.errors import DataError
 
+VALIDATION_EVERY = 5
+"""Of so many pictures one is for validation."""
 MAX_BYTES = 2**30
-"""Memory for all views of a folder's pictures."""
+"""Memory for all forms of a folder's pictures."""
+LEAST_CROPS = 8
+"""Room that every picture gets, in crops; pictures beyond that are left out rather than made smaller still."""
 MAX_VALIDATION_VALUES = 2**28
+"""Values of all validation crops together."""
 VALIDATION_CROPS_PER_STRIP = 8
 """Fewer than in training: a thousand crops should come from many places."""
 
-# The split and the validation crops are the same for every run, whatever its own seed.
-SPLIT_STREAM, CROP_STREAM = (0, 1), (0, 2)
+_SPLIT_STREAM, _CROP_STREAM = (0, 1), (0, 2)
 
 
 def check_channels(shape: tuple[int, int, int]) -> None:
@@ -25,3 +41,46 @@ def check_channels(shape: tuple[int, int, int]) -> None:
             f"pictures have 1 channel (gray) or 3 (RGB), and the network's input has {shape[0]}; "
             'change "input", or train on a file of pairs (.npz)'
         )
+
+
+def chosen(total: int, crop_bytes: int) -> list[int]:
+    """Return the numbers of the pictures to be used, in a random order: all of them if memory bears it.
+
+    Args:
+        total: how many pictures there are.
+        crop_bytes: what a crop of one takes.
+    """
+    order = torch.randperm(total, generator=seeded_generator(*_SPLIT_STREAM)).tolist()
+    return list(order[: max(2, MAX_BYTES // (LEAST_CROPS * crop_bytes))])
+
+
+def room(pictures: int) -> int:
+    """Return the bytes that each of some pictures may take in all its forms."""
+    return MAX_BYTES // pictures
+
+
+def halves(pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return both halves of a picture (C, H, W) that is the only one, cut across its longer side."""
+    first, second = pixels.tensor_split(2, 1 if pixels.shape[1] > pixels.shape[2] else 2)
+    return first, second
+
+
+def forms(pixels: Tensor, sides: tuple[int, int], augmented: bool) -> list[Tensor]:
+    """Return a picture (C, H, W) in the forms that are at least as high and wide as ``sides``.
+
+    Args:
+        pixels: the picture.
+        sides: height and width.
+        augmented: whether mirrored and transposed forms are among them.
+    """
+    found = [pixels]
+    if augmented:
+        found.append(pixels.flip(2))
+        found += [form.transpose(1, 2) for form in found]
+    return [form for form in found if form.shape[1] >= sides[0] and form.shape[2] >= sides[1]]
+
+
+def validation_crops(pairs: StripPairs, request: Request) -> tuple[Tensor, Tensor]:
+    """Return the inputs and targets for validation, cut from pairs whose pictures are for validation."""
+    count = min(request.validation_samples, MAX_VALIDATION_VALUES // math.prod(request.shape))
+    return pairs.cut(count, seeded_generator(*_CROP_STREAM), VALIDATION_CROPS_PER_STRIP)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-from layerkit.data.sources import Dataset, batches
+from layerkit.data.dataset import Dataset
+from layerkit.data.pairs import batches
 from layerkit.denoising.denoiser import Denoiser
 from layerkit.denoising.evaluation import Evaluation, evaluate
 from layerkit.errors import out_of_memory

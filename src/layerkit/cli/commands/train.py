@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from layerkit.cli.context import catalogue_of, overrides_from, set_option
+from layerkit.data.sources import HELP
 from layerkit.training.cadence import DEFAULT_MINUTES, Cadence
 
 if TYPE_CHECKING:
@@ -35,9 +36,7 @@ REMEMBERED = ("spec", "data", "batch_size", "lr", "samples", "seed", "clean_targ
     default="photos",
     show_default=True,
     metavar="SOURCE",
-    help="photos: the photographs inside layerkit and scikit-image; or a folder of pictures, to which noise is "
-    "added; a folder of noisy shots a_1.png, a_2.png, b_1.png, ... of the scenes a, b, ..., to which none is; a folder "
-    "with train_data.pkl and val_data.pkl; or an .npz file.",
+    help=f"One of these: {HELP}.",
 )
 @click.option(
     "--epochs",
