@@ -8,7 +8,7 @@ import pytest
 from layerkit import installed
 from layerkit.data.sources import fingerprint
 from layerkit.disk import FolderLock
-from layerkit.errors import DataError, RunError, StoppedError
+from layerkit.errors import RunError, StoppedError
 from layerkit.experiments.loading import load_experiment
 from layerkit.experiments.plan import plan
 from layerkit.experiments.queue import TrialQueue
@@ -228,16 +228,3 @@ def test_a_result_of_another_training_does_not_count(work):
     path.write_text(path.read_text()[:-20])
     assert read_result(path, second) is None
     assert sweep.work().began == ["training.batch_size = 2, seed 0"]
-
-
-def test_the_fingerprint_is_that_of_the_bytes(tmp_path):
-    assert fingerprint("photos") == "photos"
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "train_data.pkl").write_bytes(b"1")
-        (tmp_path / name / "README").write_text(name)
-    assert fingerprint(str(tmp_path / "a")) == fingerprint(str(tmp_path / "b"))
-    (tmp_path / "b" / "val_data.pkl").write_bytes(b"")
-    assert fingerprint(str(tmp_path / "a")) != fingerprint(str(tmp_path / "b"))
-    with pytest.raises(DataError, match="no such file or folder; give one"):
-        fingerprint(str(tmp_path / "c"))
