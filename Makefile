@@ -33,9 +33,12 @@ report report-quick: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses 2
 
+# Style, the floors of the house, types.
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
 
 # Times layerkit beside torch.nn and torch.compile, for about an hour, on a machine that should do nothing else meanwhile.
 bench: $(INSTALLED)
