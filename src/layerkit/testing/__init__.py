@@ -26,6 +26,6 @@ def __getattr__(name: str) -> Any:
         # Not at the top, nor is anything else: hypothesis loads a module of this package at each of its starts.
         from layerkit.environment import require_extra
 
-        needed = ["hypothesis", "pytest"] if name == "parametrize_with_checks" else ["hypothesis"]
+        needed = ["hypothesis", "jsonschema", *(["pytest"] if name == "parametrize_with_checks" else [])]
         require_extra("testing", "the conformance kit needs", *needed)
     return _import(name)

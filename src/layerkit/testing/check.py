@@ -36,12 +36,12 @@ class Check:
     @property
     def statement(self) -> str:
         """The first paragraph of the function's docstring."""
-        return " ".join(inspect.getdoc(self.function).split("\n\n")[0].split())
+        return " ".join(self.explanation.split("\n\n")[0].split())
 
     @property
     def explanation(self) -> str:
         """The whole docstring: the formula, and why it matters."""
-        return inspect.getdoc(self.function)
+        return inspect.getdoc(self.function) or ""
 
 
 def check(

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 import torch
 from hypothesis.errors import Flaky
 
-from layerkit.testing.cases.cases import CASES, Case
+from layerkit.contracts.specs import Spec
+from layerkit.testing.cases.case import CASES, Case
 from layerkit.testing.cases.examples import Examples
 from layerkit.testing.cases.subjects import Subject
 from layerkit.testing.check import Check, CheckFailed, NotApplicable, Rejected
-from layerkit.testing.results import Failure, Result
+from layerkit.testing.results import Failure, Outcome, Result
 
 MOST_REJECTED = 0.2
 """More examples than this at a kink is a failure: a check that is never made proves nothing."""
@@ -68,7 +69,7 @@ def _try_all(check: Check, examples: Examples, tally: _Tally) -> None:
             return
 
 
-def _try(check: Check, subject: Subject, case: Case | None, tally: _Tally) -> bool:
+def _try(check: Check, subject: Subject, case: Case[Spec] | None, tally: _Tally) -> bool:
     """Run the check once and return whether it failed, with the failure in the tally."""
     try:
         # A layer must not care, but a check that compares must not build graphs of its own either.
@@ -98,7 +99,7 @@ def _shrink(check: Check, examples: Examples, tally: _Tally) -> None:
     smaller = _Tally()
     tries = 0
 
-    def once(case: Case) -> None:
+    def once(case: Case[Spec]) -> None:
         nonlocal tries
         tries += smaller.failure is not None
         if tries > examples.profile.shrinks:
@@ -143,7 +144,7 @@ def _crash(error: Exception) -> str:
     return f"{type(error).__name__}{where}: {first}"
 
 
-def _failure(check: Check, subject: Subject, case: Case | None, wrong: CheckFailed) -> Failure:
+def _failure(check: Check, subject: Subject, case: Case[Spec] | None, wrong: CheckFailed) -> Failure:
     token = case.token() if case else ""
     return Failure(
         message=wrong.message,
@@ -165,6 +166,7 @@ def _replay(check: Check, subject: Subject, token: str) -> str:
 
 def _result(check: Check, examples: Examples, tally: _Tally, seconds: float) -> Result:
     subject = examples.subject
+    outcome: Outcome
     reason = ""
     if tally.failure is not None:
         outcome = "failed"

@@ -79,6 +79,7 @@ def parametrize_with_checks(
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         (argument, *_) = inspect.signature(function).parameters
-        return pytest.mark.parametrize(argument, tests, ids=str)(function)
+        marked: Callable[..., None] = pytest.mark.parametrize(argument, tests, ids=str)(function)
+        return marked
 
     return decorate

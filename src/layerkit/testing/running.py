@@ -1,19 +1,25 @@
-"""The kit in plain Python."""
+"""The battery over components, in this process or in several."""
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
+import torch
+
+from layerkit.contracts.specs import KindName
 from layerkit.errors import UserError
-from layerkit.registry.catalogue import Catalogue
+from layerkit.registry.catalogue import Catalogue, installed
+from layerkit.registry.discovery import PluginSettings
 from layerkit.testing.battery import check_named, checks_for
 from layerkit.testing.cases.examples import Examples
 from layerkit.testing.cases.subjects import Subject, subjects
 from layerkit.testing.check import Check
 from layerkit.testing.engine import run_check
-from layerkit.testing.profiles import Profile, profile_named
+from layerkit.testing.profiles import Profile, hypothesis_in_a_temporary_folder, profile_named
 from layerkit.testing.results import Failure, Report, Result
 
 KnownFailures = Mapping[str, str] | Mapping[str, Mapping[str, str]]
@@ -73,6 +79,55 @@ def run_subjects(
         if progress:
             progress(result)
     return Report(tuple(results), profile.name, seed, time.perf_counter() - began)
+
+
+def run_parallel(
+    chosen: tuple[Subject, ...],
+    only: str | None,
+    profile: Profile,
+    seed: int,
+    jobs: int,
+    done: Callable[[Report], None] = lambda report: None,
+) -> Report:
+    """Return what the battery says about registered components; ``done`` is called with each one's own report.
+
+    Several processes take a component at a time each. The results are those of :func:`run`, in the same order.
+    """
+    began = time.perf_counter()
+    settings = _settings_of(chosen[0].catalogue)
+    # Not forked: torch's threads do not survive that.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, len(chosen)), context, initializer=_prepare) as pool:
+        pending = [
+            pool.submit(_run_one, subject.kind, subject.name, settings, only, profile, seed)
+            for subject in chosen
+            if only is None or pairs_of((subject,), only)
+        ]
+        reports = []
+        for future in pending:
+            reports.append(future.result())
+            done(reports[-1])
+    results = tuple(result for report in reports for result in report.results)
+    return Report(results, profile.name, seed, time.perf_counter() - began)
+
+
+def _settings_of(catalogue: Catalogue) -> PluginSettings:
+    blocked = {plugin.distribution for plugin in catalogue.plugins if plugin.status == "blocked"}
+    return PluginSettings(without=frozenset(blocked))
+
+
+def _prepare() -> None:
+    # As many processes as cores: more threads would only be in each other's way.
+    torch.set_num_threads(1)
+
+
+def _run_one(
+    kind: KindName, name: str, settings: PluginSettings, only: str | None, profile: Profile, seed: int
+) -> Report:
+    catalogue = installed(settings)
+    subject = Subject(catalogue.components[kind, name], catalogue)
+    with hypothesis_in_a_temporary_folder():
+        return run_subjects((subject,), only, profile, seed)
 
 
 def pairs_of(chosen: tuple[Subject, ...], only: str | None = None) -> list[tuple[Subject, Check]]:

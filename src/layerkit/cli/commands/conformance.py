@@ -52,7 +52,7 @@ def conformance(
 
     from layerkit.environment import require_extra
 
-    require_extra("testing", "the conformance kit needs", "hypothesis")
+    require_extra("testing", "the conformance kit needs", "hypothesis", "jsonschema")
     from layerkit.testing.profiles import hypothesis_in_a_temporary_folder, profile_named
 
     if list_checks:
@@ -113,8 +113,7 @@ def _run(
 
     import torch
 
-    from layerkit.testing.parallel import run_parallel
-    from layerkit.testing.running import pairs_of, run_subjects
+    from layerkit.testing.running import pairs_of, run_parallel, run_subjects
 
     pairs_of(chosen, only)  # an unknown check is said at once
     jobs = jobs or os.cpu_count() or 1

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as with_seed
 from hypothesis.errors import Unsatisfiable
 
-from layerkit.testing.cases.cases import Case
+from layerkit.contracts.specs import Spec
+from layerkit.testing.cases.case import Case
 from layerkit.testing.cases.strategies import cases
 from layerkit.testing.cases.subjects import Subject
 from layerkit.testing.profiles import Profile
@@ -38,28 +39,28 @@ class Examples:
     unfit: list[str] = field(default_factory=list, compare=False)
 
     @cached_property
-    def all(self) -> tuple[Case, ...]:
+    def all(self) -> tuple[Case[Spec], ...]:
         """The cases, as many as the profile says; none where no valid one was found."""
-        found: list[Case] = []
+        found: list[Case[Spec]] = []
         try:
             self.search(found.append, shrink=False)
         except Unsatisfiable:
             return ()
         return tuple(_diverse(found)[: self.profile.examples])
 
-    def for_share(self, share: float) -> tuple[Case, ...]:
+    def for_share(self, share: float) -> tuple[Case[Spec], ...]:
         """Return the cases of a check that takes a part of them, evenly spaced."""
         wanted = min(len(self.all), self.profile.examples_of(share))
         return tuple(self.all[index * len(self.all) // wanted] for index in range(wanted))
 
-    def search(self, function: Callable[[Case], None], *, shrink: bool) -> None:
+    def search(self, function: Callable[[Case[Spec]], None], *, shrink: bool) -> None:
         """Call ``function`` with each case, and, once it raises, with smaller and smaller ones that hypothesis tries.
 
         Raises:
             Exception: what the function raised for the smallest case.
         """
 
-        def once(case: Case) -> None:
+        def once(case: Case[Spec]) -> None:
             function(case)
 
         phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
@@ -78,9 +79,9 @@ class Examples:
         return zlib.crc32(f"{self.seed}/{self.subject.kind}/{self.subject.name}".encode())
 
 
-def _diverse(found: list[Case]) -> list[Case]:
+def _diverse(found: list[Case[Spec]]) -> list[Case[Spec]]:
     """Return the cases without repetitions, those with a configuration of their own first."""
-    groups: dict[str, dict[str, Case]] = {}
+    groups: dict[str, dict[str, Case[Spec]]] = {}
     for case in found:
         looks = {name: value for name, value in case.describe().items() if name != "seed"}
         groups.setdefault(looks["configuration"], {}).setdefault(str(looks), case)

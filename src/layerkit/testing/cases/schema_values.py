@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from hypothesis import reject
 from hypothesis import strategies as st
@@ -17,8 +17,6 @@ from hypothesis import strategies as st
 from layerkit.contracts.registered import REGISTERED
 from layerkit.contracts.specs import KindName
 
-T = TypeVar("T")
-Draw = Callable[[st.SearchStrategy[T]], T]
 Schema = Mapping[str, Any]
 
 STEPS = 3
@@ -31,7 +29,7 @@ WIDEST = 1000.0
 
 @dataclass(frozen=True)
 class SchemaValues:
-    """Draws values of one schema.
+    """st.DrawFns values of one schema.
 
     Attributes:
         definitions: the schema's ``$defs``.
@@ -39,9 +37,9 @@ class SchemaValues:
     """
 
     definitions: Mapping[str, Schema]
-    component: Callable[[Draw, KindName], Any]
+    component: Callable[[st.DrawFn, KindName], Any]
 
-    def draw(self, draw: Draw, schema: Schema) -> Any:
+    def draw(self, draw: st.DrawFn, schema: Schema) -> Any:
         """Return a value of ``schema``."""
         if REGISTERED in schema:
             return self.component(draw, schema[REGISTERED])
@@ -58,7 +56,7 @@ class SchemaValues:
             return self.draw(draw, {**schema["allOf"][0], **{k: v for k, v in schema.items() if k != "allOf"}})
         return self._of_type(draw, schema, schema.get("type"))
 
-    def _of_type(self, draw: Draw, schema: Schema, kind: Any) -> Any:
+    def _of_type(self, draw: st.DrawFn, schema: Schema, kind: Any) -> Any:
         match kind:
             case "integer":
                 return _integer(draw, schema)
@@ -79,7 +77,7 @@ class SchemaValues:
                 return self._of_type(draw, schema, draw(st.sampled_from(kind)))
         reject()
 
-    def draw_object(self, draw: Draw, schema: Schema) -> dict[str, Any]:
+    def draw_object(self, draw: st.DrawFn, schema: Schema) -> dict[str, Any]:
         """Return an object with every required key, and most of the others."""
         required = schema.get("required", ())
         value = {}
@@ -88,7 +86,7 @@ class SchemaValues:
                 value[name] = self.draw(draw, field)
         return value
 
-    def _array(self, draw: Draw, schema: Schema) -> list[Any]:
+    def _array(self, draw: st.DrawFn, schema: Schema) -> list[Any]:
         if "prefixItems" in schema:
             return [self.draw(draw, item) for item in schema["prefixItems"]]
         shortest = schema.get("minItems", 0)
@@ -99,7 +97,7 @@ class SchemaValues:
 _MOSTLY = st.sampled_from([False, True, True, True])
 
 
-def _integer(draw: Draw, schema: Schema) -> int:
+def _integer(draw: st.DrawFn, schema: Schema) -> int:
     low, high = _ends(schema, default=-1)
     low, high = math.ceil(low), math.floor(high)
     step = schema.get("multipleOf", 1)
@@ -108,10 +106,10 @@ def _integer(draw: Draw, schema: Schema) -> int:
     if "exclusiveMaximum" in schema and high == schema["exclusiveMaximum"]:
         high -= 1
     low = -(-low // step) * step
-    return low + step * draw(st.integers(0, min(STEPS, max(0, (high - low) // step))))
+    return int(low + step * draw(st.integers(0, min(STEPS, max(0, (high - low) // step)))))
 
 
-def _number(draw: Draw, schema: Schema) -> float:
+def _number(draw: st.DrawFn, schema: Schema) -> float:
     """Return one of nine evenly spaced numbers; hypothesis's own floats go to where every formula breaks down."""
     low, high = _ends(schema, default=-1.0)
     span = high - low
@@ -119,7 +117,7 @@ def _number(draw: Draw, schema: Schema) -> float:
         span = draw(st.sampled_from([1.0, span])) if span <= WIDEST else 1.0
     first = 1 if "exclusiveMinimum" in schema else 0
     last = 7 if "exclusiveMaximum" in schema and span == high - low else 8
-    return low + span * draw(st.integers(first, last)) / 8
+    return float(low + span * draw(st.integers(first, last)) / 8)
 
 
 def _ends(schema: Schema, default: float) -> tuple[float, float]:

@@ -23,9 +23,9 @@ from layerkit.contracts.registered import REGISTERED
 from layerkit.contracts.specs import KindName, LayerSpec, Shape, Spec
 from layerkit.errors import ShapeError, UserError
 from layerkit.registry.catalogue import Catalogue, installed
-from layerkit.testing.cases.cases import Case, LayerCase, LossCase, NoiseCase, OptimizerCase, ScheduleCase
-from layerkit.testing.cases.schema_values import Draw, SchemaValues
-from layerkit.testing.cases.subjects import Subject, subjects
+from layerkit.testing.cases.case import Case, LayerCase, LossCase, NoiseCase, OptimizerCase, ScheduleCase
+from layerkit.testing.cases.schema_values import SchemaValues
+from layerkit.testing.cases.subjects import Subject, schema_of, subjects
 
 DEPTH = 2
 """Containers hold layers, and these may be containers again, down to this many levels."""
@@ -70,7 +70,7 @@ def registered_specs(kind: KindName) -> st.SearchStrategy[Spec]:
 
 
 @st.composite
-def _configurations(draw: Draw, subject: Subject, depth: int, unfit: list[str] | None = None) -> dict[str, Any]:
+def _configurations(draw: st.DrawFn, subject: Subject, depth: int, unfit: list[str] | None = None) -> dict[str, Any]:
     configuration = draw_configuration(draw, subject, depth)
     try:
         subject.read(configuration)
@@ -85,11 +85,11 @@ def _reject(reason: str, unfit: list[str] | None) -> NoReturn:
     reject()
 
 
-def draw_configuration(draw: Draw, subject: Subject, depth: int = DEPTH) -> dict[str, Any]:
+def draw_configuration(draw: st.DrawFn, subject: Subject, depth: int = DEPTH) -> dict[str, Any]:
     """Return a configuration that keeps every range of the fields; whether they go together is not known yet."""
-    schema = _schema(subject.spec)
+    schema = schema_of(subject.spec)
 
-    def component(draw: Draw, kind: KindName) -> dict[str, Any]:
+    def component(draw: st.DrawFn, kind: KindName) -> dict[str, Any]:
         return _draw_component(draw, kind, subject.catalogue, depth - 1)
 
     values = SchemaValues(schema.get("$defs", {}), component)
@@ -101,26 +101,21 @@ def draw_configuration(draw: Draw, subject: Subject, depth: int = DEPTH) -> dict
     return {"type": subject.name} | {name: value for name, value in drawn.items() if name != "type"}
 
 
-def _draw_component(draw: Draw, kind: KindName, catalogue: Catalogue, depth: int) -> dict[str, Any]:
+def _draw_component(draw: st.DrawFn, kind: KindName, catalogue: Catalogue, depth: int) -> dict[str, Any]:
     components = [component for (its, _), component in sorted(catalogue.components.items()) if its == kind]
     if depth <= 0:
         components = [component for component in components if not _holds_components(component.spec)]
     # Half of the time one that keeps every shape, since many containers take no other.
     keepers = [component for component in components if kind == "layer" and _keeps_shapes(component.spec)]
-    if keepers and draw(st.booleans()):
+    if bool(keepers) and draw(st.booleans()):
         components = keepers
     component = draw(st.sampled_from(components))
     return draw_configuration(draw, Subject(component, catalogue), depth)
 
 
 @cache
-def _schema(spec: type[Spec]) -> dict[str, Any]:
-    return spec.model_json_schema()
-
-
-@cache
 def _holds_components(spec: type[Spec]) -> bool:
-    return REGISTERED in str(_schema(spec))
+    return REGISTERED in str(schema_of(spec))
 
 
 @cache
@@ -146,7 +141,7 @@ def input_shapes(spec: LayerSpec) -> st.SearchStrategy[Shape]:
 
 
 @st.composite
-def _input_shapes(draw: Draw, spec: LayerSpec, unfit: list[str] | None = None) -> Shape:
+def _input_shapes(draw: st.DrawFn, spec: LayerSpec, unfit: list[str] | None = None) -> Shape:
     if spec.sample_shapes:
         return draw(st.sampled_from(spec.sample_shapes))
     ranks = [rank for rank in RANKS if _first_accepted(spec, (2,) * rank) or _first_accepted(spec, (3,) * rank)]
@@ -189,7 +184,7 @@ def accepts(spec: LayerSpec, shape: Shape) -> bool:
 # Cases
 
 
-def cases(what: str | type[Spec] | Subject, unfit: list[str] | None = None) -> st.SearchStrategy[Case]:
+def cases(what: str | type[Spec] | Subject, unfit: list[str] | None = None) -> st.SearchStrategy[Case[Spec]]:
     """Return a strategy for the cases that a component of any kind is tried on.
 
     Args:
@@ -213,9 +208,10 @@ def layer_cases(what: str | type[Spec] | Subject) -> st.SearchStrategy[LayerCase
 
 
 @st.composite
-def _layer_cases(draw: Draw, subject: Subject, unfit: list[str] | None) -> LayerCase:
+def _layer_cases(draw: st.DrawFn, subject: Subject, unfit: list[str] | None) -> LayerCase:
     configuration = draw(_configurations(subject, DEPTH, unfit))
     spec = subject.read(configuration)
+    assert isinstance(spec, LayerSpec)
     shape = draw(_input_shapes(spec, unfit))
     batch = draw(st.sampled_from([2, 3, 1, 2, 3, 5, 2, 3, 1, 2, 3, 2, 3, 2, 17]))
     case = LayerCase(subject, configuration, draw(_SEEDS), shape, batch)
@@ -224,28 +220,28 @@ def _layer_cases(draw: Draw, subject: Subject, unfit: list[str] | None) -> Layer
 
 
 @st.composite
-def _loss_cases(draw: Draw, subject: Subject, unfit: list[str] | None) -> LossCase:
+def _loss_cases(draw: st.DrawFn, subject: Subject, unfit: list[str] | None) -> LossCase:
     configuration = draw(_configurations(subject, DEPTH, unfit))
     shape = tuple(draw(st.lists(st.integers(1, 5), min_size=2, max_size=4)))
     return LossCase(subject, configuration, draw(_SEEDS), shape)
 
 
 @st.composite
-def _optimizer_cases(draw: Draw, subject: Subject, unfit: list[str] | None) -> OptimizerCase:
+def _optimizer_cases(draw: st.DrawFn, subject: Subject, unfit: list[str] | None) -> OptimizerCase:
     configuration = draw(_configurations(subject, DEPTH, unfit))
     shapes = draw(st.lists(st.lists(st.integers(1, 4), min_size=0, max_size=3).map(tuple), min_size=1, max_size=3))
     return OptimizerCase(subject, configuration, draw(_SEEDS), tuple(shapes))
 
 
 @st.composite
-def _noise_cases(draw: Draw, subject: Subject, unfit: list[str] | None) -> NoiseCase:
+def _noise_cases(draw: st.DrawFn, subject: Subject, unfit: list[str] | None) -> NoiseCase:
     configuration = draw(_configurations(subject, DEPTH, unfit))
     shape = draw(st.tuples(st.integers(1, 3), st.sampled_from([1, 3, 2]), st.integers(1, 7), st.integers(1, 7)))
     return NoiseCase(subject, configuration, draw(_SEEDS), shape)
 
 
 @st.composite
-def _schedule_cases(draw: Draw, subject: Subject, unfit: list[str] | None) -> ScheduleCase:
+def _schedule_cases(draw: st.DrawFn, subject: Subject, unfit: list[str] | None) -> ScheduleCase:
     configuration = draw(_configurations(subject, DEPTH, unfit))
     return ScheduleCase(subject, configuration, draw(_SEEDS), draw(st.integers(1, 40)))
 

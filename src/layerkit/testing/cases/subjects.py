@@ -5,8 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 from types import MappingProxyType, ModuleType
 from typing import Any
+
+from jsonschema import Draft202012Validator
 
 from layerkit.contracts.kinds import KINDS
 from layerkit.contracts.specs import KindName, Spec
@@ -48,6 +51,24 @@ class Subject:
             pydantic.ValidationError: when it is not valid.
         """
         return self.spec.model_validate(configuration, context=self.catalogue)
+
+    def fits_schema(self, configuration: dict[str, Any]) -> bool:
+        """Return whether a configuration is valid against the spec's JSON Schema, which pydantic has no part in.
+
+        In place of a component inside it the schema takes any object.
+        """
+        return _validator(self.spec).is_valid(configuration)
+
+
+@cache
+def schema_of(spec: type[Spec]) -> dict[str, Any]:
+    """Return the JSON Schema of a spec's configurations."""
+    return spec.model_json_schema()
+
+
+@cache
+def _validator(spec: type[Spec]) -> Draft202012Validator:
+    return Draft202012Validator(schema_of(spec))
 
 
 def subjects(what: Iterable[object] = (), catalogue: Catalogue | None = None) -> tuple[Subject, ...]:

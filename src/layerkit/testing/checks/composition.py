@@ -8,7 +8,7 @@ from torch import Tensor
 from layerkit.builtin.layers.sequential import Sequential
 from layerkit.contracts.module import Module
 from layerkit.contracts.specs import LayerSpec
-from layerkit.testing.cases.cases import LayerCase
+from layerkit.testing.cases.case import LayerCase
 from layerkit.testing.cases.strategies import accepts
 from layerkit.testing.check import check
 from layerkit.testing.checks.gradients import check_gradients
@@ -18,6 +18,9 @@ from layerkit.testing.instruments.passes import Frozen, Pass, backward, forward,
 
 class Bend(Module):
     """y = x + 0.1 x^2 times a learned number a channel: smooth, simple, and wrong for no input."""
+
+    slope: Tensor
+    slope_grad: Tensor
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -33,6 +36,7 @@ class Bend(Module):
 
     def backward(self, grad_output: Tensor) -> Tensor:
         """Return (1 + 0.2 x) slope grad_output."""
+        x: Tensor
         (x,) = self.saved()
         self.slope_grad.add_(((x + 0.1 * x * x) * grad_output).transpose(0, 1).flatten(1).sum(1))
         return (1 + 0.2 * x) * self._scale(x) * grad_output
@@ -55,8 +59,8 @@ class Sum(Module):
     def backward(self, grad_output: Tensor) -> Tensor:
         """Return the sum of the gradients of both ways."""
         if self._kept:
-            return grad_output + self.inner.backward(grad_output)
-        return self.inner.backward(2 * grad_output)
+            return grad_output + backward(self.inner, grad_output)
+        return backward(self.inner, 2 * grad_output)
 
 
 def _check(case: LayerCase, network: Module) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from layerkit.testing.cases.cases import LayerCase
+from layerkit.testing.cases.case import LayerCase
 from layerkit.testing.check import CheckFailed, check, not_applicable
 from layerkit.testing.instruments.comparison import require_close
 from layerkit.testing.instruments.numerics import has_kink_along

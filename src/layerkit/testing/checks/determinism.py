@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from layerkit.testing.cases.cases import Case, LayerCase
+from layerkit.contracts.specs import Spec
+from layerkit.testing.cases.case import Case, LayerCase
 from layerkit.testing.check import CheckFailed, check, require
 from layerkit.testing.instruments.comparison import require_close, require_same_bits
 from layerkit.testing.instruments.observation import (
@@ -82,18 +83,11 @@ def written_by_hand(case: LayerCase) -> None:
 
 
 @check("layer", "loss", "optimizer", "noise", "schedule", share=0.5)
-def building_is_contained(case: Case) -> None:
+def building_is_contained(case: Case[Spec]) -> None:
     """Building draws from no global random generator, changes no setting of torch, and opens no file or socket."""
-    kind = case.subject.kind
-    generator, pairs = case.generator("parameters"), case.pairs() if kind == "optimizer" else []
-    case.spec  # noqa: B018 - read before, for reading is not building
+    build = case.builder()
     with nothing_global_touched("building"), nothing_opened("building"):
-        if kind == "layer":
-            case.spec.build(case.input_shape, generator)
-        elif kind == "optimizer":
-            case.spec.build(pairs)
-        else:
-            case.spec.build()
+        build()
 
 
 @check("layer", share=0.5)

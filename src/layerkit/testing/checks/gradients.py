@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from layerkit.testing.cases.cases import LayerCase
+from layerkit.testing.cases.case import LayerCase
 from layerkit.testing.check import CheckFailed, Rejected, check, not_applicable, require
 from layerkit.testing.instruments.comparison import require_close
 from layerkit.testing.instruments.guesses import guess

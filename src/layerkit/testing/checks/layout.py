@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from layerkit.contracts.module import Module
-from layerkit.testing.cases.cases import LayerCase
+from layerkit.testing.cases.case import LayerCase
 from layerkit.testing.check import check, not_applicable, require
 from layerkit.testing.instruments.comparison import require_close, require_same_bits
 from layerkit.testing.instruments.observation import reachable_tensors

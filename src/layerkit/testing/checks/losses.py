@@ -9,7 +9,7 @@ from torch import Tensor
 
 from layerkit.contracts.loss import Loss
 from layerkit.errors import ShapeError, StateError
-from layerkit.testing.cases.cases import LossCase
+from layerkit.testing.cases.case import LossCase
 from layerkit.testing.check import CheckFailed, check, not_applicable, require
 from layerkit.testing.checks.layout import LAYOUTS
 from layerkit.testing.instruments.comparison import require_close, require_same_bits
@@ -79,10 +79,11 @@ def _two_batches(case: LossCase) -> tuple[Tensor, Tensor]:
 def _require_mean_of_parts(case: LossCase, prediction: Tensor, target: Tensor, whole: str) -> None:
     """Fail unless the first of dimension 0 and the rest, each with its share, make loss and gradient of the whole."""
     value, gradient = _evaluate(case.loss(), prediction, target)
-    sizes = 1, len(prediction) - 1
-    parts = [_evaluate(case.loss(), *part) for part in zip(prediction.split(sizes), target.split(sizes), strict=True)]
+    sizes = [1, len(prediction) - 1]
+    pairs = zip(torch.split(prediction, sizes), torch.split(target, sizes), strict=True)
+    parts = [_evaluate(case.loss(), *pair) for pair in pairs]
     shares = [size / len(prediction) for size in sizes]
-    mean = sum(share * loss for share, (loss, _) in zip(shares, parts, strict=True))
+    mean = torch.stack([share * loss for share, (loss, _) in zip(shares, parts, strict=True)]).sum()
     joined = torch.cat([share * its for share, (_, its) in zip(shares, parts, strict=True)])
     require_close(mean, value, f"the loss of {whole} is not the mean of the losses of its parts")
     require_close(joined, gradient, f"the gradient of {whole} is not that of its parts, each with its share")
@@ -101,10 +102,10 @@ def loss_is_elementwise(case: LossCase) -> None:
     _require_mean_of_parts(case, prediction, target, "many values")
 
 
-def _shuffled(case: LossCase, *tensors: Tensor) -> list[Tensor]:
-    """Return the tensors flat and in one random order."""
-    order = torch.randperm(tensors[0].numel(), generator=case.generator("order"))
-    return [tensor.flatten()[order] for tensor in tensors]
+def _shuffled(case: LossCase, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Return both flat and in one random order."""
+    order = torch.randperm(prediction.numel(), generator=case.generator("order"))
+    return prediction.flatten()[order], target.flatten()[order]
 
 
 @check("loss", witness=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from layerkit.testing.cases.cases import NoiseCase
+from layerkit.testing.cases.case import NoiseCase
 from layerkit.testing.check import CheckFailed, check, not_applicable, require
 from layerkit.testing.instruments.comparison import require_close, require_same_bits
 from layerkit.testing.instruments.observation import nothing_global_touched, nothing_opened, share_memory

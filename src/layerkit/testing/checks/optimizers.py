@@ -7,7 +7,7 @@ from torch import Tensor
 
 from layerkit.contracts.optimizer import Optimizer
 from layerkit.errors import CheckpointError
-from layerkit.testing.cases.cases import OptimizerCase
+from layerkit.testing.cases.case import OptimizerCase
 from layerkit.testing.check import CheckFailed, check, not_applicable, require
 from layerkit.testing.instruments.comparison import require_close, require_same_bits
 from layerkit.testing.instruments.observation import (
@@ -30,7 +30,7 @@ def _steps(case: OptimizerCase, optimizer: Optimizer, pairs: Pairs, steps: range
 def _lr(case: OptimizerCase) -> float:
     if "lr" not in type(case.spec).model_fields:
         not_applicable("the optimizer has no field lr")
-    return case.spec.lr
+    return float(case.spec.model_dump()["lr"])
 
 
 def _after(case: OptimizerCase, steps: int, dtype: torch.dtype = torch.float64) -> Pairs:

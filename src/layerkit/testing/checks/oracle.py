@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from layerkit.contracts.module import Module
-from layerkit.testing.cases.cases import LayerCase, LossCase, OptimizerCase, ScheduleCase
+from layerkit.testing.cases.case import LayerCase, LossCase, OptimizerCase, ScheduleCase
 from layerkit.testing.check import CheckFailed, check, not_applicable, require
 from layerkit.testing.instruments.comparison import require_close
 from layerkit.testing.instruments.passes import run_pass
@@ -14,11 +16,18 @@ from layerkit.testing.instruments.passes import run_pass
 NO_REFERENCE = "reference() names no torch namesake"
 
 
-def _namesake(home: object, reference: tuple[str, dict], *first: object) -> object:
+def _namesake(home: object, reference: tuple[str, dict[str, Any]], *first: object) -> Any:
+    """Return the module, optimizer or scheduler of torch that a reference names; only then is its type known."""
     name, arguments = reference
     if not hasattr(home, name):
         raise CheckFailed(f"reference() names {name}, which torch does not have")
     return getattr(home, name)(*first, **arguments)
+
+
+def _gradient(leaf: Tensor) -> Tensor:
+    if leaf.grad is None:
+        raise CheckFailed("torch's own gives no gradient to compare with")
+    return leaf.grad
 
 
 @check("layer", "loss", share=0.8)
@@ -54,9 +63,9 @@ def _layer_agrees(case: LayerCase) -> None:
         if not expected.requires_grad:
             continue
         expected.backward(cotangent)
-        require_close(done.grad_input, leaf.grad, "the gradient of the input is not torch's")
+        require_close(done.grad_input, _gradient(leaf), "the gradient of the input is not torch's")
         for name, parameter in oracle.named_parameters():
-            require_close(done.gradients[name], parameter.grad, f"the gradient of {name} is not torch's")
+            require_close(done.gradients[name], _gradient(parameter), f"the gradient of {name} is not torch's")
 
 
 def _give_parameters(layer: Module, oracle: nn.Module) -> None:
@@ -79,7 +88,7 @@ def _loss_agrees(case: LossCase) -> None:
         expected = _namesake(nn, reference)(leaf, target)
         expected.backward()
     require_close(loss.forward(prediction, target), expected.detach(), "the loss is not torch's")
-    require_close(loss.backward(), leaf.grad, "the gradient is not torch's")
+    require_close(loss.backward(), _gradient(leaf), "the gradient is not torch's")
 
 
 @check("optimizer")
@@ -109,11 +118,11 @@ def agrees_with_scheduler(case: ScheduleCase) -> None:
         not_applicable("reference() names no scheduler of torch")
     optimizer = torch.optim.SGD([torch.zeros(())], lr=1.0)
     oracle = _namesake(torch.optim.lr_scheduler, reference, optimizer)
-    schedule, expected = case.schedule(), []
+    schedule, torchs = case.schedule(), []
     for _ in range(case.steps):
-        expected.append(oracle.get_last_lr()[0])
+        torchs.append(oracle.get_last_lr()[0])
         optimizer.step()
         oracle.step()
-    given = [schedule.factor(step / case.steps) for step in range(case.steps)]
-    given, expected = (torch.tensor(factors, dtype=torch.float64) for factors in (given, expected))
+    own = [schedule.factor(step / case.steps) for step in range(case.steps)]
+    given, expected = (torch.tensor(factors, dtype=torch.float64) for factors in (own, torchs))
     require_close(given, expected, "the factors are not torch's")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from layerkit.contracts.module import Module
 from layerkit.errors import CheckpointError
-from layerkit.testing.cases.cases import LayerCase
+from layerkit.testing.cases.case import LayerCase
 from layerkit.testing.check import CheckFailed, check, require
 from layerkit.testing.instruments.comparison import require_same_bits
 from layerkit.testing.instruments.observation import held_bytes, held_items, reachable_tensors, share_memory

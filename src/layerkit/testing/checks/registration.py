@@ -10,10 +10,10 @@ from typing import Any
 import pydantic
 
 from layerkit.contracts.registered import REGISTERED
-from layerkit.testing.cases.cases import Case, LayerCase
-from layerkit.testing.cases.subjects import Subject
+from layerkit.contracts.specs import Spec
+from layerkit.testing.cases.case import Case, LayerCase
+from layerkit.testing.cases.subjects import Subject, schema_of
 from layerkit.testing.check import CheckFailed, check, not_applicable, require
-from layerkit.testing.instruments.schema_agreement import fits
 
 
 @check("layer", "loss", "optimizer", "noise", "schedule", scope="component")
@@ -50,7 +50,7 @@ def example_is_valid(subject: Subject) -> None:
 
 
 @check("layer", "loss", "optimizer", "noise", "schedule")
-def json_round_trips(case: Case) -> None:
+def json_round_trips(case: Case[Spec]) -> None:
     """From JSON to the spec and back is a fixed point, and a spec is frozen."""
     spec = case.spec
     text = spec.model_dump_json(by_alias=True)
@@ -76,17 +76,15 @@ def _contains(written: Any, given: Any) -> bool:
     if isinstance(given, list):
         same = isinstance(written, list) and len(written) == len(given)
         return same and all(_contains(w, g) for w, g in zip(written, given, strict=True))
-    return written == given
+    return bool(written == given)
 
 
 @check("layer", "loss", "optimizer", "noise", "schedule")
-def schema_agrees(case: Case) -> None:
+def schema_agrees(case: Case[Spec]) -> None:
     """What pydantic takes the JSON Schema takes too, and what one refuses for a range or a type both refuse."""
-    schema = case.subject.spec.model_json_schema()
-    definitions = schema.get("$defs", {})
-    require(fits(case.configuration, schema, definitions), "the JSON Schema refuses what pydantic takes")
+    require(case.subject.fits_schema(case.configuration), "the JSON Schema refuses what pydantic takes")
     for path, wrong in _mutations(case.configuration):
-        by_schema = fits(wrong, schema, definitions)
+        by_schema = case.subject.fits_schema(wrong)
         by_model = _accepted(case.subject, wrong)
         where = ".".join(map(str, path))
         shown = json.dumps(wrong)
@@ -94,10 +92,8 @@ def schema_agrees(case: Case) -> None:
 
 
 @check("layer", "loss", "optimizer", "noise", "schedule")
-def mistakes_are_refused_at_their_place(case: Case) -> None:
+def mistakes_are_refused_at_their_place(case: Case[Spec]) -> None:
     """A wrong type, an unknown key, a number out of range or none at all is refused, with the path of the field."""
-    schema = case.subject.spec.model_json_schema()
-    definitions = schema.get("$defs", {})
     for path, wrong in _mutations(case.configuration):
         where = ".".join(map(str, path))
         try:
@@ -109,7 +105,7 @@ def mistakes_are_refused_at_their_place(case: Case) -> None:
             continue
         except Exception as error:
             raise CheckFailed(f"{json.dumps(wrong)} raises {type(error).__name__}: {error}") from None
-        allowed = path not in ALWAYS_WRONG and fits(wrong, schema, definitions)
+        allowed = path not in ALWAYS_WRONG and case.subject.fits_schema(wrong)
         require(allowed, f"a mistake at {where} is accepted: {json.dumps(wrong)}")
     for number in (float("nan"), float("inf"), -float("inf")):
         for name, value in case.configuration.items():
@@ -163,7 +159,7 @@ def costs_are_true(case: LayerCase) -> None:
 
 
 def _layer_fields(case: LayerCase) -> list[str]:
-    properties = case.subject.spec.model_json_schema()["properties"]
+    properties = schema_of(case.subject.spec)["properties"]
     return [name for name, field in properties.items() if REGISTERED in str(field)]
 
 

@@ -6,7 +6,7 @@ import copy
 import math
 
 from layerkit.contracts.schedule import Schedule
-from layerkit.testing.cases.cases import ScheduleCase
+from layerkit.testing.cases.case import ScheduleCase
 from layerkit.testing.check import CheckFailed, check, not_applicable, require
 from layerkit.testing.instruments.observation import nothing_global_touched, nothing_opened
 
@@ -20,9 +20,12 @@ def factor_is_a_finite_number(case: ScheduleCase) -> None:
     require(isinstance(schedule, Schedule), f"build returns {type(schedule).__name__}, not a Schedule")
     for progress in case.places():
         factor = schedule.factor(progress)
-        number = isinstance(factor, int | float) and not isinstance(factor, bool)
-        require(number, f"factor({progress}) is a {type(factor).__name__}, and should be a number")
+        require(_is_number(factor), f"factor({progress}) is a {type(factor).__name__}, and should be a number")
         require(0 <= factor < math.inf, f"factor({progress}) is {factor}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @check("schedule")

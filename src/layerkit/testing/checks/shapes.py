@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from layerkit.errors import ShapeError
-from layerkit.testing.cases.cases import LayerCase
+from layerkit.testing.cases.case import LayerCase
 from layerkit.testing.cases.strategies import accepts
 from layerkit.testing.check import CheckFailed, check, not_applicable, require
 from layerkit.testing.checks.gradients import check_gradients
@@ -16,13 +16,16 @@ from layerkit.testing.instruments.passes import Frozen, forward, gradients_of, r
 def output_shape_is_true(case: LayerCase) -> None:
     """``output_shape`` is the shape that forward returns, in plain integers, in training and in evaluation."""
     expected = case.spec.output_shape(case.input_shape)
-    plain = isinstance(expected, tuple) and all(type(size) is int for size in expected)
-    require(plain, f"output_shape returns {expected!r}, not a tuple of integers")
+    require(_is_shape(expected), f"output_shape returns {expected!r}, not a tuple of integers")
     for training in (True, False):
         output = forward(case.layer().train(training), case.input())
         real = tuple(output.shape)
         require(real == (case.batch, *expected), f"output_shape is {expected}, and forward returns {real[1:]} a sample")
         require(bool(output.isfinite().all()), "forward returns numbers that are infinite or not a number")
+
+
+def _is_shape(value: object) -> bool:
+    return isinstance(value, tuple) and all(type(size) is int for size in value)
 
 
 @check("layer", share=0.5)

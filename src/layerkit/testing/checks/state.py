@@ -9,7 +9,7 @@ from torch import Tensor
 
 from layerkit.contracts.module import Module
 from layerkit.errors import ShapeError, StateError
-from layerkit.testing.cases.cases import LayerCase
+from layerkit.testing.cases.case import LayerCase
 from layerkit.testing.check import CheckFailed, check, not_applicable, require
 from layerkit.testing.instruments.comparison import require_close, require_same_bits
 from layerkit.testing.instruments.observation import Interrupted, Operations, held_bytes, share_memory
@@ -241,7 +241,7 @@ def nothing_returned_is_overwritten(case: LayerCase) -> None:
 
 
 def _own_tensors(layer: Module) -> dict[str, Tensor]:
-    own = {}
+    own: dict[str, Tensor] = {}
     for name, (parameter, gradient) in layer.named_param().items():
         own |= {f"the parameter {name}": parameter, f"the gradient of {name}": gradient}
     return own | {f"the buffer {name}": tensor for name, tensor in layer.state_dict().items() if name not in own}
@@ -275,9 +275,9 @@ def survives_an_exception(case: LayerCase) -> None:
     Torch is made to fail at each of its operations in turn, as it does when memory runs out.
     """
     x = case.input()
-    expected = case.layer()
-    state = {name: value.clone() for name, value in expected.state_dict().items()}
-    expected = run_pass(expected, x, case.cotangent)
+    sound = case.layer()
+    state = {name: value.clone() for name, value in sound.state_dict().items()}
+    expected = run_pass(sound, x, case.cotangent)
     layer = case.layer()
     with Operations() as operations:
         forward(layer, x)

@@ -36,8 +36,8 @@ def reachable(root: object) -> dict[int, object]:
             waiting += here.values()
         elif isinstance(here, list | tuple | set | frozenset):
             waiting += here
-        elif callable(here) and getattr(here, "__closure__", None):
-            waiting += (cell.cell_contents for cell in here.__closure__ if _filled(cell))
+        elif closure := getattr(here, "__closure__", None):
+            waiting += (cell.cell_contents for cell in closure if _filled(cell))
         elif hasattr(here, "__dict__"):
             waiting.append(vars(here))
     return seen
@@ -144,7 +144,7 @@ def nothing_opened(doing: str) -> Iterator[None]:
 # What torch is asked to do
 
 
-class Operations(TorchDispatchMode):
+class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch declares no types for it
     """Records the names of torch's operations, and can fail at one of them.
 
     Attributes:
@@ -154,7 +154,7 @@ class Operations(TorchDispatchMode):
     """
 
     def __init__(self, fail_at: int | None = None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # as above
         self.names: list[str] = []
         self.fail_at = fail_at
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from layerkit.contracts.module import Module
-from layerkit.testing.check import require
+from layerkit.testing.check import CheckFailed, require
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ def forward(layer: Module, x: Tensor) -> Tensor:
 def backward(layer: Module, cotangent: Tensor) -> Tensor:
     """Return the gradient with respect to the input, which must be a tensor."""
     grad_input = layer.backward(cotangent)
-    require(isinstance(grad_input, Tensor), f"backward returned {type(grad_input).__name__}, not a tensor")
+    if not isinstance(grad_input, Tensor):
+        raise CheckFailed(f"backward returned {type(grad_input).__name__}, not a tensor")
     return grad_input
 
 
@@ -67,12 +68,12 @@ class Frozen:
         self._generators = [(generator, generator.get_state()) for generator in generators_of(layer)]
 
     def restore_buffers(self) -> None:
-        """Put the buffers back."""
+        """Give the buffers the values that they had."""
         for tensor, value in self._buffers:
             tensor.copy_(value)
 
     def restore(self) -> None:
-        """Put both back."""
+        """Give the buffers and the random generators the state that they had."""
         self.restore_buffers()
         for generator, state in self._generators:
             generator.set_state(state)

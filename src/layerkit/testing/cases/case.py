@@ -10,9 +10,11 @@ import binascii
 import json
 import math
 import zlib
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, ClassVar, Self
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -22,14 +24,16 @@ from layerkit.contracts.module import Module
 from layerkit.contracts.noise import Noise
 from layerkit.contracts.optimizer import Optimizer
 from layerkit.contracts.schedule import Schedule
-from layerkit.contracts.specs import LayerSpec, Shape
+from layerkit.contracts.specs import KindName, LayerSpec, LossSpec, NoiseSpec, OptimizerSpec, ScheduleSpec, Shape, Spec
 from layerkit.errors import UserError
 from layerkit.testing.cases.subjects import Subject
 
+SpecT = TypeVar("SpecT", bound=Spec, covariant=True)
+
 
 @dataclass(frozen=True)
-class Case:
-    """What all kinds share.
+class Case(ABC, Generic[SpecT]):
+    """What cases of all kinds of component share.
 
     Attributes:
         subject: the component under test.
@@ -45,9 +49,13 @@ class Case:
     """What shapes a case of this kind has: the names of the fields, and what they are called."""
 
     @cached_property
-    def spec(self) -> Any:
+    def spec(self) -> SpecT:
         """The configuration, read: a spec of the subject's class."""
-        return self.subject.read(self.configuration)
+        return cast("SpecT", self.subject.read(self.configuration))  # a case is made for subjects of its own kind only
+
+    @abstractmethod
+    def builder(self) -> Callable[[], object]:
+        """Return what builds the component; the spec is read, and what it is built from made, before it is called."""
 
     def generator(self, purpose: str) -> torch.Generator:
         """Return a generator of its own for each ``purpose``."""
@@ -92,7 +100,7 @@ def _tupled(value: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class LayerCase(Case):
+class LayerCase(Case[LayerSpec]):
     """A layer with the shape of one sample and the number of samples."""
 
     input_shape: Shape
@@ -103,6 +111,10 @@ class LayerCase(Case):
     def declares(self, name: str) -> bool:
         """Return whether the layer, or any layer inside it, declares ``name``."""
         return _declares(self.spec, self.input_shape, name)
+
+    def builder(self) -> Callable[[], Module]:
+        """Return what builds the layer."""
+        return partial(self.spec.build, self.input_shape, self.generator("parameters"))
 
     def fresh(self, dtype: torch.dtype = torch.float64, purpose: str = "parameters") -> Module:
         """Return the layer as it is built."""
@@ -142,12 +154,16 @@ def separated(shape: Shape, generator: torch.Generator) -> Tensor:
 
 
 @dataclass(frozen=True)
-class LossCase(Case):
+class LossCase(Case[LossSpec]):
     """A loss with the shape of its prediction, the batch included."""
 
     shape: Shape
 
     shapes: ClassVar[dict[str, str]] = {"shape": "shape of the prediction"}
+
+    def builder(self) -> Callable[[], Loss]:
+        """Return what builds the loss."""
+        return self.spec.build
 
     def loss(self) -> Loss:
         """Return the loss, at some point of a training."""
@@ -171,7 +187,7 @@ class LossCase(Case):
 
 
 @dataclass(frozen=True)
-class OptimizerCase(Case):
+class OptimizerCase(Case[OptimizerSpec]):
     """An optimizer with the shapes of its parameters."""
 
     parameter_shapes: tuple[Shape, ...]
@@ -185,9 +201,13 @@ class OptimizerCase(Case):
         ]
         return [(parameter, torch.zeros_like(parameter)) for parameter in parameters]
 
+    def builder(self) -> Callable[[], Optimizer]:
+        """Return what builds the optimizer."""
+        return partial(self.spec.build, self.pairs())
+
     def optimizer(self, pairs: list[tuple[Tensor, Tensor]], **changes: Any) -> Optimizer:
         """Return the optimizer of ``pairs``; ``changes`` replace fields of the configuration."""
-        return self.subject.read(self.configuration | changes).build(pairs)
+        return replace(self, configuration=self.configuration | changes).spec.build(pairs)
 
     def give_gradients(self, pairs: list[tuple[Tensor, Tensor]], step: int) -> None:
         """Put the random gradients of a step into the pairs, in place."""
@@ -196,12 +216,16 @@ class OptimizerCase(Case):
 
 
 @dataclass(frozen=True)
-class NoiseCase(Case):
+class NoiseCase(Case[NoiseSpec]):
     """A noise with the shape (N, C, H, W) of the pictures that it makes."""
 
     shape: Shape
 
     shapes: ClassVar[dict[str, str]] = {"shape": "shape of the pictures"}
+
+    def builder(self) -> Callable[[], Noise]:
+        """Return what builds the noise."""
+        return self.spec.build
 
     def noise(self) -> Noise:
         """Return the noise."""
@@ -215,12 +239,16 @@ class NoiseCase(Case):
 
 
 @dataclass(frozen=True)
-class ScheduleCase(Case):
+class ScheduleCase(Case[ScheduleSpec]):
     """A schedule with the number of steps of a training."""
 
     steps: int
 
     shapes: ClassVar[dict[str, str]] = {"steps": "steps of the training"}
+
+    def builder(self) -> Callable[[], Schedule]:
+        """Return what builds the schedule."""
+        return self.spec.build
 
     def schedule(self) -> Schedule:
         """Return the schedule."""
@@ -233,7 +261,7 @@ class ScheduleCase(Case):
         return sorted({*near, *between, *(step / self.steps for step in range(self.steps))})
 
 
-CASES: dict[str, type[Case]] = {
+CASES: dict[KindName, type[Case[Spec]]] = {
     "layer": LayerCase,
     "loss": LossCase,
     "optimizer": OptimizerCase,
