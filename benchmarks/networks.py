@@ -8,8 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from layerkit import SGD, Architecture, LayerSpec, Trainer, build, load_architecture
-from layerkit.builtin.losses.mse import MSE
+from layerkit import MSE, SGD, Architecture, LayerSpec, Trainer, build, load_architecture
 
 ROOT = Path(__file__).parents[1]
 LR = 1e-3
@@ -20,11 +19,10 @@ Step = Callable[[Tensor, Tensor], float]
 
 def architectures() -> dict[str, Architecture]:
     """Return the architectures by name: the report's, a stack of 3 x 3 convolutions, a U-Net."""
-    unet = ROOT / "architectures/unet.json"
     files = {
         "table1": ROOT / "architectures/table1.json",
         "dncnn-like": ROOT / "benchmarks/dncnn_like.json",
-        "unet": unet if unet.exists() else ROOT / "benchmarks/unet_like.json",
+        "unet": ROOT / "architectures/unet.json",
     }
     return {name: load_architecture(path) for name, path in files.items()}
 

@@ -13,8 +13,9 @@ import torch
 from layerkit import build, load_architecture, save
 
 # The tests' tensors are small, and several processes share the cores: with more
-# threads than one they take many times longer.
+# threads than one they take many times longer. So do the processes that tests start.
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,8 @@ from torch import Tensor
 from layerkit.arithmetic.axes import Axis, Term
 from layerkit.arithmetic.backends import fused as fused_sums
 from layerkit.arithmetic.sums import Sums
+from layerkit.testing import parametrize_with_checks
+from layerkit.testing.parametrizing import CheckOfComponent
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-11}
 BUILT = importlib.util.find_spec("layerkit.arithmetic.backends._sums") is not None
@@ -198,35 +199,39 @@ class TestFused:
 
 
 PROGRAM = """
-import sys
-sys.modules.update({missing})
-import torch
-from layerkit.arithmetic.backends import fused
-from layerkit.builtin.layers.conv2d import Conv2d
-generator = torch.Generator().manual_seed(0)
-conv = Conv2d(16, 16, 3, padding=1, generator=generator)
-x = torch.randn(1, 16, 8, 8, generator=generator)
-print(fused.AVAILABLE, conv(x).sum().item())
+import os, sys, torch
+
+def start(missing=(), **environment):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "layerkit"]:
+        del sys.modules[name]
+    sys.modules.update(dict.fromkeys(missing))
+    os.environ.update(environment)
+    from layerkit.arithmetic.backends import fused
+    from layerkit.builtin.layers.conv2d import Conv2d
+    generator = torch.Generator().manual_seed(0)
+    conv = Conv2d(16, 16, 3, padding=1, generator=generator)
+    x = torch.randn(1, 16, 8, 8, generator=generator)
+    print(fused.AVAILABLE, conv(x).sum().item())
+
+start(LAYERKIT_PLAIN_SUMS="0")
+start(LAYERKIT_PLAIN_SUMS="1")
+start(["layerkit.arithmetic.backends._sums"], LAYERKIT_PLAIN_SUMS="0")
 """
 
 
 @needs_fused
 def test_without_compiled_code_the_plain_way_is_taken() -> None:
-    def run(missing: str, **environment: str) -> tuple[str, float]:
-        command = [sys.executable, "-c", PROGRAM.format(missing=missing)]
-        done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True)
-        available, value = done.stdout.split()
-        return available, float(value)
-
-    with_it, switched_off = run("{}", LAYERKIT_PLAIN_SUMS="0"), run("{}", LAYERKIT_PLAIN_SUMS="1")
-    without_it = run("{'layerkit.arithmetic.backends._sums': None}")
-    assert [with_it[0], switched_off[0], without_it[0]] == ["True", "False", "False"]
-    assert with_it[1] == pytest.approx(switched_off[1], abs=1e-3) == pytest.approx(without_it[1], abs=1e-3)
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    available, values = zip(*map(str.split, done.stdout.splitlines()), strict=True)
+    assert available == ("True", "False", "False")
+    with_it, switched_off, without_it = map(float, values)
+    assert with_it == pytest.approx(switched_off, abs=1e-3) == pytest.approx(without_it, abs=1e-3)
 
 
-def test_the_layers_hold_without_compiled_code() -> None:
-    layers = ["conv2d", "upsampling", "transposed_conv2d", "avg_pool2d", "nearest_upsampling"]
-    command = [sys.executable, "-m", "layerkit", "conformance", *layers, "--profile", "quick"]
-    environment = os.environ | {"LAYERKIT_PLAIN_SUMS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+LAYERS = ("conv2d", "upsampling", "transposed_conv2d", "avg_pool2d", "nearest_upsampling")
+
+
+@parametrize_with_checks(*LAYERS, profile="quick")
+def test_the_layers_hold_without_compiled_code(check: CheckOfComponent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fused_sums, "AVAILABLE", False)
+    check()

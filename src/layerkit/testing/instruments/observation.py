@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -77,12 +78,13 @@ def share_memory(first: Tensor, second: Tensor) -> bool:
 @contextmanager
 def empty_memory_is_nan() -> Iterator[None]:
     """Let torch fill what ``empty`` returns, as it does in its deterministic mode."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Not use_deterministic_algorithms, which does the same and loads torch's compiler first, for seconds.
+    before = torch.get_deterministic_debug_mode()
+    torch.set_deterministic_debug_mode("warn")
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch.set_deterministic_debug_mode(before)
 
 
 # Randomness and settings that belong to the whole process
@@ -101,7 +103,7 @@ def _global_state() -> dict[str, Any]:
     return {
         "torch's global random generator": torch.get_rng_state().numpy().tobytes(),
         "Python's global random generator": random.getstate(),
-        "numpy's global random generator": repr(numpy.random.get_state()),
+        "numpy's global random generator": pickle.dumps(numpy.random.get_state()),
         "torch's default dtype": torch.get_default_dtype(),
         "torch's number of threads": torch.get_num_threads(),
         "torch's gradient mode": torch.is_grad_enabled(),
@@ -157,6 +159,11 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch d
         super().__init__()  # type: ignore[no-untyped-call]  # as above
         self.names: list[str] = []
         self.fail_at = fail_at
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Keep torch from loading its compiler, for seconds, only to tell it to leave this class alone."""
+        return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if len(self.names) == self.fail_at:
