@@ -31,7 +31,7 @@ report report-quick: $(INSTALLED)
 
 # The examples that hypothesis draws are the same in every run; see CONTRIBUTING.md for longer searches.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 # Style, the floors of the house, types.
 lint: $(INSTALLED)

@@ -1,11 +1,30 @@
-"""Everything that is installed, plugins included and nothing exempt, passes the battery."""
+"""Everything that is installed, plugins included and nothing exempt, passes the battery.
+
+The plugins in this repository are tried by the two lines in their own tests; everything else is tried here.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+from layerkit.registry.catalogue import installed
 from layerkit.testing import parametrize_with_checks
 from layerkit.testing.parametrizing import CheckOfComponent
 
+PLUGINS = Path(__file__).parents[2] / "plugins"
+PROVEN = {folder.parent.name: folder for folder in PLUGINS.glob("*/tests")}
+"""The folders of tests of the plugins in this repository, by the names of their packages."""
 
-@parametrize_with_checks()
+
+@parametrize_with_checks(*sorted({component.distribution for component in installed().components.values()} - {*PROVEN}))
 def test_conformance(check: CheckOfComponent) -> None:
     check()
+
+
+@pytest.mark.parametrize("distribution", PROVEN)
+def test_a_plugin_of_this_repository_tries_all_of_its_components_in_its_own_tests(distribution: str) -> None:
+    text = (PROVEN[distribution] / "test_conformance.py").read_text()
+    assert f'@parametrize_with_checks("{distribution}")\ndef test_' in text, "with no option, so that nothing is exempt"
+    assert "skip" not in text and "xfail" not in text

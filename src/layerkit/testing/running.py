@@ -95,8 +95,10 @@ def run_parallel(
     """
     began = time.perf_counter()
     settings = _settings_of(chosen[0].catalogue)
-    # Not forked: torch's threads do not survive that.
-    context = multiprocessing.get_context("spawn")
+    # Not forked from here, for torch's threads do not survive that; from a process that has only imported the kit.
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(method)
+    context.set_forkserver_preload([__name__])
     with ProcessPoolExecutor(min(jobs, len(chosen)), context, initializer=_prepare) as pool:
         pending = [
             pool.submit(_run_one, subject.kind, subject.name, settings, only, profile, seed)
