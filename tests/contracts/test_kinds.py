@@ -9,7 +9,7 @@ from layerkit.contracts.specs import KindName
 from layerkit.registry.catalogue import installed
 from layerkit.registry.discovery import PluginSettings
 from layerkit.testing.battery import checks_for
-from layerkit.testing.cases.cases import CASES
+from layerkit.testing.cases.case import CASES
 
 
 def test_every_name_of_a_kind_has_a_row() -> None:

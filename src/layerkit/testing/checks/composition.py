@@ -86,7 +86,7 @@ def gradient_through_a_sum(case: LayerCase) -> None:
 
 @check("layer", share=0.5)
 def later_calls_are_right_too(case: LayerCase) -> None:
-    """After passes with other inputs, other batch sizes and other weights the gradients are right still.
+    """After passes with other inputs, other batch sizes and other weights the gradients are still right.
 
     What a layer keeps from one call to the next - kernels made ready, buffers, borders written once - must follow.
     """

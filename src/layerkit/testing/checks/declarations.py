@@ -9,7 +9,7 @@ from layerkit.testing.cases.case import LayerCase
 from layerkit.testing.check import CheckFailed, check, not_applicable
 from layerkit.testing.instruments.comparison import require_close
 from layerkit.testing.instruments.numerics import has_kink_along
-from layerkit.testing.instruments.passes import Frozen, forward, gradients_of
+from layerkit.testing.instruments.passes import Frozen, backward, forward, gradients_of
 
 
 @check("layer", share=0.6)
@@ -121,7 +121,7 @@ def samples_add_up(case: LayerCase) -> None:
     for index in range(case.batch):
         output = frozen.forward(x[index : index + 1])
         require_close(output, done.output[index : index + 1], "a sample alone gives another output than in a batch")
-        grad_input = layer.backward(cotangent[index : index + 1])
+        grad_input = backward(layer, cotangent[index : index + 1])
         require_close(grad_input, done.grad_input[index : index + 1], "a sample alone has another gradient")
     for name, gradient in gradients_of(layer).items():
         require_close(gradient, done.gradients[name], f"the gradient of {name} is not the sum over the samples", 1e-8)
