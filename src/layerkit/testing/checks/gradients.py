@@ -26,7 +26,7 @@ def counts_of(case: LayerCase, output: Tensor) -> dict[str, int]:
 
 def check_gradients(case: LayerCase, frozen: Frozen, x: Tensor, cotangent: Tensor, done: Pass, which: str) -> None:
     """Hold the gradients of a pass against differences: the input's, or every parameter's."""
-    layer, kinked = frozen._layer, case.declares("kinked")
+    layer, kinked = frozen.layer, case.declares("kinked")
     counts, directions = counts_of(case, done.output), case.generator("directions")
     if which == "input":
         require_input_gradient_shape(done, x)

@@ -59,11 +59,11 @@ class Frozen:
     """The buffers and random generators of a layer as they are now.
 
     A forward in training draws random numbers and moves running averages; to ask what the same forward gives for
-    another input, both must be put back first. The parameters are left alone, for they may be what is varied.
+    another input, both must be put back first. The parameters are left alone, as they may be what is varied.
     """
 
     def __init__(self, layer: Module) -> None:
-        self._layer = layer
+        self.layer = layer
         self._buffers = [(tensor, tensor.clone()) for tensor in buffers_of(layer)]
         self._generators = [(generator, generator.get_state()) for generator in generators_of(layer)]
 
@@ -81,12 +81,12 @@ class Frozen:
     def forward(self, x: Tensor) -> Tensor:
         """Return what the layer gives for ``x`` from the frozen state."""
         self.restore()
-        return forward(self._layer, x)
+        return forward(self.layer, x)
 
     def run_pass(self, x: Tensor, cotangent: Tensor | Callable[[Tensor], Tensor]) -> Pass:
         """Return what a pass gives from the frozen state."""
         self.restore()
-        return run_pass(self._layer, x, cotangent)
+        return run_pass(self.layer, x, cotangent)
 
 
 def buffers_of(layer: Module) -> Iterator[Tensor]:
