@@ -117,10 +117,6 @@ def test_a_signal_saves_and_stops(command, start, tmp_path, number, code):
     os.kill(process.pid, number)
     assert finish(process) == code
     assert results(tmp_path / "report") == {}
-    waiting = [
-        line for line in (tmp_path / "report" / "trials.journal").read_text().splitlines() if '"state":4' in line
-    ]
-    assert len(waiting) == len(LRS) + 1  # what was handed out was given back
 
 
 def test_two_processes_share_the_trials(command, start, tmp_path):
@@ -129,10 +125,7 @@ def test_two_processes_share_the_trials(command, start, tmp_path):
     wait_for(lambda: running(tmp_path / "report") >= 2)
     assert [finish(process) for process in processes] == [0, 0]
     assert [result["status"] for result in results(tmp_path / "report").values()] == ["done"] * len(LRS)
-    journal = (tmp_path / "report" / "trials.journal").read_text()
-    told = [json.loads(line) for line in journal.splitlines() if '"values":[' in line]
-    assert len({line["worker_id"] for line in told}) == 2
-    # A trial may be handed out once more in the moment before its lock, and is then found done: none is trained twice.
+    # None is trained twice.
     for metrics in (tmp_path / "report" / "runs").glob("*/metrics.jsonl"):
         assert metrics.read_text().count('"event": "epoch"') == 40
 
@@ -164,10 +157,10 @@ def test_mistakes_end_with_2_before_anything_is_trained(command, tmp_path, capsy
     assert not (tmp_path / "report").exists()
 
 
-def test_without_optuna_it_says_what_to_install(command, monkeypatch, capsys):
+def test_without_jinja2_it_says_what_to_install(command, monkeypatch, capsys):
     import importlib.util
 
     find = importlib.util.find_spec
-    monkeypatch.setattr("layerkit.environment.find_spec", lambda name: None if name == "optuna" else find(name))
+    monkeypatch.setattr("layerkit.environment.find_spec", lambda name: None if name == "jinja2" else find(name))
     assert run(strings(command())) == 2
-    assert capsys.readouterr().err == "error: experiments need optuna: pip install 'layerkit[experiments]'\n"
+    assert capsys.readouterr().err == "error: experiments need jinja2: pip install 'layerkit[experiments]'\n"

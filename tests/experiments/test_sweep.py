@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -8,14 +9,13 @@ import pytest
 from layerkit import installed
 from layerkit.data.sources import fingerprint
 from layerkit.disk import FolderLock
-from layerkit.errors import RunError, StoppedError
+from layerkit.errors import StoppedError
 from layerkit.experiments.loading import load_experiment
+from layerkit.experiments.machine_lock import machine_lock
 from layerkit.experiments.plan import plan
-from layerkit.experiments.queue import TrialQueue
 from layerkit.experiments.results import read_result, write_result
 from layerkit.experiments.store import Store
 from layerkit.experiments.sweep import Planned, Sweep
-from layerkit.experiments.turn import turn
 
 
 @dataclass
@@ -183,38 +183,71 @@ def test_timed_trials_are_left_to_the_process_that_times_them(work):
 
 def test_a_timed_trial_waits_for_others_on_the_machine(work):
     sweep = work(timed=True)
-    with turn(sweep.store.folder, False, lambda: None, lambda: None):
+    with machine_lock(sweep.store.folder, False, lambda: None, lambda: None):
         with pytest.raises(StoppedError, match="stopped while it waited for other trials on this machine"):
             sweep.work(stop_after=0)
-        with turn(sweep.store.folder, False, lambda: None, lambda: None):
+        with machine_lock(sweep.store.folder, False, lambda: None, lambda: None):
             pass  # those that are not timed run beside one another
     assert len(sweep.work().began) == 2
 
 
-def test_a_journal_that_is_damaged_is_told_and_can_be_removed(work):
+def test_a_trial_that_is_let_go_while_others_are_trained_is_taken_up(work):
     sweep = work()
-    sweep.work()
-    sweep.store.journal.write_bytes(sweep.store.journal.read_bytes()[:-5] + b"\n{}\n")
-    more = work(vary={"training.batch_size": [8]})
-    with pytest.raises(RunError, match=r"trials\.journal is damaged .* remove it: results are kept elsewhere"):
-        more.work()
-    sweep.store.journal.unlink()
-    assert more.work().began == ["training.batch_size = 8, seed 0"]
+    held = sweep.store.run(next(iter(sweep.planned.trials)))
+    held.mkdir(parents=True)
+    lock = FolderLock(held)
+
+    @dataclass
+    class Releasing(Watcher):
+        def ends(self, trial, result):
+            super().ends(trial, result)
+            if len(self.ended) == 1:
+                lock.release()
+
+    watcher = Releasing()
+    Sweep(sweep.store, sweep.data, installed(), watcher).work(sweep.planned)
+    assert watcher.began == ["training.batch_size = 4, seed 0", "training.batch_size = 2, seed 0"]
+    assert watcher.said == []
+
+
+def test_a_trial_that_another_process_has_just_finished_keeps_its_run(work):
+    sweep, other = work(), work()
+    finished = {}
+
+    @dataclass
+    class Overtaken(Watcher):
+        def begins(self, trial):
+            super().begins(trial)
+            if len(self.began) == 1:  # while this one trains the first trial, another process trains the second
+                other.work()
+                for key in other.planned.trials:
+                    path = other.store.run(key) / "checkpoint.safetensors"
+                    finished[key] = path.read_bytes() if path.exists() else None
+
+    watcher = Overtaken()
+    Sweep(sweep.store, sweep.data, installed(), watcher).work(sweep.planned)
+    assert watcher.began == ["training.batch_size = 2, seed 0"]
+    _, second = sweep.planned.trials
+    assert finished[second] == (sweep.store.run(second) / "checkpoint.safetensors").read_bytes()
+
+
+def test_threads_of_one_process_share_the_trials(work):
+    sweep = work(vary={"training.batch_size": [1, 2, 4, 8, 16]})
+    with ThreadPoolExecutor(2) as pool:
+        watchers = [task.result() for task in [pool.submit(sweep.work) for _ in range(2)]]
+    began = [label for watcher in watchers for label in watcher.began]
+    assert sorted(began) == sorted(sweep.results)  # each of them once
+    assert {result.status for result in sweep.results.values()} == {"done"}
+
+
+def test_the_journal_that_former_versions_kept_is_left_alone(work):
+    sweep = work()
+    journal = sweep.store.folder / "trials.journal"
+    journal.parent.mkdir(parents=True)
+    journal.write_bytes(b"half a li")
+    assert len(sweep.work().began) == 2
     assert sweep.work().began == []
-
-
-def test_the_trials_of_a_queue_are_handed_out_once_each(tmp_path):
-    labels = {str(number): f"trial {number}" for number in range(4)}
-    queues = [TrialQueue(tmp_path / "trials.journal", "sizes", labels) for _ in range(2)]
-    for queue in queues:
-        queue.fill(labels, tmp_path.joinpath)
-    tickets = [queues[number % 2].take() for number in range(4)]
-    assert sorted(ticket.key for ticket in tickets) == sorted(labels)
-    assert queues[0].take() is None
-    tickets[1].give_back()
-    tickets[2].done(20.0)
-    assert queues[1].take().key == tickets[1].key
-    assert queues[1].take() is None
+    assert journal.read_bytes() == b"half a li"
 
 
 def test_a_result_of_another_training_does_not_count(work):

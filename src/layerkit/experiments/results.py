@@ -18,7 +18,7 @@ from layerkit.contracts.specs import StrictModel
 from layerkit.denoising.metrics import Quality
 from layerkit.disk import write_atomically
 
-PACKAGES = ("torch", "numpy", "scikit-image", "optuna")
+PACKAGES = ("torch", "numpy", "scikit-image")
 """Packages besides layerkit and the plugins whose versions a result keeps."""
 
 Pairs = tuple[tuple[float, float], ...]

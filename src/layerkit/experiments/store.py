@@ -12,7 +12,7 @@ class Store:
 
     - ``results/KEY.json``: the result of a trial, the truth;
     - ``runs/KEY/``: the run of a trial, as ``layerkit train`` writes it;
-    - ``trials.journal``: which trials wait, run and are done, kept by Optuna;
+    - ``timed/`` and ``machines/``: locks of what is timed, and of what runs on each machine;
     - ``figures/NAME.svg`` or ``.png``, and ``report.html``.
 
     Args:
@@ -21,7 +21,6 @@ class Store:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
-        self.journal = self.folder / "trials.journal"
         self.figures = self.folder / "figures"
         self.page = self.folder / "report.html"
 

@@ -1,4 +1,8 @@
-"""From trials to results: whatever has none yet is trained, by this process or by others that share the folder."""
+"""From trials to results: whatever has none yet is trained, by this process or by others that share the folder.
+
+Nothing hands out the trials. Each process walks through them: one with a result is done, one whose run is locked is being
+trained by another process, and every other one is taken by locking its run.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from layerkit.disk import FolderLock
-from layerkit.errors import FolderInUseError, StoppedError
+from layerkit.errors import FolderInUseError
+from layerkit.experiments.machine_lock import machine_lock
 from layerkit.experiments.plan import Trial
-from layerkit.experiments.queue import Ticket, TrialQueue
 from layerkit.experiments.results import TrialResult
 from layerkit.experiments.store import Store
 from layerkit.experiments.trial import Watch, open_run, train
-from layerkit.experiments.turn import turn
 from layerkit.registry.catalogue import Catalogue
 
 
@@ -77,7 +80,7 @@ class Sweep:
             StoppedError: when it was asked to stop, and has saved.
             RunError: when something cannot be written.
         """
-        if not self._missing(planned, set()):
+        if not self._missing(planned):
             return
         with ExitStack() as stack:
             if planned.timed:
@@ -89,53 +92,51 @@ class Sweep:
                 except FolderInUseError:
                     self.observer.says(f"{planned.name}: another process times these trials, one after the other")
                     return
-            queue = TrialQueue(
-                self.store.journal, planned.name, {key: trial.label for key, trial in planned.trials.items()}
-            )
             tried: set[str] = set()
-            while missing := self._missing(planned, tried):
-                queue.fill(missing, self.store.run)
-                ticket = queue.take()
-                if ticket is None:
+            while missing := [key for key in self._missing(planned) if key not in tried]:
+                here = {key for key in missing if self._train(key, planned)}
+                if not here:
                     left = f"{len(missing)} of {len(planned.trials)} trials"
                     self.observer.says(f"{planned.name}: other processes train what is left, {left}")
                     return
-                self._try(ticket, planned, tried)
+                # Once more: another process may have been killed meanwhile, with its trial unfinished.
+                tried |= here
 
-    def _missing(self, planned: Planned, tried: set[str]) -> list[str]:
-        """Return the keys of the trials that must be trained, without those that this process has tried."""
-        missing = []
-        for key in planned.trials:
-            result = self.store.result(key, planned.timed)
-            if key not in tried and (result is None or result.status == "failed"):
-                missing.append(key)
-        return missing
+    def _missing(self, planned: Planned) -> list[str]:
+        """Return the keys of the trials that must be trained."""
+        return [key for key in planned.trials if not self._settled(key, planned)]
 
-    def _try(self, ticket: Ticket, planned: Planned, tried: set[str]) -> None:
-        key, trial = ticket.key, planned.trials[ticket.key]
-        alone = planned.timed
-        try:
-            with (
-                turn(self.store.folder, alone, self.observer.asked_to_stop, lambda: self._waits(planned)),
-                open_run(self.store.run(key), trial, self.data, self.catalogue, anew=alone) as run,
-            ):
-                result = self.store.result(key, planned.timed)
-                if result is None or result.status == "failed":  # or another process has just finished it
+    def _settled(self, key: str, planned: Planned) -> bool:
+        """Return whether a trial has a result that counts; a failed one may go better next time."""
+        result = self.store.result(key, planned.timed)
+        return result is not None and result.status != "failed"
+
+    def _train(self, key: str, planned: Planned) -> bool:
+        """Train a trial, unless it is settled meanwhile; return False where another process is at it."""
+        trial = planned.trials[key]
+        with machine_lock(self.store.folder, planned.timed, self.observer.asked_to_stop, lambda: self._waits(planned)):
+            try:
+                run = open_run(
+                    self.store.run(key),
+                    trial,
+                    self.data,
+                    self.catalogue,
+                    anew=planned.timed,
+                    settled=lambda: self._settled(key, planned),
+                )
+            except FolderInUseError:
+                return False
+            if run is not None:
+                with run:
                     self.observer.begins(trial)
                     result = train(
                         run, trial, key, self.catalogue, self.observer.watch, self.observer.asked_to_stop
                     ).model_copy(update={"timed": planned.timed})
                     self.store.keep(result)
                     self.observer.ends(trial, result)
-                if not run.finished:
-                    run.record_end()
-            tried.add(key)
-            ticket.done(result.psnr)
-        except FolderInUseError:  # somebody has it, or just looked whether somebody has
-            ticket.done(None)
-        except StoppedError:
-            ticket.give_back()
-            raise
+                    if not run.finished:
+                        run.record_end()
+        return True
 
     def _waits(self, planned: Planned) -> None:
         self.observer.says(f"{planned.name}: waits until other trials on this machine have ended")

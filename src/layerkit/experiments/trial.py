@@ -37,7 +37,9 @@ class Display(Protocol):
 Watch = Callable[[Session], AbstractContextManager[Display]]
 
 
-def open_run(folder: Path, trial: Trial, data: str, catalogue: Catalogue, anew: bool) -> Run:
+def open_run(
+    folder: Path, trial: Trial, data: str, catalogue: Catalogue, *, anew: bool, settled: Callable[[], bool]
+) -> Run | None:
     """Return the run of a trial, locked against other processes, new or where it was interrupted.
 
     Args:
@@ -46,6 +48,7 @@ def open_run(folder: Path, trial: Trial, data: str, catalogue: Catalogue, anew: 
         data: the name of the data set.
         catalogue: of the components that may be named.
         anew: whether what an interrupted process has left is thrown away.
+        settled: whether the trial has its result, asked once nobody else can be at it; then there is no run to return.
 
     Raises:
         FolderInUseError: when another process trains it.
@@ -54,8 +57,10 @@ def open_run(folder: Path, trial: Trial, data: str, catalogue: Catalogue, anew: 
     architecture = with_requirements(trial.architecture, catalogue)
     settings = Settings(data=data, clean_targets=trial.clean_targets)
     if folder.exists():
-        # Whose result is missing has not come to its end, or came there with a result that does not count any more.
         with Run(folder) as run:
+            if settled():  # by a process that has just let go of it
+                return None
+            # Whose result is missing has not come to its end, or came there with a result that does not count any more.
             if anew or run.finished:
                 for path in (run.checkpoint, run.metrics, run.architecture):
                     path.unlink(missing_ok=True)

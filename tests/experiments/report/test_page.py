@@ -19,7 +19,7 @@ from layerkit.experiments.report.tables import curve_table, gap_table, loss_tabl
 from layerkit.experiments.results import EpochRecord, QualityRecord, TrialResult
 from layerkit.experiments.store import Store
 
-FILES = sorted((Path(__file__).parents[2] / "architectures" / "experiments").glob("*.json"))
+FILES = sorted((Path(__file__).parents[3] / "architectures" / "experiments").glob("*.json"))
 DATA = "what the data are"
 
 

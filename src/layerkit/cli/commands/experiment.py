@@ -28,7 +28,7 @@ def experiment(
 
     from layerkit.environment import require_extra
 
-    require_extra("experiments", "experiments need", "optuna", "jinja2")
+    require_extra("experiments", "experiments need", "jinja2")
     from layerkit.cli.sweeping import run_experiments
     from layerkit.data.sources import PHOTOS
 

@@ -7,28 +7,28 @@ import threading
 import pytest
 
 from layerkit.errors import StoppedError
-from layerkit.experiments.turn import turn
+from layerkit.experiments.machine_lock import machine_lock
 
 
-def at_once(folder, alone):
-    """Take a turn, or raise StoppedError when it would have to wait."""
-    return turn(folder, alone, asked_to_stop=lambda: 15, waits=lambda: None)
+def at_once(folder, exclusive):
+    """Lock the machine, or raise StoppedError when it would have to wait."""
+    return machine_lock(folder, exclusive, asked_to_stop=lambda: 15, waits=lambda: None)
 
 
 def test_trials_run_beside_one_another(tmp_path):
-    with at_once(tmp_path, alone=False), at_once(tmp_path, alone=False):
+    with at_once(tmp_path, exclusive=False), at_once(tmp_path, exclusive=False):
         pass
 
 
 @pytest.mark.parametrize("first", [True, False])
 def test_nothing_runs_beside_a_trial_that_must_be_alone(tmp_path, first):
     with (
-        at_once(tmp_path, alone=first),
+        at_once(tmp_path, exclusive=first),
         pytest.raises(StoppedError, match="stopped while it waited for other trials on this machine"),
-        at_once(tmp_path, alone=not first),
+        at_once(tmp_path, exclusive=not first),
     ):
         pass
-    with at_once(tmp_path, alone=True):  # the one that was stopped keeps nothing
+    with at_once(tmp_path, exclusive=True):  # the one that was stopped keeps nothing
         pass
 
 
@@ -37,14 +37,14 @@ def test_no_trial_slips_in_before_one_that_waits_to_be_alone(tmp_path):
     told = []
 
     def alone():
-        with turn(tmp_path, True, lambda: None, lambda: (told.append(1), waiting.set())):
+        with machine_lock(tmp_path, True, lambda: None, lambda: (told.append(1), waiting.set())):
             begun.set()
 
-    with at_once(tmp_path, alone=False):
+    with at_once(tmp_path, exclusive=False):
         thread = threading.Thread(target=alone)
         thread.start()
         assert waiting.wait(60)
-        with pytest.raises(StoppedError), at_once(tmp_path, alone=False):
+        with pytest.raises(StoppedError), at_once(tmp_path, exclusive=False):
             pass
         assert not begun.is_set()
     assert begun.wait(60)
