@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 import torch
 
 from layerkit.arithmetic.backends import fused as fused_sums
+from layerkit.experiments.machine import processor
 
 
 def describe() -> dict[str, object]:
     """Return the machine, the libraries, and how busy the machine is."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -26,11 +27,3 @@ def describe() -> dict[str, object]:
         "load_average": os.getloadavg(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo") as file:
-            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or "unknown"

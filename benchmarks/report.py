@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks.steps import OWN, PRODUCTS, RIVALS
+from layerkit.denoising.metrics import METRICS
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -95,16 +96,14 @@ def inference_table(rows: list[dict[str, Any]]) -> str:
 
 def twin_table(rows: list[dict[str, Any]]) -> str:
     return table(
-        ["who", "pairs", "seconds in steps", "last loss", "PSNR, mean of pictures", "PSNR of mean error", "SSIM"],
+        ["who", "pairs", "seconds in steps", "last loss", *(metric.label for metric in METRICS)],
         (
             [
                 row["who"],
                 f"{row['pairs']:,}",
                 f"{row['seconds']:.1f}",
                 "-" if row["loss"] is None else f"{row['loss']:.5f}",
-                f"{row['quality']['psnr_mean']:.2f} dB",
-                f"{row['quality']['psnr_of_mse']:.2f} dB",
-                f"{row['quality']['ssim']:.3f}",
+                *(metric.text(row["quality"][metric.name]) for metric in METRICS),
             ]
             for row in rows
         ),

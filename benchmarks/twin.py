@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from benchmarks.steps import fastest_sgd
 from layerkit import Denoiser, Trainer, build
 from layerkit.data.pairs import batches
 from layerkit.data.sources import PHOTOS, load_dataset
-from layerkit.denoising.evaluation import restore
+from layerkit.denoising.evaluation import denoise_unit
 from layerkit.denoising.metrics import measure
 
 LAST = 5_000
@@ -47,11 +46,11 @@ def train_both(name: str, threads: int, samples: int, epochs: int) -> list[dict[
     with torch.no_grad():
         twins = torch.cat([twin(part) for part in noisy.split(100)])
     pictures = {
-        "layerkit": restore(Denoiser(network, architecture.input.shape), noisy),
+        "layerkit": denoise_unit(Denoiser(network, architecture.input.shape), noisy),
         "torch.nn, channels-last": twins,
     }
     last = LAST // training.batch_size
-    rows = [{"who": "noisy", "pairs": 0, "seconds": 0.0, "loss": None, "quality": asdict(measure(noisy, clean))}]
+    rows = [{"who": "noisy", "pairs": 0, "seconds": 0.0, "loss": None, "quality": measure(noisy, clean)}]
     for who in steps:
         rows.append(
             {
@@ -59,7 +58,7 @@ def train_both(name: str, threads: int, samples: int, epochs: int) -> list[dict[
                 "pairs": samples * epochs,
                 "seconds": seconds[who],
                 "loss": sum(losses[who][-last:]) / len(losses[who][-last:]),
-                "quality": asdict(measure(pictures[who], clean)),
+                "quality": measure(pictures[who], clean),
             }
         )
     return rows

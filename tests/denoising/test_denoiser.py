@@ -214,8 +214,8 @@ def test_a_photograph(network: type[Toy]) -> None:
     ],
 )
 def test_what_is_measured(network: type[Toy], sizes: tuple[int, int], tiling: tuple[int, int] | None) -> None:
-    assert denoiser(network)._sizes == sizes
-    assert denoiser(network)._tiling == tiling
+    assert denoiser(network).geometry.sizes == sizes
+    assert denoiser(network).geometry.tiling == tiling
     grid, reach = tiling or (1, 0)
     assert denoiser(network).halo == (tiling and -(-reach // grid) * grid)
 
@@ -237,11 +237,11 @@ def test_the_network_of_the_report() -> None:
     assert whole.predict(images).float().std() > 0
     assert (tiled.predict(images).int() - whole.predict(images).int()).abs().max() <= 1  # a half may round either way
     torch.testing.assert_close(tiled.predict(images.float()), whole.predict(images.float()), rtol=0, atol=1e-3)
-    assert (tiled._sizes, tiled._tiling) == ((4, 4), (4, 3))
+    assert (tiled.geometry.sizes, tiled.geometry.tiling) == ((4, 4), (4, 3))
 
 
 def test_tiles_begin_on_the_grid_and_are_large_enough() -> None:
-    for spans in denoiser(Picky, 3)._tiles(41, 40):
+    for spans in denoiser(Picky).geometry.tiles(41, 40, 3):
         assert [span.start for span in spans[1:]] == [span.stop for span in spans[:-1]]
         assert all(span.begin % 2 == 0 and span.end - span.begin >= 9 for span in spans)
         assert all(span.end % 2 == 0 or span.end == spans[-1].stop for span in spans)
@@ -251,7 +251,7 @@ def test_tiles_begin_on_the_grid_and_are_large_enough() -> None:
 @pytest.mark.parametrize("shape", [(1, 1, 200, 300), (200, 1, 12, 12), (3, 1, 20, 20)])
 def test_a_forward_pass_is_no_larger_than_a_tile(tile: int, most: int, shape: tuple[int, ...]) -> None:
     small, pixels = Denoiser(Box(), (1, 12, 12), tile), []
-    assert small._tiling == (1, 1)
+    assert small.geometry.tiling == (1, 1)
     forward = small.network.forward
     small.network.forward = lambda x: (pixels.append(x.numel()), forward(x))[1]
     small.predict(noise(*shape))
@@ -262,7 +262,7 @@ def test_a_forward_pass_is_no_larger_than_a_tile(tile: int, most: int, shape: tu
 def test_pictures_of_the_declared_size_need_no_measurement() -> None:
     fresh = Denoiser(Box(), (1, 12, 12))
     fresh.predict(noise(4, 1, 12, 12))
-    assert not {"_sizes", "_tiling"} & vars(fresh).keys()
+    assert not {"sizes", "tiling"} & vars(fresh.geometry).keys()
 
 
 # Values

@@ -55,8 +55,3 @@ def overrides_from(assignments: Iterable[str], flags: dict[str, Any]) -> dict[st
 
     overrides = dict(map(parse_override, assignments))
     return overrides | {path: value for path, value in flags.items() if value is not None}
-
-
-def decibels(value: float) -> str:
-    """Return a PSNR as text."""
-    return f"{value:.2f} dB"

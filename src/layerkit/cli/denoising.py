@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from layerkit.data.noise_level import NoiseRange, estimate_noise
 from layerkit.data.pictures import read_picture, write_picture
-from layerkit.denoising.denoiser import Denoiser, denoised
+from layerkit.denoising.denoiser import Denoiser
 from layerkit.drawing.comparison import compare
 from layerkit.errors import DataError, ShapeError, UserError
 
@@ -63,7 +63,7 @@ def denoise_files(
                 problems.append(str(error))
                 continue
             try:
-                done = denoised(denoiser, picture)
+                done = denoiser.denoise(picture)
             except (DataError, ShapeError) as error:
                 problems.append(f"{file}: {error}")
                 continue

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from layerkit.cli.context import decibels, printer
+from layerkit.cli.context import printer
 from layerkit.denoising.evaluation import Evaluation
+from layerkit.denoising.metrics import PSNR_MEAN, SECONDARY
 from layerkit.training.loop import EpochDone, StepDone
 from layerkit.training.session import Session
 
@@ -42,7 +43,7 @@ class _Lines:
 
     def __init__(self, session: Session, quiet: bool) -> None:
         self.session, self.quiet = session, quiet
-        self.epochs = session.architecture.training.epochs
+        self.epochs = session.architecture.trained.epochs
         self.points, self.pictures = len(session.curve.points), session.curve.pictures
         self.start = time.perf_counter()
 
@@ -71,10 +72,11 @@ class _Bars:
 
     def __init__(self, session: Session, progress: Progress) -> None:
         self.session, self.progress = session, progress
-        training = session.architecture.training
-        self.epochs, self.samples = training.epochs, len(session.dataset.train)
+        training = session.architecture.trained
+        self.epochs, self.samples = training.epochs, session.samples
         self.batch_size = training.batch_size
-        self.task, self.done, self.before, self.last, self.start = None, 0, 0, 0.0, 0.0
+        self.task: TaskID | None = None
+        self.done, self.before, self.last, self.start = 0, 0, 0.0, 0.0
 
     def step(self, event: StepDone) -> None:
         """Show a step."""
@@ -109,16 +111,18 @@ def _epoch_line(event: EpochDone, epochs: int) -> str:
     if event.evaluation is None:
         return text
     noisy, denoised = event.evaluation.noisy, event.evaluation.denoised
-    text += f": validation {decibels(denoised.headline)} (noisy {decibels(noisy.headline)}"
+    text += f": validation {PSNR_MEAN.text(denoised.headline)} (noisy {PSNR_MEAN.text(noisy.headline)}"
     text += ", both estimated)" if event.evaluation.estimated else ")"
-    if denoised.ssim is not None:
-        text += f", SSIM {denoised.ssim:.3f} (noisy {noisy.ssim:.3f})"
+    for metric in SECONDARY:
+        before, after = noisy[metric.name], denoised[metric.name]
+        if before is not None and after is not None:
+            text += f", {metric.label} {metric.text(after)} (noisy {metric.text(before)})"
     return text + (". " + nothing_learned(event.evaluation) if event.evaluation.learned_nothing else "")
 
 
 def nothing_learned(evaluation: Evaluation) -> str:
     """Return the warning that a network does no better than a constant image."""
     return (
-        f"warning: {decibels(evaluation.denoised.headline)} is no better than one constant colour "
-        f"({decibels(evaluation.constant)}): the network has learned nothing; try another learning rate"
+        f"warning: {PSNR_MEAN.text(evaluation.denoised.headline)} is no better than one constant colour "
+        f"({PSNR_MEAN.text(evaluation.constant)}): the network has learned nothing; try another learning rate"
     )

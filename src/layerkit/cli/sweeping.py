@@ -76,7 +76,7 @@ def _read(files: Sequence[str]) -> list[ExperimentFile]:
 
 
 def _dataset(data: str, trial: Trial) -> Dataset:
-    architecture, training = trial.architecture, trial.architecture.training
+    architecture, training = trial.architecture, trial.architecture.trained
     return load_dataset(data, architecture.input.shape, training.noise.build(), training.seed, training.samples)
 
 

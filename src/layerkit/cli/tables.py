@@ -11,7 +11,7 @@ from rich.table import Table
 from layerkit.data.dataset import Validation
 from layerkit.denoising.baselines import BaselineResult, measure_baselines
 from layerkit.denoising.evaluation import Evaluation
-from layerkit.denoising.metrics import Quality
+from layerkit.denoising.metrics import METRICS, Metric
 
 
 def classical_results(validation: Validation, console: Console) -> list[BaselineResult]:
@@ -25,38 +25,19 @@ def quality_table(evaluation: Evaluation, what: str, baselines: Sequence[Baselin
 
     What could not be measured is left out, and an estimate says that it is one.
     """
-    if evaluation.estimated:
-        return _estimated(evaluation, what)
     caption = "classical methods: with the parameters that are best on these pictures" if baselines else None
     table = Table(title=f"{evaluation.pictures:,} {what}", caption=caption, box=box.SIMPLE_HEAD)
+    metrics = [metric for metric in METRICS if metric.estimated or not evaluation.estimated]
+    note, about = (", estimated from noisy pairs", "about ") if evaluation.estimated else ("", "")
     table.add_column("")
-    table.add_column("PSNR (mean of pictures)", justify="right")
-    table.add_column("PSNR (of mean error)", justify="right")
-    table.add_column("SSIM", justify="right")
-    rows = [("noisy", evaluation.noisy)]
-    rows += [(result.name, result.quality) for result in baselines]
-    rows.append(("denoised", evaluation.denoised))
-    for name, quality in rows:
-        table.add_row(name, f"{quality.psnr_mean:.2f} dB", f"{quality.psnr_of_mse:.2f} dB", _ssim(quality))
-    table.add_row(
-        "gain",
-        f"{evaluation.gain:+.2f} dB",
-        f"{evaluation.denoised.psnr_of_mse - evaluation.noisy.psnr_of_mse:+.2f} dB",
-        "" if evaluation.noisy.ssim is None else f"{evaluation.denoised.ssim - evaluation.noisy.ssim:+.3f}",
-        style="bold",
-    )
+    for metric in metrics:
+        table.add_column(metric.label + note, justify="right")
+
+    def cell(metric: Metric, value: float | None, sign: str = "") -> str:
+        return "" if value is None else about + metric.text(value, sign)
+
+    qualities = {result.name: result.quality for result in baselines}
+    for name, quality in {"noisy": evaluation.noisy, **qualities, "denoised": evaluation.denoised}.items():
+        table.add_row(name, *(cell(metric, quality[metric.name]) for metric in metrics))
+    table.add_row("gain", *(cell(metric, evaluation.gain_in(metric), "+") for metric in metrics), style="bold")
     return table
-
-
-def _estimated(evaluation: Evaluation, what: str) -> Table:
-    table = Table(title=f"{evaluation.pictures:,} {what}", box=box.SIMPLE_HEAD)
-    table.add_column("")
-    table.add_column("PSNR (of mean error), estimated from noisy pairs", justify="right")
-    for name, quality in (("noisy", evaluation.noisy), ("denoised", evaluation.denoised)):
-        table.add_row(name, f"about {quality.psnr_of_mse:.2f} dB")
-    table.add_row("gain", f"about {evaluation.gain:+.2f} dB", style="bold")
-    return table
-
-
-def _ssim(quality: Quality) -> str:
-    return "" if quality.ssim is None else f"{quality.ssim:.3f}"

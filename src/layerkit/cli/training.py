@@ -10,13 +10,13 @@ from layerkit.cli.context import printer
 from layerkit.cli.interruption import interruptible
 from layerkit.cli.progress import nothing_learned, progress_of
 from layerkit.cli.tables import classical_results, quality_table
-from layerkit.denoising.evaluation import Evaluation, evaluate, restore
+from layerkit.denoising.evaluation import Evaluation, evaluate, examples
 from layerkit.drawing.loss_curve import loss_curve
-from layerkit.drawing.sheet import montage
+from layerkit.drawing.montage import montage
 from layerkit.errors import LayerkitError, RunError
 from layerkit.registry.catalogue import Catalogue
 from layerkit.training.cadence import Cadence
-from layerkit.training.loop import EpochDone
+from layerkit.training.display import train_shown
 from layerkit.training.run import Run
 from layerkit.training.session import Session
 
@@ -37,15 +37,9 @@ def train_run(run: Run, catalogue: Catalogue, cadence: Cadence, epochs: int | No
     session = Session(run, catalogue, cadence, epochs)
     if not quiet:
         _introduce(session)
-    evaluation = None
     try:
         with interruptible() as asked_to_stop, progress_of(session, quiet) as progress:
-            for event in session.events(asked_to_stop):
-                if isinstance(event, EpochDone):
-                    evaluation = event.evaluation
-                    progress.epoch(event)
-                else:
-                    progress.step(event)
+            evaluation = train_shown(session, progress, asked_to_stop)
     except LayerkitError:
         with suppress(RunError):  # what stopped the training is the news
             _draw_curve(session)
@@ -83,10 +77,9 @@ def _conclude(session: Session, evaluation: Evaluation | None) -> None:
     _draw_curve(session)
     if validation is not None:
         evaluation = evaluation or evaluate(session.denoiser, *validation)
-        shown = slice(None, None, max(1, len(validation.noisy) // 5))
-        noisy = validation.noisy[shown]
-        clean = None if validation.clean is None else validation.clean[shown]
-        montage(run.montage, noisy, restore(session.denoiser, noisy), clean)
+        shown = examples(session.denoiser, validation)
+        if shown.drawable:
+            montage(run.montage, *shown)
         baselines = classical_results(validation, printer(err=True))
         printer().print(quality_table(evaluation, "validation pictures", baselines))
         if evaluation.learned_nothing:

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from layerkit.cli.context import decibels, printer
+from layerkit.cli.context import printer
 from layerkit.cli.interruption import interruptible
+from layerkit.denoising.metrics import PSNR_MEAN
 from layerkit.experiments.plan import Trial
 from layerkit.experiments.results import TrialResult
 from layerkit.training.loop import EpochDone, StepDone
@@ -50,15 +51,15 @@ class SweepDisplay:
     def ends(self, trial: Trial, result: TrialResult) -> None:
         """Show what a trial came to."""
         self.settled(self.number + 1)
-        text = f"{decibels(result.psnr)}, {result.seconds:.1f} s" if result.psnr is not None else result.status
+        text = f"{PSNR_MEAN.text(result.psnr)}, {result.seconds:.1f} s" if result.psnr is not None else result.status
         text += f" ({result.message})" if result.message else ""
         self.says(f"{self.number}/{self.total} {self.experiment}: {trial.label}: {text}")
 
     @contextmanager
     def watch(self, session: Session) -> Iterator[_Training]:
         """Give what a training is shown on."""
-        training = session.architecture.training
-        task = self.progress.add_task("  training", total=training.epochs * len(session.dataset.train))
+        training = session.architecture.trained
+        task = self.progress.add_task("  training", total=training.epochs * session.samples)
         try:
             yield _Training(self.progress, task, session)
         finally:

@@ -78,7 +78,8 @@ class BaselineResult:
 def _gaussian_blur(picture: np.ndarray, **parameters: float) -> np.ndarray:
     from skimage.filters import gaussian
 
-    return gaussian(picture, **parameters, channel_axis=0)
+    # scikit-image has no types.
+    return np.asarray(gaussian(picture, **parameters, channel_axis=0))  # type: ignore[no-untyped-call]
 
 
 def _non_local_means(picture: np.ndarray, **parameters: float) -> np.ndarray:
@@ -88,14 +89,15 @@ def _non_local_means(picture: np.ndarray, **parameters: float) -> np.ndarray:
     if 1 in picture.shape[1:]:
         return picture
     if len(picture) == 1:
-        return denoise_nl_means(picture[0], **parameters)[None]
-    return denoise_nl_means(picture, **parameters, channel_axis=0)
+        return np.asarray(denoise_nl_means(picture[0], **parameters)[None])
+    return np.asarray(denoise_nl_means(picture, **parameters, channel_axis=0))
 
 
 def _total_variation(picture: np.ndarray, **parameters: float) -> np.ndarray:
     from skimage.restoration import denoise_tv_chambolle
 
-    return denoise_tv_chambolle(picture, **parameters, channel_axis=0)
+    # scikit-image has no types.
+    return np.asarray(denoise_tv_chambolle(picture, **parameters, channel_axis=0))  # type: ignore[no-untyped-call]
 
 
 def _nl_means(sigma: float, patch_size: int, patch_distance: int) -> Parameters:

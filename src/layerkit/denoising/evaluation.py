@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
 
+from layerkit.data.dataset import Validation
 from layerkit.denoising.denoiser import Denoiser
-from layerkit.denoising.metrics import Quality, constant_psnr, estimate, measure
+from layerkit.denoising.metrics import Metric, Quality, constant_psnr, estimate, measure
 from layerkit.errors import DataError
 
 NOTHING_LEARNED = 0.5
@@ -20,6 +22,7 @@ class Evaluation:
 
     Attributes:
         pictures: how many.
+        noisy, denoised: their quality before and after.
         constant: PSNR of one constant image, in dB, as a network reaches it without looking at its input.
         estimated: whether nobody knows the clean ones, so that all is estimated from pairs of noisy pictures.
     """
@@ -40,14 +43,19 @@ class Evaluation:
         """Whether the network does no better than a constant image."""
         return self.denoised.headline < self.constant + NOTHING_LEARNED
 
+    def gain_in(self, metric: Metric) -> float | None:
+        """Return how much a metric has grown; None where it is not known."""
+        before, after = self.noisy[metric.name], self.denoised[metric.name]
+        return None if before is None or after is None else after - before
 
-def restore(denoiser: Denoiser, noisy: Tensor) -> Tensor:
+
+def denoise_unit(denoiser: Denoiser, noisy: Tensor) -> Tensor:
     """Return noisy pictures (N, C, H, W), values from 0 to 1, denoised, values from 0 to 1."""
     return denoiser.predict(noisy * 255) / 255
 
 
 def evaluate(denoiser: Denoiser, noisy: Tensor, clean: Tensor | None = None, again: Tensor | None = None) -> Evaluation:
-    """Return how well ``denoiser`` brings noisy pictures back to the clean ones.
+    """Return how close ``denoiser`` brings noisy pictures to the clean ones.
 
     Args:
         denoiser: whose work is judged.
@@ -59,13 +67,34 @@ def evaluate(denoiser: Denoiser, noisy: Tensor, clean: Tensor | None = None, aga
     Raises:
         DataError: when neither is given.
     """
-    denoised = restore(denoiser, noisy)
+    denoised = denoise_unit(denoiser, noisy)
     if clean is not None:
         return Evaluation(len(noisy), measure(noisy, clean), measure(denoised, clean), constant_psnr(clean))
     if again is None:
         raise DataError("pictures are judged by clean ones, or by the same with noise drawn anew; neither was given")
     colour = noisy.mean(dim=(0, 2, 3), keepdim=True).expand_as(noisy)
-    constant = estimate(colour, noisy, again).psnr_of_mse
+    constant = estimate(colour, noisy, again).headline
     return Evaluation(
         len(noisy), estimate(noisy, noisy, again), estimate(denoised, noisy, again), constant, estimated=True
     )
+
+
+class Examples(NamedTuple):
+    """Some pictures before and after a network, (N, C, H, W), values from 0 to 1 (noise may reach beyond)."""
+
+    noisy: Tensor
+    denoised: Tensor
+    clean: Tensor | None
+
+    @property
+    def drawable(self) -> bool:
+        """Whether they can be shown as pictures, grey or in colour."""
+        return self.noisy.shape[1] in (1, 3)
+
+
+def examples(denoiser: Denoiser, validation: Validation, count: int = 5) -> Examples:
+    """Return at most ``count`` of the validation pictures, evenly chosen, with what the network makes of them."""
+    step = max(1, len(validation.noisy) // count)
+    noisy = validation.noisy[::step][:count]
+    clean = None if validation.clean is None else validation.clean[::step][:count]
+    return Examples(noisy, denoise_unit(denoiser, noisy), clean)

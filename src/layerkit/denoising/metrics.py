@@ -4,11 +4,15 @@ Pictures are float tensors (N, C, H, W) with values from 0 to 1.
 
 There are two numbers that people call "the PSNR of a data set": the mean of every picture's own PSNR, and the PSNR of
 the squared error averaged over all pictures. The first is never smaller, by about 1 dB on the report's pictures.
-:class:`Quality` has both under their own names; the first is the headline.
+A :class:`Quality` has both under their own names; the first is the headline.
+
+``METRICS``, at the end, is the table from which evaluations, results in JSON, tables and progress lines are made: a new
+metric is a row in it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -25,25 +29,76 @@ ROUNDING = 1 / (12 * 255**2)
 
 
 @dataclass(frozen=True)
-class Quality:
-    """How close a set of pictures is to the clean originals.
+class Metric:
+    """One number that says how close a set of pictures is to the clean originals: how it is measured, and written.
 
     Attributes:
-        psnr_mean: mean of the pictures' own PSNR, in dB: the headline. None where the clean originals are not known:
-            see :func:`estimate`.
-        psnr_of_mse: PSNR of the squared error averaged over all pictures, in dB.
-        ssim: mean structural similarity, at most 1; None for pictures with a side of less than 3 pixels, for which it
-            is not defined, and where the clean originals are not known.
+        name: its key in JSON.
+        title: what it is called.
+        detail: which of several of that title it is; empty if there is only one.
+        unit: "dB", or empty.
+        decimals: how many are written.
+        measured: takes pictures clipped to 0..1 and the clean ones, both (N, C, H, W); gives None where the number
+            is not defined.
+        estimated: takes what :func:`estimate` takes; None if the number cannot be known without the clean originals.
     """
 
-    psnr_mean: float | None
-    psnr_of_mse: float
-    ssim: float | None
+    name: str
+    title: str
+    detail: str
+    unit: str
+    decimals: int
+    measured: Callable[[Tensor, Tensor], float | None]
+    estimated: Callable[[Tensor, Tensor, Tensor], float] | None = None
+
+    @property
+    def label(self) -> str:
+        """The name of a column whose numbers have their unit beside them."""
+        return f"{self.title} ({self.detail})" if self.detail else self.title
+
+    @property
+    def heading(self) -> str:
+        """The name of a column of bare numbers."""
+        unit = f" in {self.unit}" if self.unit else ""
+        return f"{self.title}{unit}" + (f" ({self.detail})" if self.detail else "")
+
+    def text(self, value: float, sign: str = "") -> str:
+        """Return a value with its unit; a ``sign`` of "+" is for differences."""
+        return f"{value:{sign}.{self.decimals}f} {self.unit}".rstrip()
+
+
+class Quality(dict[str, float | None]):
+    """How close a set of pictures is to the clean originals: a value for the name of each of the ``METRICS``.
+
+    The value is None where the metric is not defined for these pictures, or cannot be known without clean originals.
+    """
+
+    @property
+    def psnr_mean(self) -> float | None:
+        """Mean of the pictures' own PSNR, in dB; None if it is an estimate: see :func:`estimate`."""
+        return self[PSNR_MEAN.name]
+
+    @property
+    def psnr_of_mse(self) -> float | None:
+        """PSNR of the squared error averaged over all pictures, in dB."""
+        return self[PSNR_OF_MSE.name]
+
+    @property
+    def ssim(self) -> float | None:
+        """Mean structural similarity, at most 1; None for pictures with a side of less than 3 pixels, and estimates."""
+        return self[SSIM.name]
 
     @property
     def headline(self) -> float:
-        """The mean of the pictures' own PSNR, or where that is not known the PSNR of the mean error."""
-        return self.psnr_of_mse if self.psnr_mean is None else self.psnr_mean
+        """The mean of the pictures' own PSNR, or where that is not known the PSNR of the mean error, in dB."""
+        value = headline(self)
+        assert value is not None, "each measurement and each estimate has one of the two"
+        return value
+
+
+def headline(quality: Mapping[str, float | None]) -> float | None:
+    """Return the first of the ``HEADLINES`` that is known, in dB; None if none is."""
+    return next((value for metric in HEADLINES if (value := quality.get(metric.name)) is not None), None)
 
 
 def measure(images: Tensor, reference: Tensor) -> Quality:
@@ -58,13 +113,7 @@ def measure(images: Tensor, reference: Tensor) -> Quality:
     """
     _check(images, reference)
     images = images.clamp(0, 1)
-    error = _squared_error(images, reference).clamp(min=ROUNDING)
-    similarity = ssim(images, reference)
-    return Quality(
-        psnr_mean=_decibels(error).mean().item(),
-        psnr_of_mse=_decibels(error.mean()).item(),
-        ssim=None if similarity is None else similarity.mean().item(),
-    )
+    return Quality({metric.name: metric.measured(images, reference) for metric in METRICS})
 
 
 def estimate(images: Tensor, noisy: Tensor, again: Tensor) -> Quality:
@@ -85,9 +134,10 @@ def estimate(images: Tensor, noisy: Tensor, again: Tensor) -> Quality:
     """
     _check(images, again)
     _check(noisy, again)
-    variance = _squared_error(noisy, again).mean() / 2
-    error = _squared_error(images.clamp(0, 1), again).mean() - variance
-    return Quality(psnr_mean=None, psnr_of_mse=_decibels(error.clamp(min=0)).item(), ssim=None)
+    images = images.clamp(0, 1)
+    return Quality(
+        {metric.name: metric.estimated(images, noisy, again) if metric.estimated else None for metric in METRICS}
+    )
 
 
 def psnr(images: Tensor, reference: Tensor) -> Tensor:
@@ -121,10 +171,10 @@ def ssim(images: Tensor, reference: Tensor) -> Tensor | None:
     from skimage.metrics import structural_similarity
 
     pairs = zip(images.double().cpu().numpy(), reference.double().cpu().numpy(), strict=True)
-    return torch.tensor(
-        [structural_similarity(*pair, win_size=window, data_range=1.0, channel_axis=0) for pair in pairs],
-        dtype=torch.float64,
-    )
+    options = {"win_size": window, "data_range": 1.0, "channel_axis": 0}
+    # scikit-image has no types.
+    values = [structural_similarity(*pair, **options) for pair in pairs]  # type: ignore[no-untyped-call]
+    return torch.tensor(values, dtype=torch.float64)
 
 
 def constant_psnr(reference: Tensor) -> float:
@@ -146,6 +196,11 @@ def _squared_error(images: Tensor, reference: Tensor) -> Tensor:
     return (images - reference).square().mean(dim=(1, 2, 3), dtype=torch.float64)
 
 
+def _visible_error(images: Tensor, reference: Tensor) -> Tensor:
+    """Return every picture's mean squared error, or that of rounding to 8 bits if it is less, float64, (N,)."""
+    return _squared_error(images, reference).clamp(min=ROUNDING)
+
+
 def _decibels(error: Tensor) -> Tensor:
     return -10 * error.log10()
 
@@ -161,3 +216,34 @@ def _check(images: Tensor, reference: Tensor) -> None:
     for pictures in (images, reference):
         if not pictures.is_floating_point():
             raise DataError(f"pictures must be floats from 0 to 1, not {pictures.dtype}; divide 0..255 by 255")
+
+
+def _mean_psnr(images: Tensor, reference: Tensor) -> float:
+    return _decibels(_visible_error(images, reference)).mean().item()
+
+
+def _psnr_of_mean_error(images: Tensor, reference: Tensor) -> float:
+    return _decibels(_visible_error(images, reference).mean()).item()
+
+
+def _estimated_psnr_of_mean_error(images: Tensor, noisy: Tensor, again: Tensor) -> float:
+    variance = _squared_error(noisy, again).mean() / 2
+    return _decibels((_squared_error(images, again).mean() - variance).clamp(min=0)).item()
+
+
+def _mean_ssim(images: Tensor, reference: Tensor) -> float | None:
+    similarity = ssim(images, reference)
+    return None if similarity is None else similarity.mean().item()
+
+
+PSNR_MEAN = Metric("psnr_mean", "PSNR", "mean of pictures", "dB", 2, _mean_psnr)
+PSNR_OF_MSE = Metric(
+    "psnr_of_mse", "PSNR", "of mean error", "dB", 2, _psnr_of_mean_error, estimated=_estimated_psnr_of_mean_error
+)
+SSIM = Metric("ssim", "SSIM", "", "", 3, _mean_ssim)
+METRICS = (PSNR_MEAN, PSNR_OF_MSE, SSIM)
+"""All metrics, in the order of tables."""
+HEADLINES = (PSNR_MEAN, PSNR_OF_MSE)
+"""The metrics by which networks are compared: the first one that is known."""
+SECONDARY = tuple(metric for metric in METRICS if metric not in HEADLINES)
+"""Those that stand beside the headline."""

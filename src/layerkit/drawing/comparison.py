@@ -6,6 +6,7 @@ estimated from the picture.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor
@@ -13,10 +14,13 @@ from torch import Tensor
 from layerkit.data.noise_level import estimate_noise
 from layerkit.data.pictures import middle
 from layerkit.denoising.baselines import fit_to_noise
-from layerkit.drawing.sheet import comparison
+from layerkit.drawing.sheet import Row, write_sheet
+from layerkit.errors import ShapeError
 
 SIDE = 768
 """Of a larger picture the middle, of this height and width in pixels, is compared: the methods take seconds for it."""
+WIDE_PANEL, DETAIL = 320, 80
+"""The longer side of a picture, in pixels of the PNG, and that of the detail, in the picture's own pixels."""
 
 
 def compare(path: str | Path, noisy: Tensor, denoised: Tensor) -> None:
@@ -39,4 +43,27 @@ def compare(path: str | Path, noisy: Tensor, denoised: Tensor) -> None:
     note = f"classical methods for noise {size}"
     if before.shape != noisy.shape:
         note = f"{note}; the middle of the picture"
-    comparison(path, versions | {"denoised by the network": after}, note)
+    draw_versions(path, versions | {"denoised by the network": after}, note)
+
+
+def draw_versions(path: str | Path, versions: Mapping[str, Tensor], note: str) -> None:
+    """Write versions of one picture side by side, and below them the middle of each enlarged.
+
+    Args:
+        path: the PNG file to write.
+        versions: name and picture, (C, H, W) of one shape, values from 0 to 1, clipped for display; C is 1 or 3.
+        note: what there is to know about them, in one line.
+
+    Raises:
+        ShapeError: when the shapes differ, or cannot be shown as pictures.
+        RunError: when the file cannot be written.
+    """
+    shapes = {name: tuple(picture.shape) for name, picture in versions.items()}
+    shape = next(iter(shapes.values()), ())
+    if set(shapes.values()) != {shape} or len(shape) != 3 or shape[0] not in (1, 3) or 0 in shape:
+        raise ShapeError(f"a comparison needs pictures of one shape (1 or 3, H, W), not {shapes}")
+    pictures = [picture.detach().float().cpu().clamp(0, 1) for picture in versions.values()]
+    rows = [Row(pictures, WIDE_PANEL)]
+    if max(shape) > 2 * DETAIL:  # in a smaller one every pixel can be seen already
+        rows = [Row(pictures, WIDE_PANEL, marked=DETAIL), Row([middle(p, DETAIL) for p in pictures], WIDE_PANEL)]
+    write_sheet(path, list(versions), rows, note)

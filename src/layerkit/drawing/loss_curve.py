@@ -5,13 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from layerkit.errors import ShapeError
-
-if TYPE_CHECKING:
-    pass
 from layerkit.drawing.style import BLUE, DPI, GRID, INK, RED, write_figure
+from layerkit.errors import ShapeError
 
 SMOOTHED = 10
 """Points of a long loss curve that are averaged, for they scatter more than they fall."""

@@ -1,95 +1,22 @@
-"""The report's pictures as PNG files: the loss curve of its Fig. 1 and the comparison of its Fig. 5.
-
-Both are drawn through matplotlib's objects, never through pyplot, whose current figure is global state.
-"""
+"""Sheets of pictures: rows of them side by side, with names above, and captions beneath."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from layerkit.data.pictures import middle
-from layerkit.denoising.metrics import psnr
-from layerkit.errors import ShapeError
-
-if TYPE_CHECKING:
-    pass
 from layerkit.drawing.style import DPI, INK, PALE_INK, write_figure
 
-PANEL = 256
-"""The longer side of a picture in the montage, in pixels of the PNG."""
-WIDE_PANEL, DETAIL = 320, 80
-"""The longer side of a picture in a comparison, in pixels of the PNG, and that of the detail, in its own pixels."""
 GAP, LINE = 16, 36
-"""The space between the pictures of the montage and the height of a line of text there, in pixels of the PNG."""
-
-
-def montage(path: str | Path, noisy: Tensor, denoised: Tensor, clean: Tensor | None, count: int = 5) -> None:
-    """Write the first ``count`` pictures before and after denoising, a row each, as in the report's Fig. 5.
-
-    The columns are noisy, denoised and, where it is known, clean; beneath a picture stands its PSNR against the clean
-    one. Pixels of small pictures stay visible as squares of the same size.
-
-    Args:
-        path: the PNG file to write.
-        noisy, denoised, clean: (N, C, H, W), values from 0 to 1, clipped for display; C is 1 (grey) or 3 (colour).
-        count: the most rows to draw.
-
-    Raises:
-        ShapeError: when the shapes differ, or cannot be shown as pictures.
-        RunError: when the file cannot be written.
-    """
-    columns = {"noisy": noisy, "denoised": denoised} | ({} if clean is None else {"clean": clean})
-    shapes = {name: tuple(pictures.shape) for name, pictures in columns.items()}
-    if len(set(shapes.values())) > 1:
-        raise ShapeError(f"the columns of a montage must have one shape (N, C, H, W), not {shapes}")
-    if noisy.dim() != 4 or noisy.shape[1] not in (1, 3) or not noisy.numel() or count < 1:
-        raise ShapeError(
-            "a montage needs at least one picture, as (N, C, H, W) with 1 or 3 channels, "
-            f"not {count} of {shapes['noisy']}"
-        )
-    columns = {name: pictures[:count].detach().float().cpu().clamp(0, 1) for name, pictures in columns.items()}
-    rows = []
-    for number, pictures in enumerate(zip(*columns.values(), strict=True)):
-        captions = None
-        if clean is not None:
-            original = columns["clean"][number : number + 1]
-            captions = [_ratio(picture[None], original) for picture in pictures[:-1]] + [""]
-        rows.append(_Row(pictures, PANEL, captions))
-    _write_sheet(path, list(columns), rows, "" if clean is None else "PSNR against the clean picture")
-
-
-def comparison(path: str | Path, versions: Mapping[str, Tensor], note: str) -> None:
-    """Write versions of one picture side by side, and below them the middle of each enlarged.
-
-    Args:
-        path: the PNG file to write.
-        versions: name and picture, (C, H, W) of one shape, values from 0 to 1, clipped for display; C is 1 or 3.
-        note: what there is to know about them, in one line.
-
-    Raises:
-        ShapeError: when the shapes differ, or cannot be shown as pictures.
-        RunError: when the file cannot be written.
-    """
-    shapes = {name: tuple(picture.shape) for name, picture in versions.items()}
-    shape = next(iter(shapes.values()), ())
-    if set(shapes.values()) != {shape} or len(shape) != 3 or shape[0] not in (1, 3) or 0 in shape:
-        raise ShapeError(f"a comparison needs pictures of one shape (1 or 3, H, W), not {shapes}")
-    pictures = [picture.detach().float().cpu().clamp(0, 1) for picture in versions.values()]
-    rows = [_Row(pictures, WIDE_PANEL)]
-    if max(shape) > 2 * DETAIL:  # in a smaller one every pixel can be seen already
-        rows = [_Row(pictures, WIDE_PANEL, marked=DETAIL), _Row([middle(p, DETAIL) for p in pictures], WIDE_PANEL)]
-    _write_sheet(path, list(versions), rows, note)
+"""The space between pictures, and the height of a line of text, in pixels of the PNG."""
 
 
 @dataclass(frozen=True)
-class _Row:
+class Row:
     """Pictures side by side on a sheet, one for every column.
 
     Attributes:
@@ -105,13 +32,23 @@ class _Row:
     marked: int = 0
 
 
-def _write_sheet(path: str | Path, names: Sequence[str], rows: Sequence[_Row], foot: str) -> None:
-    """Write rows of pictures, with a name above every column and a line of text at the foot if there is one."""
+def write_sheet(path: str | Path, names: Sequence[str], rows: Sequence[Row], foot: str) -> None:
+    """Write rows of pictures, with a name above every column and a line of text at the foot if there is one.
+
+    Args:
+        path: the PNG file to write.
+        names: of the columns.
+        rows: top to bottom; each has a picture for every column.
+        foot: the line of text; empty for none.
+
+    Raises:
+        RunError: when the file cannot be written.
+    """
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
     # One axes covers the sheet and counts pixels of the PNG, from the top left corner.
-    sizes = [_panel_size(*row.pictures[0].shape[1:], row.panel) for row in rows]
+    sizes = [_panel_size(row.pictures[0].shape[1], row.pictures[0].shape[2], row.panel) for row in rows]
     steps = [size[0] + (GAP if row.captions is None else LINE) for row, size in zip(rows, sizes, strict=True)]
     column_width = max(size[1] for size in sizes)
     width, height = GAP + len(names) * (column_width + GAP), LINE + sum(steps) + (LINE if foot else 0)
@@ -149,11 +86,6 @@ def _write_sheet(path: str | Path, names: Sequence[str], rows: Sequence[_Row], f
         text(width / 2, height - LINE / 2, foot, color=PALE_INK)
     axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")
     write_figure(path, figure)
-
-
-def _ratio(picture: Tensor, clean: Tensor) -> str:
-    ratio = psnr(picture, clean).item()
-    return "identical" if math.isinf(ratio) else f"{ratio:.2f} dB"
 
 
 def _panel_size(height: int, width: int, panel: int) -> tuple[int, int]:

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, JsonValue, WithJsonSchema, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    JsonValue,
+    field_validator,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core.core_schema import no_info_after_validator_function
 
 from layerkit.contracts.specs import StrictModel
 from layerkit.spec.overrides import PATH
@@ -19,27 +29,41 @@ MAX_TEXT = 200
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-def _written(pattern: str, expected: str) -> Any:
-    """Return the type of a text that is written in a certain way, and of which a mistake says what was expected."""
+@dataclass(frozen=True)
+class Written:
+    """Marks a text that is written in a certain way, and of which a mistake says what was expected.
 
-    def check(value: str) -> str:
-        if len(value) > MAX_TEXT or not re.fullmatch(pattern, value):
-            raise PydanticCustomError("written", "expected {expected}", {"expected": expected})
+    Attributes:
+        pattern: a regular expression for the whole text.
+        expected: what a mistake says, after "expected".
+    """
+
+    pattern: str
+    expected: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "string", "pattern": f"^({self.pattern})$", "maxLength": MAX_TEXT}
+
+    def _checked(self, value: str) -> str:
+        if len(value) > MAX_TEXT or not re.fullmatch(self.pattern, value):
+            raise PydanticCustomError("written", "expected {expected}", {"expected": self.expected})
         return value
 
-    return Annotated[
-        str,
-        AfterValidator(check),
-        WithJsonSchema({"type": "string", "pattern": f"^({pattern})$", "maxLength": MAX_TEXT}),
-    ]
 
-
-OverridePath = _written(PATH, "the path of a value, such as training.optimizer.lr or layers[0].out_channels")
-BasePath = _written(
-    r"(\.\./)?[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*",
-    "the path of an architecture from this file, such as ../table1.json, at most one folder up",
-)
-Name = _written(r"[a-z0-9][a-z0-9_-]{0,63}", "a name of at most 64 small letters, digits, - and _")
+OverridePath = Annotated[
+    str, Written(PATH, "the path of a value, such as training.optimizer.lr or layers[0].out_channels")
+]
+BasePath = Annotated[
+    str,
+    Written(
+        r"(\.\./)?[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*",
+        "the path of an architecture from this file, such as ../table1.json, at most one folder up",
+    ),
+]
+Name = Annotated[str, Written(r"[a-z0-9][a-z0-9_-]{0,63}", "a name of at most 64 small letters, digits, - and _")]
 Overrides = Annotated[dict[OverridePath, JsonValue], Field(max_length=50)]
 Grid = Annotated[
     dict[OverridePath, Annotated[tuple[JsonValue, ...], Field(min_length=1, max_length=200)]], Field(max_length=4)

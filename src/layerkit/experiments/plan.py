@@ -44,7 +44,7 @@ class Trial:
     @property
     def seed(self) -> int:
         """The seed of its weights, crops, order and noise."""
-        return self.architecture.training.seed
+        return self.architecture.trained.seed
 
     @property
     def targets(self) -> str:
@@ -88,23 +88,23 @@ def plan(file: ExperimentFile, catalogue: Catalogue, quick: bool = False) -> lis
     experiment = file.experiment.quickly() if quick else file.experiment
     trials = []
     variants = experiment.variants or (Variant(name="-"),)
-    grid = [[(path, value) for value in values] for path, values in experiment.vary.items()]
-    for variant, *values, targets, seed in itertools.product(variants, *grid, experiment.targets, experiment.seeds):
-        overrides = {**experiment.set, **variant.set, **dict(values)}
+    grid = [dict(zip(experiment.vary, values, strict=True)) for values in itertools.product(*experiment.vary.values())]
+    for variant, values, targets, seed in itertools.product(variants, grid, experiment.targets, experiment.seeds):
+        overrides: dict[str, Any] = {**experiment.set, **variant.set, **values}
         trials.append(
             Trial(
                 architecture=_resolved(file, variant, overrides, seed, catalogue),
                 clean_targets=targets == "clean",
                 variant=variant.name if experiment.variants else "",
                 series=variant.series,
-                values=dict(values),
+                values=values,
             )
         )
     return trials
 
 
 def _resolved(
-    file: ExperimentFile, variant: Variant, overrides: Mapping[str, Any], seed: int, catalogue: Catalogue
+    file: ExperimentFile, variant: Variant, overrides: dict[str, Any], seed: int, catalogue: Catalogue
 ) -> Architecture:
     base = file.base(variant.base or file.experiment.base)
     try:
@@ -121,7 +121,7 @@ def _resolved(
     return architecture.model_copy(update=changes)
 
 
-def _in_file(problem: Problem, file: ExperimentFile, variant: Variant, overrides: Mapping[str, Any]) -> Problem:
+def _in_file(problem: Problem, file: ExperimentFile, variant: Variant, overrides: dict[str, Any]) -> Problem:
     """Return a problem of an architecture as one of the experiment, where that is what must be changed."""
     base = variant.base or file.experiment.base
     for path, value in reversed(overrides.items()):

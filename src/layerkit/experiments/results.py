@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-import datetime
-import importlib.metadata
 import math
-import os
-import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import torch
 from pydantic import Field, JsonValue, ValidationError
 
 from layerkit.contracts.specs import StrictModel
-from layerkit.denoising.metrics import Quality
+from layerkit.denoising.metrics import METRICS, headline
 from layerkit.disk import write_atomically
-
-PACKAGES = ("torch", "numpy", "scikit-image")
-"""Packages besides layerkit and the plugins whose versions a result keeps."""
 
 Pairs = tuple[tuple[float, float], ...]
 
 
-class QualityRecord(StrictModel):
-    """A :class:`layerkit.denoising.metrics.Quality`; None where a number is not finite, or not defined."""
+Recorded = dict[str, float | None]
+"""A quality as a file has it: values by name of metric, None where one is not known, not defined or not finite."""
 
-    psnr_mean: float | None
-    psnr_of_mse: float | None
-    ssim: float | None
 
-    @property
-    def headline(self) -> float | None:
-        """The mean of the pictures' own PSNR, or where that is not known the PSNR of the mean error, in dB."""
-        return self.psnr_of_mse if self.psnr_mean is None else self.psnr_mean
+def recorded(quality: Mapping[str, Any]) -> Recorded:
+    """Return the record of a quality, which may come from a file."""
+    return {metric.name: finite(quality.get(metric.name)) for metric in METRICS}
 
-    @classmethod
-    def of(cls, quality: Quality) -> QualityRecord:
-        """Return the record of a quality."""
-        values = (quality.psnr_mean, quality.psnr_of_mse, quality.ssim)
-        numbers = (value if value is not None and math.isfinite(value) else None for value in values)
-        return cls(**dict(zip(cls.model_fields, numbers, strict=True)))
+
+def finite(value: Any) -> float | None:
+    """Return a number if it is one that JSON can hold, else None."""
+    return value if isinstance(value, float) and math.isfinite(value) else None
 
 
 class EpochRecord(StrictModel):
@@ -49,7 +35,7 @@ class EpochRecord(StrictModel):
 
     epoch: int
     seconds: float
-    quality: QualityRecord | None = None
+    quality: Recorded | None = None
 
 
 class TrialResult(StrictModel):
@@ -86,8 +72,8 @@ class TrialResult(StrictModel):
     epochs: tuple[EpochRecord, ...] = ()
     curve: Pairs = ()
     pictures: int = 0
-    noisy: QualityRecord | None = None
-    denoised: QualityRecord | None = None
+    noisy: Recorded | None = None
+    denoised: Recorded | None = None
     constant: float | None = None
     estimated: bool = False
     examples: tuple[tuple[float | None, float | None], ...] = ()
@@ -103,10 +89,10 @@ class TrialResult(StrictModel):
 
     @property
     def psnr(self) -> float | None:
-        """The headline after denoising, as :class:`layerkit.denoising.metrics.Quality` has it; None without one."""
+        """The headline after denoising, in dB; None where nothing was denoised, or the trial is not done."""
         if self.denoised is None or self.status != "done":
             return None
-        return self.denoised.headline
+        return headline(self.denoised)
 
 
 def read_result(path: Path, key: str) -> TrialResult | None:
@@ -125,30 +111,3 @@ def write_result(path: Path, result: TrialResult) -> None:
         RunError: when it cannot be written.
     """
     write_atomically(path, (result.model_dump_json(indent=2) + "\n").encode())
-
-
-def surroundings(requires: Mapping[str, Mapping[str, str]] | None) -> dict[str, Any]:
-    """Return packages, machine and time, as a result keeps them; ``requires`` is an architecture's."""
-    packages = dict(package.split("==", 1) for names in (requires or {}).values() for package in names.values())
-    for name in ("layerkit", *PACKAGES):
-        try:
-            packages[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    machine = {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-    }
-    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return {"packages": packages, "machine": machine, "finished": now}
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

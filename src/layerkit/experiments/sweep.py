@@ -1,12 +1,12 @@
 """From trials to results: whatever has none yet is trained, by this process or by others that share the folder.
 
-Nothing hands out the trials. Each process walks through them: one with a result is done, one whose run is locked is being
-trained by another process, and every other one is taken by locking its run.
+Nothing hands out the trials. Each process walks through them: one with a result is done, one whose run is locked is
+being trained by another process, and every other one is taken by locking its run.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,18 +16,20 @@ from layerkit.experiments.machine_lock import machine_lock
 from layerkit.experiments.plan import Trial
 from layerkit.experiments.results import TrialResult
 from layerkit.experiments.store import Store
-from layerkit.experiments.trial import Watch, open_run, train
+from layerkit.experiments.trial import open_run, train
 from layerkit.registry.catalogue import Catalogue
+from layerkit.training.display import Display
+from layerkit.training.session import Session
 
 
 class Observer(Protocol):
     """Whoever shows how a sweep goes."""
 
-    watch: Watch
-    """Gives what a training is shown on."""
-
     def asked_to_stop(self) -> int | None:
         """Return the signal that asks for the end, or None."""
+
+    def watch(self, session: Session) -> AbstractContextManager[Display]:
+        """Return what a training is shown on."""
 
     def begins(self, trial: Trial) -> None:
         """A trial is trained from here on."""

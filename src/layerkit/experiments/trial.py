@@ -6,35 +6,24 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from layerkit.data.dataset import Validation
-from layerkit.denoising.evaluation import Evaluation, evaluate, restore
+from layerkit.denoising.evaluation import Evaluation, Examples, evaluate, examples
 from layerkit.denoising.metrics import psnr
-from layerkit.drawing.sheet import montage
+from layerkit.drawing.montage import montage
 from layerkit.errors import DivergedError, LayerkitError, RunError, StoppedError
+from layerkit.experiments.machine import surroundings
 from layerkit.experiments.plan import Trial
-from layerkit.experiments.results import EpochRecord, QualityRecord, TrialResult, surroundings
+from layerkit.experiments.results import EpochRecord, TrialResult, finite, recorded
 from layerkit.registry.catalogue import Catalogue
 from layerkit.spec.requirements import with_requirements
 from layerkit.training.cadence import Cadence
-from layerkit.training.loop import EpochDone, StepDone
+from layerkit.training.display import Display, train_shown
 from layerkit.training.run import Run, Settings
 from layerkit.training.session import Session
 
-EXAMPLES = 5
-"""Validation pictures in the montage."""
-
-
-class Display(Protocol):
-    """What a training is shown on."""
-
-    def step(self, event: StepDone) -> None: ...
-
-    def epoch(self, event: EpochDone) -> None: ...
-
-
 Watch = Callable[[Session], AbstractContextManager[Display]]
+"""Gives what a training is shown on."""
 
 
 def open_run(
@@ -91,51 +80,38 @@ def train(
         "architecture": trial.resolved(),
         "clean_targets": trial.clean_targets,
         "seed": trial.seed,
-        **surroundings(with_requirements(trial.architecture, catalogue).requires),
+        **surroundings(with_requirements(trial.architecture, catalogue).requires or {}),
     }
     try:
         session = Session(run, catalogue, Cadence())
-        about |= {"data": session.dataset.description, "samples": len(session.dataset.train)}
-        evaluation = None
+        about |= {"data": session.dataset.description, "samples": session.samples}
         with watch(session) as display:
-            for event in session.events(asked_to_stop):
-                if isinstance(event, EpochDone):
-                    evaluation = event.evaluation
-                    display.epoch(event)
-                else:
-                    display.step(event)
-        return TrialResult(status="done", **about, **_history(session), **_outcome(session, evaluation))
-    except (StoppedError, RunError) as error:
-        if not isinstance(error, DivergedError):
-            raise
+            evaluation = train_shown(session, display, asked_to_stop)
+        about |= {"curve": _curve(session), **_outcome(session, evaluation)}
+        return TrialResult(status="done", **about, epochs=_epochs(run))
+    except DivergedError as error:
         return TrialResult(status="diverged", message=str(error), **about, epochs=_epochs(run))
+    except (StoppedError, RunError):
+        raise
     except LayerkitError as error:
         return TrialResult(status="failed", message=str(error), **about, epochs=_epochs(run))
 
 
-def _history(session: Session) -> dict[str, Any]:
-    curve = tuple((float(point.pictures), point.loss) for point in session.curve.points if math.isfinite(point.loss))
-    return {"epochs": _epochs(session.run), "curve": curve}
+def _curve(session: Session) -> tuple[tuple[float, float], ...]:
+    return tuple((float(point.pictures), point.loss) for point in session.curve.points if math.isfinite(point.loss))
 
 
 def _epochs(run: Run) -> tuple[EpochRecord, ...]:
     """Return the epochs that the run has recorded; those before an interruption are among them."""
     return tuple(
-        EpochRecord(epoch=event["epoch"], seconds=event["seconds"], quality=_quality(event.get("denoised")))
+        EpochRecord(
+            epoch=event["epoch"],
+            seconds=event["seconds"],
+            quality=recorded(event["denoised"]) if event.get("denoised") else None,
+        )
         for event in run.events()
         if event.get("event") == "epoch"
     )
-
-
-def _quality(recorded: dict[str, Any] | None) -> QualityRecord | None:
-    if recorded is None:
-        return None
-    values = {name: recorded.get(name) for name in QualityRecord.model_fields}
-    return QualityRecord(**{name: value if _finite(value) else None for name, value in values.items()})
-
-
-def _finite(value: Any) -> bool:
-    return isinstance(value, float) and math.isfinite(value)
 
 
 def _outcome(session: Session, evaluation: Evaluation | None) -> dict[str, Any]:
@@ -144,25 +120,23 @@ def _outcome(session: Session, evaluation: Evaluation | None) -> dict[str, Any]:
     if validation is None:
         return {}
     evaluation = evaluation or evaluate(session.denoiser, *validation)
+    shown = examples(session.denoiser, validation)
+    if shown.drawable:
+        montage(session.run.montage, *shown)
     return {
         "pictures": evaluation.pictures,
-        "noisy": QualityRecord.of(evaluation.noisy),
-        "denoised": QualityRecord.of(evaluation.denoised),
-        "constant": evaluation.constant if math.isfinite(evaluation.constant) else None,
+        "noisy": recorded(evaluation.noisy),
+        "denoised": recorded(evaluation.denoised),
+        "constant": finite(evaluation.constant),
         "estimated": evaluation.estimated,
-        "examples": _examples(session, validation),
+        "examples": _ratios(shown),
     }
 
 
-def _examples(session: Session, validation: Validation) -> tuple[tuple[float | None, ...], ...]:
-    """Draw some pictures, and return the PSNR of each before and after, where the clean ones are known."""
-    shown = slice(None, None, max(1, len(validation.noisy) // EXAMPLES))
-    noisy = validation.noisy[shown][:EXAMPLES]
-    clean = None if validation.clean is None else validation.clean[shown][:EXAMPLES]
-    denoised = restore(session.denoiser, noisy)
-    if noisy.shape[1] in (1, 3):
-        montage(session.run.montage, noisy, denoised, clean, EXAMPLES)
-    if clean is None:
+def _ratios(shown: Examples) -> tuple[tuple[float | None, float | None], ...]:
+    """Return the PSNR of each picture before and after, in dB; nothing where the clean ones are not known."""
+    if shown.clean is None:
         return ()
-    ratios = (psnr(pictures.clamp(0, 1), clean).tolist() for pictures in (noisy, denoised))
-    return tuple(tuple(value if _finite(value) else None for value in pair) for pair in zip(*ratios, strict=True))
+    before = psnr(shown.noisy.clamp(0, 1), shown.clean).tolist()
+    after = psnr(shown.denoised.clamp(0, 1), shown.clean).tolist()
+    return tuple((finite(noisy), finite(denoised)) for noisy, denoised in zip(before, after, strict=True))

@@ -13,6 +13,7 @@ from layerkit.builtin.layers.sequential import Sequential, SequentialSpec
 from layerkit.contracts.fields import MAX_CHANNELS, MAX_SIZE
 from layerkit.contracts.registered import AnyLayer, AnyLoss, AnyNoise, AnyOptimizer, AnySchedule
 from layerkit.contracts.specs import KindName, LayerSpec, NoiseSpec, Shape, StrictModel
+from layerkit.errors import UserError
 
 FORMAT = 1
 
@@ -100,6 +101,20 @@ class Architecture(StrictModel):
     def network(self) -> LayerSpec:
         """All layers as one."""
         return SequentialSpec(type="sequential", layers=self.layers)
+
+    @property
+    def trained(self) -> Training:
+        """How the network is trained.
+
+        Raises:
+            UserError: when nothing says how.
+        """
+        if self.training is None:
+            raise UserError(
+                f'the network "{self.name}" has no "training" block, so nothing says how to train it; '
+                "add one as table1.json has"
+            )
+        return self.training
 
     def to_json(self) -> str:
         """Return the file's text, with every default written out."""

@@ -42,6 +42,7 @@ class Session:
     Attributes:
         architecture: the run's, with the packages that are installed now.
         changed_packages: the packages it was begun with, where others are installed now.
+        samples: pairs in one epoch.
         curve: the loss so far.
 
     Raises:
@@ -79,6 +80,7 @@ class Session:
         )
         if self.dataset.train is None:
             raise DataError(f"{self.settings.data} has nothing to train on: {self.dataset.description}")
+        self.samples = len(self.dataset.train)
         self.denoiser = Denoiser(network, self.architecture.input.shape)
         if position.epoch > training.epochs:
             raise UserError(f"{run.folder} has been trained for {position.epoch} epochs already")

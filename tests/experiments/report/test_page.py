@@ -9,14 +9,14 @@ import torch
 
 from layerkit import installed
 from layerkit.data.sources import load_dataset
-from layerkit.drawing.sheet import montage
+from layerkit.drawing.montage import montage
 from layerkit.experiments.loading import load_experiment
 from layerkit.experiments.plan import plan
 from layerkit.experiments.report.charts import curve_chart, loss_chart
 from layerkit.experiments.report.page import write_page
 from layerkit.experiments.report.section import Outcome, Place, Section, Spread, averaged
 from layerkit.experiments.report.tables import curve_table, gap_table, loss_table, montage_table, quality_table
-from layerkit.experiments.results import EpochRecord, QualityRecord, TrialResult
+from layerkit.experiments.results import EpochRecord, TrialResult
 from layerkit.experiments.store import Store
 
 FILES = sorted((Path(__file__).parents[3] / "architectures" / "experiments").glob("*.json"))
@@ -24,7 +24,7 @@ DATA = "what the data are"
 
 
 def result(trial, psnr=22.5, **values) -> TrialResult:
-    quality = QualityRecord(psnr_mean=psnr, psnr_of_mse=psnr - 1, ssim=0.75)
+    quality = {"psnr_mean": psnr, "psnr_of_mse": psnr - 1, "ssim": 0.75}
     given = {
         "key": trial.key(DATA),
         "status": "done",
@@ -35,7 +35,7 @@ def result(trial, psnr=22.5, **values) -> TrialResult:
         "curve": tuple((1000.0 * point, 0.02 + 1 / (1 + point)) for point in range(1, 151)),
         "pictures": 6,
         "samples": 1234,
-        "noisy": QualityRecord(psnr_mean=20.5, psnr_of_mse=19.5, ssim=0.7),
+        "noisy": {"psnr_mean": 20.5, "psnr_of_mse": 19.5, "ssim": 0.7},
         "denoised": quality,
         "constant": 10.25,
         "examples": ((20.125, 25.5), (21.0, 26.25)),

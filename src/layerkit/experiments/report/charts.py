@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, ScalarFormatter
+from numpy.typing import ArrayLike
 
+from layerkit.denoising.metrics import PSNR_MEAN
 from layerkit.drawing.style import BLUE, GRID, INK, RED
 from layerkit.experiments.report.section import Place, Section, averaged
 
@@ -27,7 +30,7 @@ SMALLEST_RANGE = 0.5
 def loss_chart(section: Section) -> bytes | None:
     """Return the training loss over the pictures seen, on the report's scale and on ours; None without results."""
     figure_spec, reported = section.experiment.figure, section.experiment.reported
-    lines = [(outcome, averaged(outcome.result.curve)) for outcome in section.outcomes if outcome.psnr is not None]
+    lines = [(outcome, averaged(outcome.done.curve)) for outcome in section.outcomes if outcome.done]
     lines = [(outcome, points) for outcome, points in lines if points]
     if not lines:
         return None
@@ -45,7 +48,7 @@ def loss_chart(section: Section) -> bytes | None:
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     if factor != 1:
-        right = axes.secondary_yaxis("right", functions=(lambda y: y / factor, lambda y: y * factor))
+        right = axes.secondary_yaxis("right", functions=_scale(1 / factor))
         right.set_ylabel("mean squared error", color=INK)
     axes.legend(frameon=False)
     return _svg(figure)
@@ -57,7 +60,7 @@ def curve_chart(section: Section) -> bytes | None:
     curves = section.curves()
     if not any(place.psnr for places in curves.values() for place in places):
         return None
-    figure, axes = _figure(spec.x_label or spec.x, "PSNR in dB (mean of pictures)")
+    figure, axes = _figure(spec.x_label or spec.x or "", PSNR_MEAN.heading)
     for colour, (series, places) in zip(_colours(len(curves)), curves.items(), strict=False):
         _psnr_line(axes, places, colour, f"layerkit: {series}" if series else "layerkit")
     if reported.psnr:
@@ -76,8 +79,7 @@ def curve_chart(section: Section) -> bytes | None:
         more = right.get_legend_handles_labels()
         handles, labels = handles + more[0], labels + more[1]
     if spec.report_factor != 1:
-        factor = spec.report_factor
-        top = axes.secondary_xaxis("top", functions=(lambda x: x * factor, lambda x: x / factor))
+        top = axes.secondary_xaxis("top", functions=_scale(spec.report_factor))
         top.set_xlabel(spec.report_label, color=RED)
         top.tick_params(colors=RED)
     figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=min(2, len(labels)))
@@ -85,11 +87,11 @@ def curve_chart(section: Section) -> bytes | None:
 
 
 def _psnr_line(axes: Axes, places: Sequence[Place], colour: str, label: str) -> None:
-    shown = [place for place in places if place.psnr]
-    x, means = [place.x for place in shown], [place.psnr.mean for place in shown]
+    shown = [(place.x, spread) for place in places if (spread := place.psnr)]
+    x, means = [x for x, _ in shown], [spread.mean for _, spread in shown]
     axes.plot(x, means, color=colour, linewidth=2, marker="o", markersize=5, label=label)
-    if any(len(place.psnr.values) > 1 for place in shown):
-        low, high = ([ends(place.psnr.values) for place in shown] for ends in (min, max))
+    if any(len(spread.values) > 1 for _, spread in shown):
+        low, high = [min(spread.values) for _, spread in shown], [max(spread.values) for _, spread in shown]
         axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
@@ -114,11 +116,10 @@ def _seconds(axes: Axes, curves: dict[str, list[Place]], x: Sequence[float], rep
     """Draw seconds on an axis of their own, a logarithmic one: ours and the report's differ by an order."""
     right = axes.twinx()
     for places in curves.values():
-        shown = [place for place in places if place.seconds]
-        values = [place.seconds.mean for place in shown]
+        shown = [(place.x, spread.mean) for place in places if (spread := place.seconds)]
         right.plot(
-            [place.x for place in shown],
-            values,
+            [x for x, _ in shown],
+            [seconds for _, seconds in shown],
             color=GREEN,
             linewidth=1.5,
             marker="^",
@@ -154,6 +155,11 @@ def _reported(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
     )
 
 
+def _scale(factor: float) -> tuple[Callable[[ArrayLike], ArrayLike], Callable[[ArrayLike], ArrayLike]]:
+    """Return the way from our axis to one whose numbers are ``factor`` times ours, and the way back."""
+    return lambda values: np.asarray(values) * factor, lambda values: np.asarray(values) / factor
+
+
 def _colours(count: int) -> list[str]:
     return [LINES[index % len(LINES)] for index in range(count)]
 
@@ -172,5 +178,5 @@ def _figure(x: str, y: str) -> tuple[Figure, Axes]:
 def _svg(figure: Figure) -> bytes:
     text = io.BytesIO()
     with rc_context({"svg.hashsalt": "layerkit"}):  # the same results draw the same bytes
-        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None})
+        FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None})  # type: ignore[no-untyped-call]  # matplotlib has no type here
     return text.getvalue()

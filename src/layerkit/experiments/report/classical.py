@@ -13,7 +13,7 @@ from layerkit.data.dataset import Validation
 from layerkit.denoising.baselines import tune
 from layerkit.denoising.metrics import measure
 from layerkit.disk import write_atomically
-from layerkit.experiments.results import QualityRecord
+from layerkit.experiments.results import Recorded, recorded
 from layerkit.spec.architecture import Architecture
 
 
@@ -21,7 +21,7 @@ class Classical(StrictModel):
     """A method, with the parameters that were best on these pictures, and what it reaches."""
 
     name: str
-    quality: QualityRecord
+    quality: Recorded
 
 
 _ALL = TypeAdapter(list[Classical])
@@ -41,7 +41,7 @@ def classical_quality(folder: Path, architecture: Architecture, data: str, valid
     """
     if validation.clean is None:
         return []
-    asked = [data, architecture.training.noise.model_dump_json(), architecture.input.model_dump_json()]
+    asked = [data, architecture.trained.noise.model_dump_json(), architecture.input.model_dump_json()]
     path = folder / f"{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:24]}.json"
     try:
         return _ALL.validate_json(path.read_bytes())
@@ -50,7 +50,7 @@ def classical_quality(folder: Path, architecture: Architecture, data: str, valid
     classical = [
         Classical(
             name=f"{tuned.name}, tuned",
-            quality=QualityRecord.of(measure(tuned.apply(validation.noisy), validation.clean)),
+            quality=recorded(measure(tuned.apply(validation.noisy), validation.clean)),
         )
         for tuned in tune(validation.noisy, validation.clean)
     ]

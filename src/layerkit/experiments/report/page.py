@@ -14,7 +14,8 @@ from layerkit.denoising.metrics import measure
 from layerkit.disk import write_atomically
 from layerkit.environment import __version__
 from layerkit.experiments.report.charts import curve_chart, loss_chart
-from layerkit.experiments.report.classical import classical_quality
+from layerkit.experiments.report.classical import Classical, classical_quality
+from layerkit.experiments.report.published import NOISY_PSNR
 from layerkit.experiments.report.section import Outcome, Section
 from layerkit.experiments.report.tables import (
     Table,
@@ -28,8 +29,6 @@ from layerkit.experiments.report.tables import (
 )
 from layerkit.experiments.store import Store
 
-REPORT_NOISY = 20.72
-"""Mean PSNR of the course's noisy validation pictures, in dB."""
 TEMPLATE = "page.html"
 
 
@@ -81,7 +80,7 @@ def write_page(store: Store, sections: list[Section], dataset: Dataset, data: st
         sections=[_drawn(store, section, dataset, data) for section in sections],
         data=dataset.description,
         noisy=_noisy(dataset),
-        report_noisy=REPORT_NOISY,
+        report_noisy=NOISY_PSNR,
         quick=quick,
         missing=sum(
             outcome.result is None for section in sections for outcome in section.outcomes if not section.left_out
@@ -118,8 +117,7 @@ def _figure(store: Store, section: Section) -> tuple[bytes, str, str] | None:
     """Return an experiment's figure as bytes, with its file's suffix and its media type; None without one."""
     kind = section.experiment.figure.type
     if kind == "montage":
-        done = section.first_done
-        path = store.run(done.result.key) / "montage.png" if done else Path()
+        path = store.run(section.first_done[1].key) / "montage.png" if section.first_done else Path()
         return (path.read_bytes(), ".png", "image/png") if path.is_file() else None
     draw = {"loss": loss_chart, "curve": curve_chart}.get(kind)
     drawing = draw(section) if draw else None
@@ -129,10 +127,10 @@ def _figure(store: Store, section: Section) -> tuple[bytes, str, str] | None:
 def _table(store: Store, section: Section, dataset: Dataset, data: str) -> Table:
     kind = section.experiment.figure.type
     if kind == "table":
-        classical = []
+        classical: list[Classical] = []
         if section.first_done and dataset.validation is not None:
-            architecture = section.first_done.trial.architecture
-            classical = classical_quality(store.folder / "baselines", architecture, data, dataset.validation)
+            trial, _ = section.first_done
+            classical = classical_quality(store.folder / "baselines", trial.architecture, data, dataset.validation)
         return quality_table(section, classical)
     return {"loss": loss_table, "curve": curve_table, "montage": montage_table, "gaps": gap_table}[kind](section)
 
@@ -155,7 +153,7 @@ def _facts(section: Section) -> list[str]:
 
 def _budget(outcome: Outcome) -> tuple[int, int]:
     """Return epochs and the pairs in one, of which a file may hold fewer than the spec asks for."""
-    training = outcome.trial.architecture.training
+    training = outcome.trial.architecture.trained
     return training.epochs, (outcome.result and outcome.result.samples) or training.samples
 
 

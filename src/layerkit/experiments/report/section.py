@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
 
+from layerkit.denoising.metrics import Metric
 from layerkit.experiments.experiment import Experiment
 from layerkit.experiments.plan import Trial
+from layerkit.experiments.report.published import PICTURES_A_MEAN
 from layerkit.experiments.results import TrialResult
 from layerkit.training.progress import Point
 
@@ -20,25 +22,36 @@ class Outcome:
     result: TrialResult | None
 
     @property
+    def done(self) -> TrialResult | None:
+        """The result of a trial that came to its end; None for every other one."""
+        return self.result if self.status == "done" else None
+
+    @property
     def psnr(self) -> float | None:
-        """In dB; None where the trial has not come to its end."""
+        """The PSNR after denoising, in dB; None where the trial has not come to its end, or nothing was measured."""
         return self.result.psnr if self.result else None
 
     @property
     def status(self) -> str:
-        """What became of it: "done", "diverged", "failed" or "not trained"."""
+        """What became of the trial: "done", "diverged", "failed" or "not trained"."""
         return self.result.status if self.result else "not trained"
 
 
 @dataclass(frozen=True)
 class Spread:
-    """A value over several seeds."""
+    """A value over several seeds, at least one."""
 
     values: tuple[float, ...]
 
+    @classmethod
+    def of(cls, values: Iterable[float | None]) -> Spread | None:
+        """Return the spread of the values that are known; None if none is."""
+        known = tuple(value for value in values if value is not None)
+        return cls(known) if known else None
+
     @property
     def mean(self) -> float:
-        """Of all."""
+        """The mean of the values."""
         return fmean(self.values)
 
     def text(self, decimals: int) -> str:
@@ -57,28 +70,28 @@ class Place:
     outcomes: tuple[Outcome, ...]
 
     @property
-    def psnr(self) -> Spread | None:
-        """In dB."""
-        return self._spread(lambda outcome: outcome.psnr)
+    def done(self) -> list[TrialResult]:
+        """The results of the trials that came to their end."""
+        return [outcome.done for outcome in self.outcomes if outcome.done]
 
     @property
-    def ssim(self) -> Spread | None:
-        """Structural similarity."""
-        return self._spread(lambda outcome: outcome.result.denoised.ssim if outcome.psnr is not None else None)
+    def psnr(self) -> Spread | None:
+        """The PSNR after denoising, in dB."""
+        return Spread.of(result.psnr for result in self.done)
 
     @property
     def seconds(self) -> Spread | None:
-        """Of training."""
-        return self._spread(lambda outcome: outcome.result.seconds if outcome.psnr is not None else None)
+        """The seconds of training."""
+        return Spread.of(result.seconds for result in self.done)
 
     @property
     def statuses(self) -> tuple[str, ...]:
         """What became of those that are not done."""
         return tuple(sorted({outcome.status for outcome in self.outcomes} - {"done"}))
 
-    def _spread(self, value_of: Callable[[Outcome], float | None]) -> Spread | None:
-        values = tuple(value for outcome in self.outcomes if (value := value_of(outcome)) is not None)
-        return Spread(values) if values else None
+    def quality(self, metric: Metric) -> Spread | None:
+        """Return the values of a metric after denoising."""
+        return Spread.of((result.denoised or {}).get(metric.name) for result in self.done)
 
 
 @dataclass(frozen=True)
@@ -97,29 +110,28 @@ class Section:
 
     @property
     def results(self) -> list[TrialResult]:
-        """Of the trials that have one."""
+        """The results of the trials that have one."""
         return [outcome.result for outcome in self.outcomes if outcome.result]
 
     @property
-    def first_done(self) -> Outcome | None:
-        """The first trial that came to its end."""
-        return next((outcome for outcome in self.outcomes if outcome.status == "done"), None)
+    def first_done(self) -> tuple[Trial, TrialResult] | None:
+        """The first trial that came to its end, with its result."""
+        return next(((outcome.trial, outcome.done) for outcome in self.outcomes if outcome.done), None)
 
     def curves(self) -> dict[str, list[Place]]:
         """Return the places of every line in the order of x; trials that have no number there are left out."""
+        path = self.experiment.figure.x
+        if path is None:
+            return {}
         lines: dict[str, dict[float, list[Outcome]]] = {}
         for outcome in self.outcomes:
-            x = outcome.trial.value_at(self.experiment.figure.x)
+            x = outcome.trial.value_at(path)
             if isinstance(x, int | float) and not isinstance(x, bool):
                 lines.setdefault(outcome.trial.series, {}).setdefault(float(x), []).append(outcome)
         return {
             series: [Place(x, tuple(outcomes)) for x, outcomes in sorted(places.items())]
             for series, places in lines.items()
         }
-
-
-PICTURES_A_MEAN = 10_000
-"""Pictures over which the report averages its loss."""
 
 
 def averaged(curve: tuple[tuple[float, float], ...], pictures: int = PICTURES_A_MEAN) -> list[Point]:

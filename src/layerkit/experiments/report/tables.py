@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from layerkit.denoising.metrics import METRICS, PSNR_MEAN, SECONDARY, headline
 from layerkit.experiments.report.classical import Classical
+from layerkit.experiments.report.published import PARAMETERS
 from layerkit.experiments.report.section import Outcome, Place, Section, Spread, averaged
-from layerkit.experiments.results import QualityRecord, TrialResult
+from layerkit.experiments.results import TrialResult
 
 NOTHING = "–"  # noqa: RUF001
 """Where there is no number."""
@@ -23,8 +26,8 @@ class Table:
 def loss_table(section: Section) -> Table:
     """Return the loss at the report's places, on its scale and as a mean squared error."""
     spec, reported = section.experiment.figure, section.experiment.reported
-    done = section.first_done
-    ours = {point.pictures: point.loss for point in averaged(done.result.curve)} if done else {}
+    curve = section.first_done[1].curve if section.first_done else ()
+    ours = {point.pictures: point.loss for point in averaged(curve)}
     theirs = dict(zip(map(int, reported.x), reported.loss, strict=False))
     places = sorted({*theirs, *list(ours)[-1:]})
     rows = tuple(
@@ -48,7 +51,7 @@ def curve_table(section: Section) -> Table:
     head = [spec.x_label or spec.x or ""]
     head += ["report's scale"] if scaled else []
     head += ["line"] if named else []
-    head += ["report, PSNR in dB", "layerkit, PSNR in dB", "SSIM"]
+    head += ["report, PSNR in dB", "layerkit, PSNR in dB", *(metric.heading for metric in SECONDARY)]
     head += ["report, seconds", "layerkit, seconds"] if spec.seconds else []
     rows = []
     for series, places in curves.items():
@@ -57,7 +60,8 @@ def curve_table(section: Section) -> Table:
             row = [f"{place.x:g}"]
             row += [f"{place.x * spec.report_factor:g}"] if scaled else []
             row += [series] if named else []
-            row += [_at(reported.psnr, index, 2), _psnr(place), _spread(place.ssim, 3)]
+            row += [_at(reported.psnr, index, PSNR_MEAN.decimals), _psnr(place)]
+            row += [_spread(place.quality(metric), metric.decimals) for metric in SECONDARY]
             row += [_at(reported.seconds, index, 0), _spread(place.seconds, 1)] if spec.seconds else []
             rows.append(tuple(row))
     return Table(tuple(head), tuple(rows))
@@ -65,8 +69,7 @@ def curve_table(section: Section) -> Table:
 
 def montage_table(section: Section) -> Table:
     """Return the PSNR of the pictures in the montage, beside those of the report's, which are other pictures."""
-    done = section.first_done
-    examples = done.result.examples if done else ()
+    examples = section.first_done[1].examples if section.first_done else ()
     theirs = section.experiment.reported.psnr
     rows = tuple(
         (
@@ -82,35 +85,26 @@ def montage_table(section: Section) -> Table:
 
 def quality_table(section: Section, classical: list[Classical]) -> Table:
     """Return the quality of every trial beside the noisy pictures and classical methods."""
-    head = (
-        "",
-        "parameters",
-        "PSNR in dB (mean of pictures)",
-        "PSNR in dB (of mean error)",
-        "SSIM",
-        "training, seconds",
-    )
+    head = ("", "parameters", *(metric.heading for metric in METRICS), "training, seconds")
     reported = section.experiment.reported.psnr
-    rows = (
-        [("the report's table1, on the course's data", "27,019", _at(reported, 0, 2), *[NOTHING] * 3)]
-        if reported
-        else []
-    )
-    done = section.first_done
-    if done:
-        rows.append(("noisy input", NOTHING, *_quality(done.result.noisy), NOTHING))
-        rows.append(("one constant colour", NOTHING, _number(done.result.constant, 2), *[NOTHING] * 3))
+    rows: list[tuple[str, ...]] = []
+    if reported:
+        theirs = {PSNR_MEAN.name: reported[0]}
+        rows.append(("the report's table1, on the course's data", f"{PARAMETERS:,}", *_quality(theirs), NOTHING))
+    if section.first_done:
+        _, result = section.first_done
+        rows.append(("noisy input", NOTHING, *_quality(result.noisy), NOTHING))
+        rows.append(("one constant colour", NOTHING, *_quality({PSNR_MEAN.name: result.constant}), NOTHING))
     rows += [(method.name, NOTHING, *_quality(method.quality), NOTHING) for method in classical]
     several = len({outcome.trial.seed for outcome in section.outcomes}) > 1
     for outcome in section.outcomes:
         name = outcome.trial.label if several or not outcome.trial.variant else outcome.trial.variant
         architecture = outcome.trial.architecture
         parameters = f"{architecture.network.parameter_count(architecture.input.shape):,}"
-        if outcome.psnr is None:
-            rows.append((name, parameters, outcome.status, *[NOTHING] * 3))
+        if outcome.done:
+            rows.append((name, parameters, *_quality(outcome.done.denoised), f"{outcome.done.seconds:.0f}"))
         else:
-            result = outcome.result
-            rows.append((name, parameters, *_quality(result.denoised), f"{result.seconds:.0f}"))
+            rows.append((name, parameters, outcome.status, *[NOTHING] * len(METRICS)))
     return Table(head, tuple(rows))
 
 
@@ -129,29 +123,25 @@ def gap_table(section: Section) -> Table:
 
 
 def _input(place: Place) -> str:
-    done = next((outcome.result for outcome in place.outcomes if outcome.psnr is not None), None)
-    return _number(done.noisy.headline if done else None, 2)
+    return _number(headline(place.done[0].noisy or {}) if place.done else None, PSNR_MEAN.decimals)
 
 
 def _gap(noisy: list[Outcome], clean: list[Outcome]) -> str:
     """Return the gap between trainings that differ in nothing but the targets; that of each seed is a value."""
-    other = {outcome.trial.seed: outcome.psnr for outcome in noisy}
-    gaps = tuple(
-        outcome.psnr - other[outcome.trial.seed]
-        for outcome in clean
-        if outcome.psnr is not None and other.get(outcome.trial.seed) is not None
+    before, after = (
+        {outcome.trial.seed: outcome.psnr for outcome in side if outcome.psnr is not None} for side in (noisy, clean)
     )
-    return Spread(gaps).text(2) if gaps else NOTHING
+    return _spread(Spread.of(after[seed] - before[seed] for seed in after if seed in before), PSNR_MEAN.decimals)
 
 
-def _quality(quality: QualityRecord | None) -> tuple[str, str, str]:
-    if quality is None:
-        return NOTHING, NOTHING, NOTHING
-    return _number(quality.psnr_mean, 2), _number(quality.psnr_of_mse, 2), _number(quality.ssim, 3)
+def _quality(quality: Mapping[str, float | None] | None) -> tuple[str, ...]:
+    """Return a cell for each of the ``METRICS``."""
+    return tuple(_number((quality or {}).get(metric.name), metric.decimals) for metric in METRICS)
 
 
 def _psnr(place: Place) -> str:
-    return ", ".join((*((place.psnr.text(2),) if place.psnr else ()), *place.statuses)) or NOTHING
+    psnr = [place.psnr.text(PSNR_MEAN.decimals)] if place.psnr else []
+    return ", ".join((*psnr, *place.statuses)) or NOTHING
 
 
 def _spread(spread: Spread | None, decimals: int) -> str:

@@ -1,0 +1,46 @@
+"""What trainings and measurements run with, and on: packages, machine and time."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from layerkit.contracts.specs import Kind
+
+PACKAGES = ("torch", "numpy", "scikit-image")
+"""Packages besides layerkit and the plugins whose versions a result keeps."""
+
+
+def surroundings(requires: Mapping[Kind, Mapping[str, str]]) -> dict[str, Any]:
+    """Return packages, machine and time as a result keeps them; ``requires`` is what the architecture needs."""
+    packages = dict(package.split("==", 1) for names in requires.values() for package in names.values())
+    for name in ("layerkit", *PACKAGES):
+        try:
+            packages[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    machine = {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+    }
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {"packages": packages, "machine": machine, "finished": now}
+
+
+def processor() -> str:
+    """Return the model of the processor, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
