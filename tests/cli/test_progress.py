@@ -5,8 +5,10 @@ from types import SimpleNamespace
 from rich.progress import Progress
 
 from layerkit.cli import progress as module
-from layerkit.cli.progress import _Bars
-from layerkit.training.loop import StepDone
+from layerkit.cli.progress import _Bars, _epoch_line
+from layerkit.denoising.evaluation import Evaluation
+from layerkit.denoising.metrics import Quality
+from layerkit.training.loop import EpochDone, StepDone
 
 
 def test_the_speed_is_that_of_the_steps_since_the_first(monkeypatch):
@@ -14,8 +16,8 @@ def test_the_speed_is_that_of_the_steps_since_the_first(monkeypatch):
     monkeypatch.setattr(module.time, "perf_counter", lambda: next(now))
     training = SimpleNamespace(epochs=1, batch_size=4)
     session = SimpleNamespace(
-        architecture=SimpleNamespace(training=training),
-        dataset=SimpleNamespace(train=range(100)),
+        architecture=SimpleNamespace(trained=training),
+        samples=100,
         curve=SimpleNamespace(points=[]),
     )
     shown = []
@@ -27,3 +29,27 @@ def test_the_speed_is_that_of_the_steps_since_the_first(monkeypatch):
         for batch in range(3, 7):
             bars.step(StepDone(0, batch, 0.5, 4))
     assert shown == [(24, "16 pictures/s"), (28, "6 pictures/s")]
+
+
+QUALITIES = Quality(psnr_mean=20.0, psnr_of_mse=19.0, ssim=0.5), Quality(psnr_mean=25.125, psnr_of_mse=24.0, ssim=0.75)
+
+
+def test_an_epoch_s_line_has_the_headline_and_every_other_metric():
+    evaluation = Evaluation(6, *QUALITIES, constant=10.0)
+    line = _epoch_line(EpochDone(2, evaluation, 3.0, 1.0), 5)
+    assert line == "epoch 2/5 took 3 s: validation 25.12 dB (noisy 20.00 dB), SSIM 0.750 (noisy 0.500)"
+    assert _epoch_line(EpochDone(2, None, 3.0, 1.0), 5) == "epoch 2/5 took 3 s"
+
+
+def test_an_epoch_s_line_says_what_is_estimated_and_that_nothing_was_learned():
+    estimated = Evaluation(
+        6,
+        Quality(psnr_mean=None, psnr_of_mse=19.0, ssim=None),
+        Quality(psnr_mean=None, psnr_of_mse=10.25, ssim=None),
+        constant=10.0,
+        estimated=True,
+    )
+    assert _epoch_line(EpochDone(1, estimated, 3.0, 1.0), 5) == (
+        "epoch 1/5 took 3 s: validation 10.25 dB (noisy 19.00 dB, both estimated). warning: 10.25 dB is no better than "
+        "one constant colour (10.00 dB): the network has learned nothing; try another learning rate"
+    )

@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from layerkit.builtin.layers.conv2d import Conv2d
+from layerkit.data.dataset import Validation
 from layerkit.denoising.denoiser import Denoiser
-from layerkit.denoising.evaluation import evaluate
+from layerkit.denoising.evaluation import Evaluation, Examples, denoise_unit, evaluate, examples
+from layerkit.denoising.metrics import PSNR_MEAN, SSIM, Quality
 from layerkit.errors import DataError
 
 
@@ -58,3 +60,26 @@ def test_something_must_be_given_to_judge_by(blur):
         DataError, match="judged by clean ones, or by the same with noise drawn anew; neither was given"
     ):
         evaluate(blur, ramps(0.1, 2)[1])
+
+
+@pytest.mark.parametrize(("count", "chosen"), [(3, [0, 1, 2]), (9, [0, 1, 2, 3, 4]), (12, [0, 2, 4, 6, 8])])
+def test_examples_are_evenly_chosen(blur, count, chosen):
+    clean, noisy, _ = ramps(0.08, count)
+    shown = examples(blur, Validation(noisy, clean))
+    assert shown.noisy.equal(noisy[chosen])
+    torch.testing.assert_close(shown.denoised, denoise_unit(blur, noisy)[chosen])
+    assert shown.clean is not None and shown.clean.equal(clean[chosen])
+    assert shown.drawable
+    assert examples(blur, Validation(noisy, None)).clean is None
+
+
+def test_examples_of_two_channels_cannot_be_drawn():
+    pictures = torch.zeros(1, 2, 8, 8)
+    assert not Examples(pictures, pictures, None).drawable
+
+
+def test_the_gain_in_a_metric_is_after_minus_before():
+    before, after = (Quality(psnr_mean=psnr, psnr_of_mse=psnr, ssim=None) for psnr in (20.0, 21.5))
+    evaluation = Evaluation(1, before, after, 10.0)
+    assert evaluation.gain_in(PSNR_MEAN) == evaluation.gain == 1.5
+    assert evaluation.gain_in(SSIM) is None

@@ -6,7 +6,7 @@ import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from layerkit.denoising.metrics import constant_psnr, estimate, measure, psnr, ssim
+from layerkit.denoising.metrics import METRICS, PSNR_MEAN, SSIM, constant_psnr, estimate, measure, psnr, ssim
 from layerkit.errors import DataError, ShapeError
 
 NO_ERROR = 10 * math.log10(12 * 255**2)
@@ -172,3 +172,22 @@ def test_an_estimate_needs_pictures_of_one_shape() -> None:
         estimate(noisy[:1], noisy, again)
     with pytest.raises(ShapeError, match="cannot be compared"):
         estimate(again, noisy[:1], again)
+
+
+# The table
+
+
+def test_each_metric_has_a_name_of_its_own_and_is_measured() -> None:
+    noisy, clean = pictures()
+    quality = measure(noisy, clean)
+    assert list(quality) == [metric.name for metric in METRICS]
+    assert len(set(quality)) == len({metric.label for metric in METRICS}) == len(METRICS)
+    for metric in METRICS:
+        assert quality[metric.name] == metric.measured(noisy.clamp(0, 1), clean)
+    assert list(estimate(noisy, noisy, clean)) == list(quality)
+
+
+def test_how_a_metric_is_written() -> None:
+    assert (PSNR_MEAN.label, PSNR_MEAN.heading) == ("PSNR (mean of pictures)", "PSNR in dB (mean of pictures)")
+    assert (SSIM.label, SSIM.heading) == ("SSIM", "SSIM")
+    assert (PSNR_MEAN.text(20.125), PSNR_MEAN.text(1.0, "+"), SSIM.text(0.5)) == ("20.12 dB", "+1.00 dB", "0.500")

@@ -114,7 +114,7 @@ def _epoch_line(event: EpochDone, epochs: int) -> str:
     text += f": validation {PSNR_MEAN.text(denoised.headline)} (noisy {PSNR_MEAN.text(noisy.headline)}"
     text += ", both estimated)" if event.evaluation.estimated else ")"
     for metric in SECONDARY:
-        before, after = noisy[metric.name], denoised[metric.name]
+        before, after = noisy.get(metric.name), denoised.get(metric.name)
         if before is not None and after is not None:
             text += f", {metric.label} {metric.text(after)} (noisy {metric.text(before)})"
     return text + (". " + nothing_learned(event.evaluation) if event.evaluation.learned_nothing else "")

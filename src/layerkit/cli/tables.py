@@ -38,6 +38,6 @@ def quality_table(evaluation: Evaluation, what: str, baselines: Sequence[Baselin
 
     qualities = {result.name: result.quality for result in baselines}
     for name, quality in {"noisy": evaluation.noisy, **qualities, "denoised": evaluation.denoised}.items():
-        table.add_row(name, *(cell(metric, quality[metric.name]) for metric in metrics))
+        table.add_row(name, *(cell(metric, quality.get(metric.name)) for metric in metrics))
     table.add_row("gain", *(cell(metric, evaluation.gain_in(metric), "+") for metric in metrics), style="bold")
     return table

@@ -45,7 +45,7 @@ class Evaluation:
 
     def gain_in(self, metric: Metric) -> float | None:
         """Return how much a metric has grown; None where it is not known."""
-        before, after = self.noisy[metric.name], self.denoised[metric.name]
+        before, after = self.noisy.get(metric.name), self.denoised.get(metric.name)
         return None if before is None or after is None else after - before
 
 

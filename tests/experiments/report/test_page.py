@@ -9,13 +9,21 @@ import torch
 
 from layerkit import installed
 from layerkit.data.sources import load_dataset
+from layerkit.denoising.metrics import SECONDARY, SSIM
 from layerkit.drawing.montage import montage
 from layerkit.experiments.loading import load_experiment
 from layerkit.experiments.plan import plan
 from layerkit.experiments.report.charts import curve_chart, loss_chart
 from layerkit.experiments.report.page import write_page
 from layerkit.experiments.report.section import Outcome, Place, Section, Spread, averaged
-from layerkit.experiments.report.tables import curve_table, gap_table, loss_table, montage_table, quality_table
+from layerkit.experiments.report.tables import (
+    NOTHING,
+    curve_table,
+    gap_table,
+    loss_table,
+    montage_table,
+    quality_table,
+)
 from layerkit.experiments.results import EpochRecord, TrialResult
 from layerkit.experiments.store import Store
 
@@ -69,11 +77,13 @@ def test_a_curve_s_table_has_the_report_beside_ours_on_both_scales(section):
         reported={"x": [8, 40], "psnr": [21.5, 23.5], "seconds": [120, 160]},
     )
     table = curve_table(drawn)
-    assert table.head == ("size", "report's scale", "report, PSNR in dB", "layerkit, PSNR in dB", "SSIM",
+    assert table.head == ("size", "report's scale", "report, PSNR in dB", "layerkit, PSNR in dB",
+                          *(metric.heading for metric in SECONDARY),
                           "report, seconds", "layerkit, seconds")  # fmt: skip
+    quality = ["0.750" if metric == SSIM else NOTHING for metric in SECONDARY]
     assert table.rows == (
-        ("2", "8", "21.50", "22.00", "0.750", "120", "12.5"),
-        ("4", "16", "–", "24.00", "0.750", "–", "12.5"),  # noqa: RUF001
+        ("2", "8", "21.50", "22.00", *quality, "120", "12.5"),
+        ("4", "16", NOTHING, "24.00", *quality, NOTHING, "12.5"),
     )
 
 
