@@ -25,9 +25,9 @@ Parameters = Mapping[str, float]
 """Keyword arguments of the scikit-image function."""
 
 TUNING_PIXELS = 2**16
-"""About so many pixels of the pictures are tuned on; four pictures are the least."""
+"""Parameters are tuned on about so many pixels, and on four pictures at least."""
 TUNING_SIDE = 128
-"""Of a larger picture only the middle, of this height and width in pixels, is tuned on."""
+"""Parameters are tuned on the middle of a larger picture: its height and width, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class Tuned:
 
     @property
     def name(self) -> str:
+        """The name of the method."""
         return self.baseline.name
 
     def apply(self, pictures: Tensor) -> Tensor:

@@ -140,7 +140,7 @@ class Denoiser:
 
     @property
     def halo(self) -> int | None:
-        """Pixels that a tile reads around its own, for the network sees so far; None where it takes no tiles."""
+        """Pixels that a tile reads on each side of its own; None if the network takes no tiles."""
         self.network.eval()
         with torch.no_grad():
             tiling = self.geometry.tiling
@@ -155,7 +155,7 @@ class Denoiser:
             for columns in across
             for batch in self._batches(count, rows.read * columns.read)
         ]
-        # Those of one shape after one another: memory, and what is planned for it, is made anew for every change.
+        # Tiles of one shape follow one another, because each change of shape allocates and plans memory anew.
         return sorted(jobs, key=lambda job: (job.rows.read, job.columns.read, job.batch.start - job.batch.stop))
 
     def _batches(self, count: int, pixels: int) -> list[slice]:

@@ -23,7 +23,7 @@ from layerkit.errors import DataError, ShapeError
 WINDOW = 7
 """Side of the window in which SSIM compares two pictures, scikit-image's default, in pixels."""
 SMALLEST_WINDOW = 3
-"""A smaller window has no variance to compare, or no middle."""
+"""The smallest window, in pixels: a smaller one has no middle pixel, or no variance."""
 ROUNDING = 1 / (12 * 255**2)
 """The mean squared error that rounding to 8 bits makes, 58.9 dB: no picture file is nearer to its original."""
 
@@ -104,8 +104,8 @@ def headline(quality: Mapping[str, float | None]) -> float | None:
 def measure(images: Tensor, reference: Tensor) -> Quality:
     """Return the quality of ``images``, clipped to 0..1, against the clean ``reference``; both are (N, C, H, W).
 
-    No picture's error is taken for less than that of rounding to 8 bits. Noise that spares some pictures altogether, as
-    words do which stand elsewhere, would make the mean infinite otherwise, whatever the other pictures are like.
+    An error smaller than that of rounding to 8 bits counts as that of rounding. Without this limit one picture that the
+    noise left untouched, such as one without any of the words of the noise ``text``, would make the mean infinite.
 
     Raises:
         ShapeError: when the shapes differ, or there is no picture to measure.

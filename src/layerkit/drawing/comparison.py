@@ -18,7 +18,7 @@ from layerkit.drawing.sheet import Row, write_sheet
 from layerkit.errors import ShapeError
 
 SIDE = 768
-"""Of a larger picture the middle, of this height and width in pixels, is compared: the methods take seconds for it."""
+"""Height and width, in pixels, of the middle that is compared of a larger picture; the methods take seconds for it."""
 WIDE_PANEL, DETAIL = 320, 80
 """The longer side of a picture, in pixels of the PNG, and that of the detail, in the picture's own pixels."""
 

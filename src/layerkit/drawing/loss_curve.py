@@ -10,7 +10,7 @@ from layerkit.drawing.style import BLUE, DPI, GRID, INK, RED, write_figure
 from layerkit.errors import ShapeError
 
 SMOOTHED = 10
-"""Points of a long loss curve that are averaged, for they scatter more than they fall."""
+"""So many points of a long loss curve are averaged, because they scatter more than they fall."""
 
 
 def loss_curve(path: str | Path, images_seen: Sequence[int], losses: Sequence[float], title: str) -> None:

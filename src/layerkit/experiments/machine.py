@@ -1,4 +1,4 @@
-"""What trainings and measurements run with, and on: packages, machine and time."""
+"""The packages and the machine that a training or a measurement ran with."""
 
 from __future__ import annotations
 

@@ -48,12 +48,12 @@ class Trial:
 
     @property
     def targets(self) -> str:
-        """What it is trained towards."""
+        """What the trial is trained towards: "clean" or "noisy" pictures."""
         return "clean" if self.clean_targets else "noisy"
 
     @property
     def label(self) -> str:
-        """What it is, in a line."""
+        """What tells this trial from the others of its experiment, in a line."""
         parts = [self.variant, *(f"{path} = {show(value)}" for path, value in self.values.items())]
         parts += ["clean targets"] if self.clean_targets else []
         return ", ".join(part for part in (*parts, f"seed {self.seed}") if part)

@@ -1,4 +1,4 @@
-"""What a trial leaves behind: one file, written in one piece, from which every figure and table is drawn."""
+"""The result of a trial: one file, written in one piece, from which every figure and table is drawn."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class TrialResult(StrictModel):
     """What became of a trial.
 
     Attributes:
-        key: of the training, as :meth:`layerkit.experiments.plan.Trial.key` has it.
-        status: "done"; "diverged", which it would again; or "failed" for another reason, which may have gone.
+        key: what tells the training from all others, from :meth:`layerkit.experiments.plan.Trial.key`.
+        status: "done"; "diverged", as it would again; or "failed" for a reason that may be gone at the next attempt.
         message: why it is not done.
         architecture, clean_targets, seed: what was trained.
         data: what the data set calls itself.

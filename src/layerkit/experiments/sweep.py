@@ -23,22 +23,22 @@ from layerkit.training.session import Session
 
 
 class Observer(Protocol):
-    """Whoever shows how a sweep goes."""
+    """Shows how a sweep goes, and says when it should stop."""
 
     def asked_to_stop(self) -> int | None:
-        """Return the signal that asks for the end, or None."""
+        """Return the number of the signal that asked for the end, or None."""
 
     def watch(self, session: Session) -> AbstractContextManager[Display]:
         """Return what a training is shown on."""
 
     def begins(self, trial: Trial) -> None:
-        """A trial is trained from here on."""
+        """Show that the training of a trial begins."""
 
     def ends(self, trial: Trial, result: TrialResult) -> None:
-        """A trial has its result."""
+        """Show the result of a trial."""
 
     def says(self, text: str) -> None:
-        """Something that a person should know."""
+        """Show a line of text."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Sweep:
             return
         with ExitStack() as stack:
             if planned.timed:
-                # Times of two machines cannot be compared.
+                # One process, because times of two machines cannot be compared.
                 folder = self.store.folder / "timed" / planned.name
                 folder.mkdir(parents=True, exist_ok=True)
                 try:

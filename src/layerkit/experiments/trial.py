@@ -1,4 +1,4 @@
-"""One trial: a training in a run's folder like every other, and the result that it comes to."""
+"""One trial: an ordinary training in a run's folder, and its result."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def open_run(
         data: the name of the data set.
         catalogue: of the components that may be named.
         anew: whether what an interrupted process has left is thrown away.
-        settled: whether the trial has its result, asked once nobody else can be at it; then there is no run to return.
+        settled: whether the trial has its result. It is called while the folder is locked; if so, None is returned.
 
     Raises:
         FolderInUseError: when another process trains it.

@@ -113,7 +113,7 @@ def _mark_lost(axes: Axes, curves: dict[str, list[Place]]) -> None:
 
 
 def _seconds(axes: Axes, curves: dict[str, list[Place]], x: Sequence[float], reported: Sequence[float]) -> Axes:
-    """Draw seconds on an axis of their own, a logarithmic one: ours and the report's differ by an order."""
+    """Draw seconds on an axis of their own, a logarithmic one: our seconds are far fewer than the report's."""
     right = axes.twinx()
     for places in curves.values():
         shown = [(place.x, spread.mean) for place in places if (spread := place.seconds)]

@@ -1,4 +1,4 @@
-"""How well classical methods do on a data set's validation pictures; kept, for it takes longer than to draw a page."""
+"""How well classical methods do on a data set's validation pictures; kept in a file, because measuring takes a while."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from layerkit.contracts.specs import StrictModel
 from layerkit.data.dataset import Validation
-from layerkit.denoising.baselines import tune
-from layerkit.denoising.metrics import measure
+from layerkit.denoising.baselines import measure_baselines
 from layerkit.disk import write_atomically
 from layerkit.experiments.results import Recorded, recorded
 from layerkit.spec.architecture import Architecture
@@ -48,11 +47,8 @@ def classical_quality(folder: Path, architecture: Architecture, data: str, valid
     except (OSError, ValidationError):
         pass
     classical = [
-        Classical(
-            name=f"{tuned.name}, tuned",
-            quality=recorded(measure(tuned.apply(validation.noisy), validation.clean)),
-        )
-        for tuned in tune(validation.noisy, validation.clean)
+        Classical(name=f"{result.name}, tuned", quality=recorded(result.quality))
+        for result in measure_baselines(validation)
     ]
     write_atomically(path, _ALL.dump_json(classical, indent=2) + b"\n")
     return classical

@@ -1,4 +1,4 @@
-"""An experiment with what became of its trials, ready to be drawn."""
+"""An experiment with the outcomes of its trials, ready to be drawn."""
 
 from __future__ import annotations
 

@@ -12,12 +12,12 @@ from layerkit.experiments.report.section import Outcome, Place, Section, Spread,
 from layerkit.experiments.results import TrialResult
 
 NOTHING = "–"  # noqa: RUF001
-"""Where there is no number."""
+"""What a cell holds when there is no number."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A head and rows of as many texts; the first of each is what the row is about."""
+    """A table: the names of its columns, and rows of as many cells; the first cell says what the row is about."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
