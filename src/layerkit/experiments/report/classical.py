@@ -1,4 +1,4 @@
-"""How well classical methods do on a data set's validation pictures; kept in a file, because measuring takes a while."""
+"""How well classical methods do on a data set's validation pictures; kept in a file, as measuring takes a while."""
 
 from __future__ import annotations
 
