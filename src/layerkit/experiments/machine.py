@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 
-from layerkit.contracts.specs import Kind
+from layerkit.contracts.specs import KindName
 
 PACKAGES = ("torch", "numpy", "scikit-image")
 """Packages besides layerkit and the plugins whose versions a result keeps."""
 
 
-def surroundings(requires: Mapping[Kind, Mapping[str, str]]) -> dict[str, Any]:
+def surroundings(requires: Mapping[KindName, Mapping[str, str]]) -> dict[str, Any]:
     """Return packages, machine and time as a result keeps them; ``requires`` is what the architecture needs."""
     packages = dict(package.split("==", 1) for names in requires.values() for package in names.values())
     for name in ("layerkit", *PACKAGES):
