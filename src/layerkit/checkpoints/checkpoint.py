@@ -32,7 +32,7 @@ from layerkit.errors import CheckpointError, SpecError
 from layerkit.registry.catalogue import Catalogue, installed
 from layerkit.spec import text as jsontext
 from layerkit.spec.architecture import Architecture, build
-from layerkit.spec.loading import read_architecture
+from layerkit.spec.loading import read_network
 from layerkit.spec.requirements import with_requirements
 from layerkit.spec.tracing import trace
 from layerkit.wording import show
@@ -54,7 +54,10 @@ class Checkpoint:
     """What a checkpoint holds.
 
     Attributes:
-        architecture: as it was resolved for the training.
+        architecture: as it was resolved for the training. Its ``training`` is None where the file has no such block,
+            and where the block names what no installed package provides: the network works without. Then
+            ``architecture.unread_training`` is the block as data, and ``architecture.trained`` raises an error that
+            says what to install.
         network: built and with its weights.
         optimizer_state: what :meth:`Optimizer.load_state_dict` takes; empty where none was saved.
         position: how far the training had come, as plain numbers; empty where it was not saved.
@@ -115,6 +118,8 @@ def signed(data: bytes) -> bytes:
 
 def load(path: str | Path, *, catalogue: Catalogue | None = None) -> Checkpoint:
     """Return what a checkpoint holds, with the network built, in evaluation mode.
+
+    The packages of its layers must be installed; those of its training need not (see :class:`Checkpoint`).
 
     Raises:
         CheckpointError: when the file is missing, damaged, no checkpoint, or does not fit its own architecture.
@@ -180,7 +185,7 @@ def _read(content: Any, path: Path, catalogue: Catalogue | None) -> Checkpoint:
     metadata = content.metadata() or {}
     position, noise_range = _description(metadata, path)
     try:
-        architecture = read_architecture(metadata["architecture"], f"{path} (architecture)", catalogue=catalogue)
+        architecture = read_network(metadata["architecture"], f"{path} (architecture)", catalogue=catalogue)
     except SpecError as error:
         raise CheckpointError(str(error)) from None
     names = content.keys()

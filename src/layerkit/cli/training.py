@@ -55,8 +55,8 @@ def _introduce(session: Session) -> None:
     click.echo(session.dataset.description)
     if session.changed_packages:
         click.echo(f"note: begun with {', '.join(session.changed_packages)}; another version is installed now")
-    if position.epoch >= architecture.training.epochs:
-        click.echo(f"{session.run.folder} has been trained for its {architecture.training.epochs} epochs")
+    if position.epoch >= architecture.trained.epochs:
+        click.echo(f"{session.run.folder} has been trained for its {architecture.trained.epochs} epochs")
     elif position.pictures:
         click.echo(
             f"continuing {session.run.folder} in epoch {position.epoch + 1}, after {position.pictures:,} pictures"

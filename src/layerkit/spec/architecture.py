@@ -6,14 +6,16 @@ import json
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import Field, PrivateAttr, StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from layerkit.builtin.layers.sequential import Sequential, SequentialSpec
 from layerkit.contracts.fields import MAX_CHANNELS, MAX_SIZE
+from layerkit.contracts.noise import Noise
 from layerkit.contracts.registered import AnyLayer, AnyLoss, AnyNoise, AnyOptimizer, AnySchedule
-from layerkit.contracts.specs import KindName, LayerSpec, NoiseSpec, Shape, StrictModel
+from layerkit.contracts.specs import KindName, LayerSpec, NoiseSpec, StrictModel
 from layerkit.errors import UserError
+from layerkit.spec.unread import UnknownNoise, UnreadTraining
 
 FORMAT = 1
 
@@ -31,7 +33,7 @@ class Input(StrictModel):
     width: Annotated[int, Field(ge=1, le=MAX_SIZE, description="Width of the training crops in pixels.")]
 
     @property
-    def shape(self) -> Shape:
+    def shape(self) -> tuple[int, int, int]:
         """(channels, height, width)."""
         return self.channels, self.height, self.width
 
@@ -70,7 +72,12 @@ class Training(StrictModel):
 
 
 class Architecture(StrictModel):
-    """A network, as one file declares it."""
+    """A network, as one file declares it.
+
+    ``training`` is None where there is no such block, and also where a checkpoint has one that cannot be read here,
+    since a package that it names is not installed: :attr:`unread_training` then holds it, and :meth:`to_json` writes
+    it back as it was.
+    """
 
     schema_: str | None = Field(
         default=None, alias="$schema", max_length=2048, description="The JSON Schema that an editor may use."
@@ -89,6 +96,8 @@ class Architecture(StrictModel):
         examples=[{"layer": {"conv2d": "layerkit==0.1.0"}}],
     )
 
+    _unread_training: UnreadTraining | None = PrivateAttr(default=None)
+
     @field_validator("format", mode="before")
     @classmethod
     def _known_format(cls, value: Any) -> Any:
@@ -103,23 +112,60 @@ class Architecture(StrictModel):
         return SequentialSpec(type="sequential", layers=self.layers)
 
     @property
+    def unread_training(self) -> UnreadTraining | None:
+        """A ``training`` block that cannot be read here, as data; None where there is none or it was read."""
+        return self._unread_training
+
+    def with_unread_training(self, unread: UnreadTraining) -> Architecture:
+        """Return the architecture with a block that cannot be read in the place of ``training``."""
+        copy = self.model_copy(update={"training": None})
+        copy._unread_training = unread
+        return copy
+
+    @property
     def trained(self) -> Training:
         """How the network is trained.
 
         Raises:
+            SpecError: when that cannot be read here; the message says which packages to install.
             UserError: when nothing says how.
         """
-        if self.training is None:
-            raise UserError(
-                f'the network "{self.name}" has no "training" block, so nothing says how to train it; '
-                "add one as table1.json has"
+        if self.training is not None:
+            return self.training
+        if self._unread_training is not None:
+            raise self._unread_training.error()
+        raise UserError(
+            f'the network "{self.name}" has no "training" block, so nothing says how to train it; '
+            "add one as table1.json has"
+        )
+
+    def build_noise(self) -> Noise:
+        """Return the noise that the network is trained to remove.
+
+        Where that is not known, the noise raises a UserError when a picture is to be drawn, so that data which come
+        with noise of their own can still be used.
+        """
+        unread = self._unread_training
+        noise = self.training.noise if self.training else unread.noise if unread else None
+        if noise is not None:
+            return noise.build()
+        if unread is not None:
+            return UnknownNoise(unread.error())
+        return UnknownNoise(
+            UserError(
+                f'the network "{self.name}" does not say which noise it was trained for; '
+                "give data that come with noise of their own"
             )
-        return self.training
+        )
 
     def to_json(self) -> str:
         """Return the file's text, with every default written out."""
         absent = {name for name in ("schema_", "training", "requires") if getattr(self, name) is None}
-        return self.model_dump_json(by_alias=True, indent=2, exclude=absent) + "\n"
+        if self._unread_training is None:
+            return self.model_dump_json(by_alias=True, indent=2, exclude=absent) + "\n"
+        tree = self.model_dump(mode="json", by_alias=True, exclude=absent)
+        tree["training"] = self._unread_training.tree
+        return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
 
 
 def build(architecture: Architecture, seed: int = 0) -> Sequential:

@@ -8,8 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from layerkit.contracts.registered import AnyNoise
+from layerkit.contracts.specs import NoiseSpec
 from layerkit.errors import Problem, ShapeError, SpecError
 from layerkit.registry.catalogue import Catalogue, installed
 from layerkit.spec import text as jsontext
@@ -19,7 +21,10 @@ from layerkit.spec.diagnosis import at_most_twenty, kind_around, problems_of
 from layerkit.spec.overrides import apply_overrides, overridden_at
 from layerkit.spec.requirements import readable_requirements
 from layerkit.spec.tracing import check_affordable, trace
+from layerkit.spec.unread import UnreadTraining
 from layerkit.wording import show
+
+TRAINING = "training"
 
 
 def load_architecture(
@@ -54,11 +59,53 @@ def read_architecture(
     catalogue = catalogue or installed()
     tree = jsontext.parse(text, source)
     try:
-        expanded = expand(apply_overrides(tree, overrides or {}))
-        architecture = _validate(expanded, catalogue)
-        _check_shapes(architecture, expanded.tree)
+        return _checked(expand(apply_overrides(tree, overrides or {})), catalogue)
     except SpecError as error:
         raise located(error, text, source, overrides or {}) from None
+
+
+def read_network(text: str, source: str, *, catalogue: Catalogue | None = None) -> Architecture:
+    """Return the architecture that a JSON text declares, of which only the network must be readable.
+
+    A ``training`` block with mistakes, most of all one that names what no installed package provides, becomes the
+    architecture's :attr:`~layerkit.spec.architecture.Architecture.unread_training`.
+
+    Raises:
+        SpecError: with every mistake that was found, up to twenty, when one of them is not in that block.
+    """
+    catalogue = catalogue or installed()
+    try:
+        return read_architecture(text, source, catalogue=catalogue)
+    except SpecError as error:
+        if any(problem.path[:1] != (TRAINING,) for problem in error.problems):
+            raise
+        problems = error.problems
+    expanded = expand(jsontext.parse(text, source))
+    network = {key: value for key, value in expanded.tree.items() if key != TRAINING}
+    try:
+        architecture = _checked(expanded._replace(tree=network, problems=()), catalogue)
+    except SpecError as error:
+        raise located(error, text, source, {}) from None
+    training = expanded.tree[TRAINING]
+    return architecture.with_unread_training(UnreadTraining(training, problems, _noise(training, catalogue)))
+
+
+def _noise(training: Any, catalogue: Catalogue) -> NoiseSpec | None:
+    """Return the noise of a ``training`` block, or None where it cannot be read."""
+    if not isinstance(training, dict) or "noise" not in training:
+        return None
+    try:
+        return _NOISE.validate_json(json.dumps(training["noise"]), context=catalogue)
+    except ValidationError:
+        return None
+
+
+_NOISE: TypeAdapter[NoiseSpec] = TypeAdapter(AnyNoise)
+
+
+def _checked(expanded: Expanded, catalogue: Catalogue) -> Architecture:
+    architecture = _validate(expanded, catalogue)
+    _check_shapes(architecture, expanded.tree)
     return architecture
 
 

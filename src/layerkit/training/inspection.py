@@ -37,13 +37,13 @@ class Inspector:
     Args:
         network: built from ``architecture``.
         loss: of its training.
-        architecture: says what every layer promised; it has a ``training`` block.
+        architecture: says what every layer promised, and which loss trains it.
         catalogue: knows which package each layer came from.
     """
 
     def __init__(self, network: Module, loss: Loss, architecture: Architecture, catalogue: Catalogue) -> None:
         self.network, self.loss = network, loss
-        self._loss_name = f"the loss ({_origin(architecture.training.loss, catalogue)})"
+        self._loss_name = f"the loss ({_origin(architecture.trained.loss, catalogue)})"
         paths = {id(step.layer): step.path for step in trace(architecture.network, architecture.input.shape)}
         self._watches = [
             _Watch(module, spec, f"{json_path(paths[id(spec)])} ({_origin(spec, catalogue)})")

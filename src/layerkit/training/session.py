@@ -16,7 +16,7 @@ from layerkit.data.sources import load_dataset
 from layerkit.denoising.denoiser import Denoiser
 from layerkit.errors import CheckpointError, DataError, DivergedError, StoppedError, UserError
 from layerkit.registry.catalogue import Catalogue
-from layerkit.spec.architecture import Architecture, build
+from layerkit.spec.architecture import Architecture, Training, build
 from layerkit.spec.loading import load_architecture
 from layerkit.spec.requirements import with_requirements
 from layerkit.training.cadence import Cadence
@@ -56,11 +56,9 @@ class Session:
         self.settings = run.read_settings()
         restored = checkpoint.load(run.checkpoint, catalogue=catalogue) if run.checkpoint.exists() else None
         begun = restored.architecture if restored else load_architecture(run.architecture, catalogue=catalogue)
-        if begun.training is None:
-            raise UserError(f'{run.folder}: the spec has no "training" block')
         self.architecture = with_requirements(_for_epochs(begun, epochs), catalogue)
         self.changed_packages = _changed_packages(begun, self.architecture)
-        training = self.architecture.training
+        training = self.architecture.trained
         network = restored.network if restored else build(self.architecture, training.seed)
         loss = training.loss.build()
         schedule = training.schedule and training.schedule.build()
@@ -115,7 +113,7 @@ class Session:
             RunError: when something cannot be written; the last checkpoint is kept.
             StoppedError: when it was asked to stop, and has saved.
         """
-        training = self.architecture.training
+        training = self.architecture.trained
         self.cadence.saved()
         events = fit(
             self.trainer,
@@ -190,9 +188,9 @@ def _for_epochs(architecture: Architecture, epochs: int | None) -> Architecture:
     """Return the architecture with another number of epochs, checked as every spec is."""
     if epochs is None:
         return architecture
-    training = architecture.training
+    training = architecture.trained
     try:
-        changed = type(training).model_validate({**dict(training), "epochs": epochs})
+        changed = Training.model_validate({**dict(training), "epochs": epochs})
     except ValidationError as error:
         raise UserError(f"epochs = {epochs}: {error.errors()[0]['msg']}") from None
     return architecture.model_copy(update={"training": changed})

@@ -38,10 +38,7 @@ def evaluate(ctx: click.Context, checkpoint: str, data: str, as_json: bool) -> N
 
     loaded = load(checkpoint, catalogue=catalogue_of(ctx))
     architecture = loaded.architecture
-    if architecture.training is None:
-        raise DataError(f"{checkpoint} does not say which noise it was trained for")
-    noise = architecture.training.noise.build()
-    dataset = load_dataset(data, architecture.input.shape, noise, seed=0, samples=1)
+    dataset = load_dataset(data, architecture.input.shape, architecture.build_noise(), seed=0, samples=1)
     if dataset.validation is None:
         raise DataError(f"{data} has no pictures whose clean version is known: {dataset.description}")
     result = measure(Denoiser(loaded.network, architecture.input.shape), *dataset.validation)
