@@ -1,23 +1,146 @@
-"""What is installed holds everything that stands in the tree."""
+"""``pip install layerkit`` alone: its wheel, the packages it declares, and nothing else, in an environment of its own."""
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
+import zipfile
+from collections.abc import Callable, Iterator
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 ROOT = Path(__file__).parents[1]
-BUILD = "from setuptools import setup; setup()"
+
+Python = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def test_every_file_is_installed(tmp_path):
-    lib = tmp_path / "lib"
-    subprocess.run(
-        [sys.executable, "-c", BUILD, "egg_info", "--egg-base", tmp_path, "build_py", "--build-lib", lib],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    there = {path.relative_to(ROOT / "src") for path in (ROOT / "src" / "layerkit").rglob("*") if path.is_file()}
-    expected = {path for path in there if path.suffix not in {".pyc", ".pyd", ".so"}}
-    assert expected == {path.relative_to(lib) for path in lib.rglob("*") if path.is_file()}
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the wheel of the tree as a clone has it, without what was built in it."""
+    tree, built = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("wheel")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tree)
+    shutil.copytree(ROOT / "src", tree / "src", ignore=shutil.ignore_patterns("__pycache__", "*.so", "*.egg-info"))
+    command = ["wheel", "--no-deps", "--no-build-isolation", "--no-index", "--quiet", "--wheel-dir", built, tree]
+    subprocess.run([sys.executable, "-m", "pip", *command], check=True)
+    (path,) = built.glob("*.whl")
+    return path
+
+
+def declared(wheel: Path) -> list[str]:
+    """Return what the wheel says it requires."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        lines = archive.read(name).decode().partition("\n\n")[0].splitlines()
+    return [line.partition(": ")[2] for line in lines if line.startswith("Requires-Dist: ")]
+
+
+def closure(requirements: list[str]) -> Iterator[Distribution]:
+    """Yield the installed distributions that these requirements come to, each once, without any extra of layerkit's."""
+    waiting, seen = [(Requirement(text), "") for text in requirements], set()
+    while waiting:
+        requirement, extra = waiting.pop()
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        name = canonicalize_name(requirement.name)
+        try:
+            found = distribution(name)
+        except PackageNotFoundError:
+            continue  # a package that this environment does without, and so must the next
+        for of in {"", *requirement.extras}:
+            if (name, of) not in seen:
+                seen.add((name, of))
+                waiting += [(Requirement(text), of) for text in found.requires or ()]
+                yield found
+
+
+def link(found: Distribution, site: Path) -> None:
+    """Let the packages and modules of a distribution appear in another environment."""
+    folder = Path(str(found.locate_file("")))
+    for top in {file.parts[0] for file in found.files or () if not file.is_absolute()} - {"..", "__pycache__"}:
+        if not os.path.lexists(site / top):
+            (site / top).symlink_to(folder / top)
+
+
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Python:
+    """Return a function that runs programs of an environment in which layerkit alone is installed."""
+    home, elsewhere = tmp_path_factory.mktemp("environment"), tmp_path_factory.mktemp("elsewhere")
+    venv.create(home, symlinks=True)
+    paths = sysconfig.get_paths("venv", {"base": str(home), "platbase": str(home), "installed_base": str(home)})
+    for found in closure(declared(wheel)):
+        link(found, Path(paths["purelib"]))
+    interpreter = Path(paths["scripts"]) / "python"
+    command = ["--python", interpreter, "install", "--no-deps", "--no-index", "--no-compile", "--quiet", wheel]
+    subprocess.run([sys.executable, "-m", "pip", *command], check=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "LAYERKIT"))}
+
+    def run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [str(Path(paths["scripts"]) / program), *map(str, arguments)]
+        return subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True)
+
+    return run
+
+
+def test_every_file_of_the_tree_is_in_the_wheel(wheel):
+    there = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src" / "layerkit").rglob("*") if path.is_file()}
+    expected = {name for name in there if not name.endswith((".pyc", ".pyd", ".so"))}
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if name.startswith("layerkit/")}
+    assert expected == {name for name in held if not name.endswith((".pyd", ".so"))}
+
+
+def test_nothing_else_is_there(python):
+    program = "import importlib.metadata as m, json; print(json.dumps([d.name for d in m.distributions()]))"
+    names = {canonicalize_name(name) for name in json.loads(python("python", "-c", program).stdout)}
+    assert {"layerkit", "torch", "pydantic"} <= names
+    assert not names & {"pytest", "hypothesis", "ruff", "mypy", "pip", "optuna", "layerkit-optimizers"}
+    plugins = json.loads(python("layerkit", "plugins", "--json").stdout)
+    assert [(plugin["name"], plugin["status"]) for plugin in plugins] == [("builtin", "loaded")]
+
+
+def test_the_help(python):
+    told = python("layerkit", "--help")
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "denoise" in told.stdout
+
+
+def test_the_main_job(python):
+    """Train the network that comes along on the pictures that come along, and denoise one of them with it."""
+    trained = python("layerkit", "train", ROOT / "architectures" / "table1.json", "--epochs", "1", "--samples", "64", "--output", "run")
+    assert trained.returncode == 0, trained.stderr
+    picture = "from skimage.data import astronaut; from PIL import Image; Image.fromarray(astronaut()).save('in.png')"
+    assert python("python", "-c", picture).returncode == 0
+    denoised = python("layerkit", "denoise", "run/checkpoint.safetensors", "in.png", "--output", "out")
+    assert denoised.returncode == 0, denoised.stderr
+    assert "in.png -> out/in.png" in denoised.stdout
+    size = "from PIL import Image; print(Image.open('out/in.png').size)"
+    assert python("python", "-c", size).stdout == "(512, 512)\n"
+
+
+def test_a_new_plugin(python):
+    written = python("layerkit", "new-plugin", "layerkit-mine")
+    assert written.returncode == 0, written.stderr
+    assert "layerkit-mine/pyproject.toml" in written.stdout
+
+
+@pytest.mark.parametrize("program", ["from layerkit.testing import run", "import layerkit.testing as t; t.BATTERY"])
+def test_the_extra_of_the_kit_is_named(python, program):
+    told = python("python", "-c", program)
+    assert told.returncode == 1
+    assert "the conformance kit needs hypothesis: pip install 'layerkit[testing]'" in told.stderr
+
+
+def test_the_command_of_the_kit_names_the_extra(python):
+    told = python("layerkit", "conformance", "relu")
+    assert (told.returncode, told.stdout) == (2, "")
+    assert told.stderr == "error: the conformance kit needs hypothesis: pip install 'layerkit[testing]'\n"
