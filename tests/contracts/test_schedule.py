@@ -68,7 +68,7 @@ CATALOGUE = collect([*discover(PluginSettings()), STRANGER])
 
 def session_of(folder, tiny, schedule: dict[str, Any]) -> Session:
     architecture = load_architecture(json.dumps(tiny.tree(schedule=schedule)), catalogue=CATALOGUE)
-    return Session(Run.start(folder / "run", architecture, Settings(data=str(tiny.data))), CATALOGUE)
+    return Session.open(Run.start(folder / "run", architecture, Settings(data=str(tiny.data))), CATALOGUE)
 
 
 def test_a_stranger_s_schedule_stands_in_json(tmp_path, tiny):

@@ -18,8 +18,8 @@ from layerkit.errors import BrokenLayerError
 from layerkit.registry.catalogue import Catalogue, Component, installed
 from layerkit.spec.architecture import build
 from layerkit.spec.loading import load_architecture
+from layerkit.training.dry_run import dry_run
 from layerkit.training.inspection import Inspector
-from layerkit.training.rehearsal import rehearsing
 
 
 class Scale(Module):
@@ -127,12 +127,12 @@ def test_unknown_targets_are_nobodys_fault(tiny, unknown):
     inspector = Inspector(network, architecture.training.loss.build(), architecture, installed())
     target = torch.rand(2, 3, 8, 8)
     target[torch.rand(target.shape) < unknown] = torch.nan
-    inspector.rehearse(torch.rand(2, 3, 8, 8), target)
+    inspector.inspect(torch.rand(2, 3, 8, 8), target)
 
 
 @pytest.fixture
 def inspect(tiny, catalogue) -> Callable[..., None]:
-    """Return a function that rehearses a step of a network with the layer inside others."""
+    """Return a function that inspects a step of a network with the layer inside others."""
 
     def inspect(lie: str = "", loss_lie: str | None = None, value: float = 0.5) -> None:
         tree = tiny.tree()
@@ -142,7 +142,7 @@ def inspect(tiny, catalogue) -> Callable[..., None]:
         architecture = load_architecture(json.dumps(tree), catalogue=catalogue)
         network = build(architecture)
         inspector = Inspector(network, architecture.training.loss.build(), architecture, catalogue)
-        inspector.rehearse(torch.full((2, 3, 8, 8), value), torch.zeros(2, 3, 8, 8))
+        inspector.inspect(torch.full((2, 3, 8, 8), value), torch.zeros(2, 3, 8, 8))
 
     return inspect
 
@@ -199,7 +199,7 @@ def test_numbers_that_were_huge_before_are_nobodys_fault(inspect, value):
     inspect(value=value)
 
 
-def test_a_rehearsal_leaves_no_trace(tiny):
+def test_an_inspection_leaves_no_trace(tiny):
     architecture = load_architecture(json.dumps(tiny.tree()))
     network = build(architecture)
     inspector = Inspector(network, architecture.training.loss.build(), architecture, installed())
@@ -207,7 +207,7 @@ def test_a_rehearsal_leaves_no_trace(tiny):
         gradient.fill_(7)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     torch.manual_seed(0)
-    inspector.rehearse(torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8))
+    inspector.inspect(torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8))
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert all((gradient == 7).all() for _, gradient in network.param())
     assert not any({"forward", "backward"} & vars(module).keys() for _, module in network.modules())
@@ -217,17 +217,17 @@ def test_the_global_generator_is_left_alone():
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
-    with rehearsing(Scale("")):
+    with dry_run(Scale("")):
         torch.rand(5)
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_the_first_step_and_some_others_are_rehearsed(tiny, monkeypatch):
+def test_the_first_step_and_some_others_are_inspected(tiny, monkeypatch):
     architecture = load_architecture(json.dumps(tiny.tree()))
     inspector = Inspector(build(architecture), architecture.training.loss.build(), architecture, installed())
     monkeypatch.setattr("layerkit.training.inspection.STEPS_BETWEEN", 3)
     seen = []
-    monkeypatch.setattr(inspector, "rehearse", lambda noisy, target: seen.append(len(noisy)))
+    monkeypatch.setattr(inspector, "inspect", lambda noisy, target: seen.append(len(noisy)))
     for _ in range(7):
         inspector.before_step(torch.zeros(4, 3, 8, 8), torch.zeros(4, 3, 8, 8))
     assert seen == [2, 2, 2]
@@ -244,7 +244,7 @@ def test_a_lie_in_training_ends_it(tmp_path, tiny, catalogue, first):
     architecture = load_architecture(json.dumps(tree), catalogue=catalogue)
     sentence = re.escape("layers[3] (scale, from layerkit-foo 1.0): forward failed: IndexError")
     with Run.start(tmp_path / "run", architecture, Settings(data=str(tiny.data))) as run:
-        session = Session(run, catalogue)
+        session = Session.open(run, catalogue)
         done = 0
         with pytest.raises(BrokenLayerError, match=sentence):
             for event in session.events():

@@ -6,19 +6,20 @@ import pytest
 import torch
 
 from layerkit import Trainer, build, load_architecture
-from layerkit.data.dataset import Dataset
+from layerkit.data.dataset import TrainingPairs, Validation
 from layerkit.data.sources import load_dataset
 from layerkit.denoising.denoiser import Denoiser
 from layerkit.training.loop import EpochDone, StepDone, fit
 
 
 @pytest.fixture
-def parts(tiny) -> tuple[Trainer, Dataset, Denoiser]:
+def parts(tiny) -> tuple[Trainer, TrainingPairs, Validation, Denoiser]:
     architecture = load_architecture(json.dumps(tiny.tree()))
     training, network = architecture.training, build(architecture)
     trainer = Trainer(network, training.loss.build(), training.optimizer.build(network.param()))
     shape = architecture.input.shape
-    return trainer, load_dataset(tiny.data, shape, training.noise.build(), 0, 1000), Denoiser(network, shape)
+    dataset = load_dataset(tiny.data, shape, training.noise.build(), 0, 1000)
+    return trainer, dataset.train, dataset.validation, Denoiser(network, shape)
 
 
 def places(events: list[StepDone | EpochDone]) -> list[tuple[int, ...]]:
@@ -54,15 +55,14 @@ def test_progress_is_the_share_of_the_steps_of_all_epochs(parts, monkeypatch):
 
 
 def test_without_validation_pictures(parts):
-    trainer, dataset, denoiser = parts
-    events = list(fit(trainer, Dataset(dataset.train, None, ""), denoiser, epochs=1, batch_size=40))
+    trainer, pairs, _, denoiser = parts
+    events = list(fit(trainer, pairs, None, denoiser, epochs=1, batch_size=40))
     assert events[1].evaluation is None
 
 
 def test_the_pairs_take_the_network_s_kind_of_number(parts):
-    trainer, dataset, denoiser = parts
-    trainer.network.to(dtype=torch.float64)
-    assert len(list(fit(trainer, dataset, denoiser, epochs=1, batch_size=40))) == 2
+    parts[0].network.to(dtype=torch.float64)
+    assert len(list(fit(*parts, epochs=1, batch_size=40))) == 2
 
 
 class Witness:
@@ -72,8 +72,8 @@ class Witness:
     def before_step(self, noisy: torch.Tensor, target: torch.Tensor) -> None:
         self.calls.append(f"before {len(noisy)}")
 
-    def rehearse(self, noisy: torch.Tensor, target: torch.Tensor) -> None:
-        self.calls.append(f"rehearse {len(noisy)}")
+    def inspect(self, noisy: torch.Tensor, target: torch.Tensor) -> None:
+        self.calls.append(f"inspect {len(noisy)}")
 
 
 def test_the_inspector_is_asked_before_a_step_and_after_one_that_failed(parts, monkeypatch):
@@ -83,4 +83,4 @@ def test_the_inspector_is_asked_before_a_step_and_after_one_that_failed(parts, m
     monkeypatch.setattr(trainer, "step", lambda noisy, target: {}["key"])
     with pytest.raises(KeyError):
         next(events)
-    assert witness.calls == ["before 16", "before 16", "rehearse 16"]
+    assert witness.calls == ["before 16", "before 16", "inspect 16"]

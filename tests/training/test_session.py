@@ -24,9 +24,9 @@ from layerkit.data.sources import load_dataset
 from layerkit.errors import CheckpointError, DataError, DivergedError, RunError, StoppedError, UserError
 from layerkit.registry.catalogue import installed
 from layerkit.spec.loading import load_architecture
-from layerkit.training.cadence import Cadence
 from layerkit.training.loop import EpochDone, StepDone
 from layerkit.training.run import Run, Settings
+from layerkit.training.save_interval import SaveInterval
 from layerkit.training.session import Session
 
 OPTIMIZERS = [component.example | {"lr": 0.01} for component in installed().of_kind("optimizer")]
@@ -41,7 +41,7 @@ def go_on(folder: Path, stop_after: int | None = None, **options: Any) -> list[f
     """Train until the end, or until it is asked to stop after a number of steps, and return the losses."""
     losses: list[float] = []
     with Run.open(folder) as run:
-        session = Session(run, installed(), **options)
+        session = Session.open(run, installed(), **options)
         begin = session.curve.pictures
 
         def asked_to_stop() -> int | None:
@@ -128,7 +128,7 @@ def test_every_schedule_goes_on_to_the_same_bits_and_so_does_a_loss_that_looks_a
 def test_more_epochs_stretch_the_rest_of_a_schedule(tmp_path, tiny):
     def rates(**options: Any) -> list[float]:
         with Run.open(tmp_path / "run") as run:
-            session = Session(run, installed(), **options)
+            session = Session.open(run, installed(), **options)
             optimizer = session.trainer.optimizer
             return [optimizer.lr for event in session.events() if isinstance(event, StepDone)]
 
@@ -182,7 +182,7 @@ def test_what_came_after_the_last_checkpoint_is_done_again(tmp_path, tiny, point
     whole = go_on(tmp_path / "whole")
     start(tmp_path / "cut", tiny.tree(), tiny.data)
     with Run.open(tmp_path / "cut") as run:
-        events = Session(run, installed(), Cadence(steps=4)).events()
+        events = Session.open(run, installed(), SaveInterval(steps=4)).events()
         for _ in range(7):  # as if killed in the eighth step, with a line in the metrics that no checkpoint knows
             next(events)
     assert (tmp_path / "cut" / "metrics.jsonl").read_text().count("\n") == 2
@@ -195,7 +195,7 @@ def test_a_run_without_a_checkpoint_begins_again(tmp_path, tiny, points):
     whole = go_on(tmp_path / "whole")
     start(tmp_path / "cut", tiny.tree(), tiny.data)
     with Run.open(tmp_path / "cut") as run:
-        events = Session(run, installed()).events()
+        events = Session.open(run, installed()).events()
         for _ in range(5):
             next(events)
     assert go_on(tmp_path / "cut") == whole
@@ -227,7 +227,7 @@ def test_points_of_the_curve_survive(tmp_path, tiny, points):
     start(tmp_path / "run", tiny.tree(), tiny.data)
     go_on(tmp_path / "run", 8)
     with Run.open(tmp_path / "run") as run:
-        session = Session(run, installed())
+        session = Session.open(run, installed())
         assert [point.pictures for point in session.curve.points] == [12, 24]
         assert session.curve.pictures == 32
         assert session.curve.point_pictures == 8
@@ -248,7 +248,7 @@ def test_another_version_of_a_package_is_mentioned(tmp_path, tiny):
     tree = tiny.tree() | {"requires": {"layer": {"relu": "layerkit==0.0.1"}}}
     start(tmp_path / "run", tree, tiny.data)
     with Run.open(tmp_path / "run") as run:
-        assert "layerkit==0.0.1" in Session(run, installed()).changed_packages
+        assert "layerkit==0.0.1" in Session.open(run, installed()).changed_packages
 
 
 # What cannot go on
@@ -259,15 +259,15 @@ def test_epochs_that_are_none_or_past(tmp_path, tiny):
     go_on(tmp_path / "run")
     with Run.open(tmp_path / "run") as run:
         with pytest.raises(UserError, match="greater than or equal to 1"):
-            Session(run, installed(), epochs=0)
+            Session.open(run, installed(), epochs=0)
         with pytest.raises(UserError, match="trained for 2 epochs already"):
-            Session(run, installed(), epochs=1)
+            Session.open(run, installed(), epochs=1)
 
 
 def test_data_that_are_gone(tmp_path, tiny):
     start(tmp_path / "run", tiny.tree(), tmp_path / "gone.npz")
     with Run.open(tmp_path / "run") as run, pytest.raises(DataError, match="no such file"):
-        Session(run, installed())
+        Session.open(run, installed())
 
 
 def test_a_spec_without_training(tmp_path, tiny):
@@ -275,7 +275,7 @@ def test_a_spec_without_training(tmp_path, tiny):
     del tree["training"]
     start(tmp_path / "run", tree, tiny.data)
     with Run.open(tmp_path / "run") as run, pytest.raises(UserError, match='no "training" block'):
-        Session(run, installed())
+        Session.open(run, installed())
 
 
 @pytest.mark.parametrize("position", [{"epoch": -1}, {"batch": "3"}, {"point_loss": 1e999}, {"unknown": 1}])
@@ -288,7 +288,7 @@ def test_a_position_that_is_none(tmp_path, tiny, position):
     held = load(path)
     save(path, held.network, held.architecture, position=held.position | position)
     with Run.open(tmp_path / "run") as run, pytest.raises(CheckpointError, match="checkpoint"):
-        Session(run, installed())
+        Session.open(run, installed())
 
 
 def test_a_checkpoint_of_another_optimizer(tmp_path, tiny):
@@ -300,7 +300,7 @@ def test_a_checkpoint_of_another_optimizer(tmp_path, tiny):
     held = load(path)
     save(path, held.network, held.architecture, position=held.position)
     with Run.open(tmp_path / "run") as run, pytest.raises(CheckpointError, match="optimizer state does not fit Adam"):
-        Session(run, installed())
+        Session.open(run, installed())
 
 
 # What ends a run
@@ -311,7 +311,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(tmp_path, tiny, sav
     start(tmp_path / "run", tiny.tree(optimizer={"type": "sgd", "lr": 0.5}), tiny.data)
     path = tmp_path / "run" / "checkpoint.safetensors"
     with Run.open(tmp_path / "run") as run:
-        session = Session(run, installed(), Cadence(steps=2 if saved else None))
+        session = Session.open(run, installed(), SaveInterval(steps=2 if saved else None))
         events = session.events()
         for _ in range(2):
             next(events)
@@ -329,7 +329,7 @@ def test_the_remedy_speaks_of_the_learning_rate_that_can_be_given(tmp_path, tiny
     tree = tiny.tree(optimizer={"type": "sgd", "lr": 0.04}, schedule={"type": "linear"})
     start(tmp_path / "run", tree, tiny.data)
     with Run.open(tmp_path / "run") as run:
-        session = Session(run, installed())
+        session = Session.open(run, installed())
         events = session.events()
         for _ in range(15):
             next(events)
@@ -342,7 +342,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path, tiny):
     start(tmp_path / "run", tiny.tree(), tiny.data)
     path = tmp_path / "run" / "checkpoint.safetensors"
     with Run.open(tmp_path / "run") as run:
-        session = Session(run, installed(), Cadence(steps=1))
+        session = Session.open(run, installed(), SaveInterval(steps=1))
         events = session.events()
         next(events)
         before = path.read_bytes()
@@ -357,7 +357,7 @@ def test_a_folder_that_is_removed_ends_the_run(tmp_path, tiny):
 
     start(tmp_path / "run", tiny.tree(), tiny.data)
     with Run.open(tmp_path / "run") as run:
-        events = Session(run, installed(), Cadence(steps=1)).events()
+        events = Session.open(run, installed(), SaveInterval(steps=1)).events()
         next(events)
         shutil.rmtree(tmp_path / "run")
         with pytest.raises(RunError, match="was removed or replaced while it was in use"):
@@ -368,7 +368,7 @@ def test_a_folder_that_is_removed_ends_the_run(tmp_path, tiny):
 def test_an_epoch_is_told_after_its_steps(tmp_path, tiny):
     start(tmp_path / "run", tiny.tree(), tiny.data)
     with Run.open(tmp_path / "run") as run:
-        events = list(Session(run, installed()).events())
+        events = list(Session.open(run, installed()).events())
     assert [type(event) for event in events] == ([StepDone] * 10 + [EpochDone]) * 2
 
 
@@ -425,6 +425,6 @@ def test_the_disk_has_the_metrics_before_a_checkpoint_that_counts_on_them(tmp_pa
     start(folder, tiny.tree(), tiny.data)
     monkeypatch.setattr(os, "fsync", watched_fsync)
     monkeypatch.setattr(os, "replace", watched_replace)
-    go_on(folder, cadence=Cadence(steps=3))
+    go_on(folder, save_interval=SaveInterval(steps=3))
     assert len({counted for counted, _ in at_checkpoints}) > 3
     assert all(0 < counted <= there for counted, there in at_checkpoints)

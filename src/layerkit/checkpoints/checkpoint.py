@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from layerkit.builtin.layers.sequential import Sequential
+from layerkit.contracts.module import Module
 from layerkit.contracts.optimizer import Optimizer
 from layerkit.data.noise_level import NoiseRange
 from layerkit.disk import write_atomically
@@ -73,7 +74,7 @@ class Checkpoint:
 
 def save(
     path: str | Path,
-    network: Sequential,
+    network: Module,
     architecture: Architecture,
     *,
     optimizer: Optimizer | None = None,
@@ -98,7 +99,7 @@ def save(
     description = {"format": FORMAT, "position": dict(position or {})}
     if noise_range is not None:
         description["noise"] = [noise_range.low, noise_range.high]
-    data = safetensors.torch.save(
+    data: bytes = safetensors.torch.save(
         {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
         {
             "architecture": architecture.to_json(),

@@ -73,7 +73,7 @@ class _Bars:
     def __init__(self, session: Session, progress: Progress) -> None:
         self.session, self.progress = session, progress
         training = session.architecture.trained
-        self.epochs, self.samples = training.epochs, session.samples
+        self.epochs, self.samples = training.epochs, len(session.pairs)
         self.batch_size = training.batch_size
         self.task: TaskID | None = None
         self.done, self.before, self.last, self.start = 0, 0, 0.0, 0.0

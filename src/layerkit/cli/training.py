@@ -15,26 +15,26 @@ from layerkit.drawing.loss_curve import loss_curve
 from layerkit.drawing.montage import montage
 from layerkit.errors import LayerkitError, RunError
 from layerkit.registry.catalogue import Catalogue
-from layerkit.training.cadence import Cadence
 from layerkit.training.display import train_shown
 from layerkit.training.run import Run
+from layerkit.training.save_interval import SaveInterval
 from layerkit.training.session import Session
 
 
-def train_run(run: Run, catalogue: Catalogue, cadence: Cadence, epochs: int | None, quiet: bool) -> None:
+def train_run(run: Run, catalogue: Catalogue, save_interval: SaveInterval, epochs: int | None, quiet: bool) -> None:
     """Train ``run`` from where it stands to its end, and write everything into its folder.
 
     Args:
         run: new, or to be continued.
         catalogue: of the components that may be named.
-        cadence: when to save in the middle of an epoch.
+        save_interval: when to save in the middle of an epoch.
         epochs: replaces the number of epochs that the run was started with.
         quiet: print nothing but the last table.
 
     Raises:
-        LayerkitError: as :class:`layerkit.training.session.Session` does.
+        LayerkitError: as :meth:`layerkit.training.session.Session.open` and its events do.
     """
-    session = Session(run, catalogue, cadence, epochs)
+    session = Session.open(run, catalogue, save_interval, epochs)
     if not quiet:
         _introduce(session)
     try:

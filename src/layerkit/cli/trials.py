@@ -59,7 +59,7 @@ class SweepDisplay:
     def watch(self, session: Session) -> Iterator[_Training]:
         """Give what a training is shown on."""
         training = session.architecture.trained
-        task = self.progress.add_task("  training", total=training.epochs * session.samples)
+        task = self.progress.add_task("  training", total=training.epochs * len(session.pairs))
         try:
             yield _Training(self.progress, task, session)
         finally:

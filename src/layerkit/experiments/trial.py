@@ -17,7 +17,6 @@ from layerkit.experiments.plan import Trial
 from layerkit.experiments.results import EpochRecord, TrialResult, finite, recorded
 from layerkit.registry.catalogue import Catalogue
 from layerkit.spec.requirements import with_requirements
-from layerkit.training.cadence import Cadence
 from layerkit.training.display import Display, train_shown
 from layerkit.training.run import Run, Settings
 from layerkit.training.session import Session
@@ -46,7 +45,7 @@ def open_run(
     architecture = with_requirements(trial.architecture, catalogue)
     settings = Settings(data=data, clean_targets=trial.clean_targets)
     if folder.exists():
-        with Run(folder) as run:
+        with Run.lock(folder) as run:
             if settled():  # by a process that has just let go of it
                 return None
             # Whose result is missing has not come to its end, or came there with a result that does not count any more.
@@ -83,8 +82,8 @@ def train(
         **surroundings(with_requirements(trial.architecture, catalogue).requires or {}),
     }
     try:
-        session = Session(run, catalogue, Cadence())
-        about |= {"data": session.dataset.description, "samples": session.samples}
+        session = Session.open(run, catalogue)
+        about |= {"data": session.dataset.description, "samples": len(session.pairs)}
         with watch(session) as display:
             evaluation = train_shown(session, display, asked_to_stop)
         about |= {"curve": _curve(session), **_outcome(session, evaluation)}

@@ -13,7 +13,7 @@ from layerkit.builtin.layers.sequential import Sequential, SequentialSpec
 from layerkit.contracts.fields import MAX_CHANNELS, MAX_SIZE
 from layerkit.contracts.noise import Noise
 from layerkit.contracts.registered import AnyLayer, AnyLoss, AnyNoise, AnyOptimizer, AnySchedule
-from layerkit.contracts.specs import KindName, LayerSpec, NoiseSpec, StrictModel
+from layerkit.contracts.specs import KindName, NoiseSpec, StrictModel
 from layerkit.errors import UserError
 from layerkit.spec.unread import UnknownNoise, UnreadTraining
 
@@ -107,7 +107,7 @@ class Architecture(StrictModel):
         return value
 
     @property
-    def network(self) -> LayerSpec:
+    def network(self) -> SequentialSpec:
         """All layers as one."""
         return SequentialSpec(type="sequential", layers=self.layers)
 

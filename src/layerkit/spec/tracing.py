@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
 from layerkit.builtin.layers.repeat import MAX_LAYERS, expanded_count
+from layerkit.contracts.module import Module
 from layerkit.contracts.specs import Inner, LayerSpec, Shape, broken
 from layerkit.errors import ShapeError
 
@@ -71,6 +73,18 @@ def _steps(inner: tuple[Inner, ...], prefix: tuple[str | int, ...], depth: int) 
 def once(steps: list[Step]) -> list[Step]:
     """Return the steps without the further copies of repeated layers, which stand at the same place in the spec."""
     return list({step.path: step for step in reversed(steps)}.values())[::-1]
+
+
+def built_from(steps: list[Step], network: Module) -> Iterator[tuple[Step, Module]]:
+    """Yield the modules inside a network, each with the step that it was built from; copies of a layer share the first.
+
+    Modules that a layer has made for itself are left out, since no spec declares them.
+    """
+    declared = {id(step.layer): step for step in once(steps)}
+    for _, module in network.modules():
+        step = declared.get(id(module.declared_by))
+        if step is not None:
+            yield step, module
 
 
 def check_affordable(steps: list[Step]) -> None:

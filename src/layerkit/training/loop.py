@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from layerkit.data.dataset import Dataset
+from layerkit.data.dataset import TrainingPairs, Validation
 from layerkit.data.pairs import batches
 from layerkit.denoising.denoiser import Denoiser
 from layerkit.denoising.evaluation import Evaluation, evaluate
@@ -39,7 +39,8 @@ class EpochDone:
 
 def fit(
     trainer: Trainer,
-    dataset: Dataset,
+    pairs: TrainingPairs,
+    validation: Validation | None,
     denoiser: Denoiser,
     *,
     epochs: int,
@@ -52,7 +53,8 @@ def fit(
 
     Args:
         trainer: takes the steps.
-        dataset: gives the pairs of every epoch, and the validation pictures.
+        pairs: what each epoch is made of.
+        validation: pictures that are denoised and measured after each epoch; None for no such measurement.
         denoiser: of the trainer's network, for validation.
         epochs: where to stop; the trainer's progress is the share of all their steps.
         batch_size: pairs in one step.
@@ -60,11 +62,11 @@ def fit(
         inspector: of the trainer's network; it names the layer at fault when a step fails.
     """
     like = next((parameter for parameter, _ in trainer.network.param()), torch.empty(0))
-    steps = -(-len(dataset.train) // batch_size)
+    steps = -(-len(pairs) // batch_size)
     for number in range(epoch, epochs):
         start = time.perf_counter()
         first = batch if number == epoch else 0
-        for index, (noisy, target) in enumerate(batches(dataset.train, number, batch_size, first), first):
+        for index, (noisy, target) in enumerate(batches(pairs, number, batch_size, first), first):
             noisy, target = noisy.to(like), target.to(like)
             trainer.progress = (number * steps + index) / (epochs * steps)
             if inspector is not None:
@@ -73,11 +75,9 @@ def fit(
                 loss = trainer.step(noisy, target)
             except Exception as error:
                 if inspector is not None and not out_of_memory(error):
-                    inspector.rehearse(noisy, target)
+                    inspector.inspect(noisy, target)
                 raise
             yield StepDone(number, index, loss, len(noisy))
         trained = time.perf_counter()
-        evaluation = None
-        if dataset.validation is not None:
-            evaluation = evaluate(denoiser, *dataset.validation)
+        evaluation = None if validation is None else evaluate(denoiser, *validation)
         yield EpochDone(number + 1, evaluation, trained - start, time.perf_counter() - trained)

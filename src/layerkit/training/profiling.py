@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from layerkit.builtin.layers.container import Container
 from layerkit.builtin.losses.mse import MSE
 from layerkit.builtin.optimizers.sgd import SGD
 from layerkit.contracts.module import Module
 from layerkit.contracts.specs import LayerSpec, Shape
+from layerkit.contracts.watching import Backward, Forward, watching
 from layerkit.spec.architecture import Architecture, build
+from layerkit.spec.text import Path
+from layerkit.spec.tracing import built_from, trace
 from layerkit.training.trainer import Trainer
 
 PRODUCT_SIDE = 512
@@ -42,7 +43,7 @@ class LayerTime:
         products: seconds of the bare products, forwards and backwards.
     """
 
-    path: tuple[str | int, ...]
+    path: Path
     depth: int
     layer: LayerSpec
     container: bool
@@ -83,70 +84,81 @@ def profile(architecture: Architecture, batch_size: int, seconds: float = 3.0) -
     generator = torch.Generator().manual_seed(0)
     noisy = torch.rand(batch_size, *architecture.input.shape, generator=generator)
     target = torch.rand(batch_size, *architecture.network.output_shape(architecture.input.shape), generator=generator)
-    layers = _layers(architecture.network, network, architecture.input.shape, batch_size)
+    layers = _layers(architecture, network, batch_size)
     trainer.step(noisy, target)
     trainer.step(noisy, target)
-    taken: dict[tuple[int, str], list[float]] = defaultdict(list)
-    clocks = [
-        (taken[index, name], _Clock(module, name))
-        for index, layer in enumerate(layers)
-        for module in layer.modules
-        for name in ("forward", "backward")
-    ]
-    product, flops = _product(noisy)
-    rates, steps = [], []
+    clocks = [(layer, module, _Clock()) for layer in layers for module in layer.modules]
+    product, operations = _product(noisy)
+    rates: list[float] = []
+    steps: list[float] = []
     end = time.perf_counter() + seconds
-    while len(steps) < 3 or (time.perf_counter() < end and len(steps) < MAX_STEPS):
-        start = time.perf_counter()
-        trainer.step(noisy, target)
-        steps.append(time.perf_counter() - start)
-        for times, clock in clocks:
-            times.append(clock.read())
-        start = time.perf_counter()
-        product()
-        rates.append(flops / (time.perf_counter() - start))
+    with watching((module, clock) for _, module, clock in clocks):
+        while len(steps) < 3 or (time.perf_counter() < end and len(steps) < MAX_STEPS):
+            start = time.perf_counter()
+            trainer.step(noisy, target)
+            steps.append(time.perf_counter() - start)
+            for _, _, clock in clocks:
+                clock.end_step()
+            start = time.perf_counter()
+            product()
+            rates.append(operations / (time.perf_counter() - start))
     rate = statistics.median(rates)
-    for index, layer in enumerate(layers):
-        copies = len(layer.modules)
-        layer.forward = copies * statistics.median(taken[index, "forward"])
-        layer.backward = copies * statistics.median(taken[index, "backward"])
+    for layer in layers:
+        # The median over all steps of all copies, for each of them.
+        own = [clock for timed, _, clock in clocks if timed is layer]
+        layer.forward = len(own) * statistics.median(time for clock in own for time in clock.forward_times)
+        layer.backward = len(own) * statistics.median(time for clock in own for time in clock.backward_times)
         layer.products = 2 * (layer.multiply_adds + layer.backward_multiply_adds) / rate
     return Profile(layers, batch_size, statistics.median(steps), rate / 1e9, len(steps))
 
 
 class _Clock:
-    """Adds up the seconds that one method of a module takes, from now on."""
+    """Times the methods of one module; a step may call each of them several times, once a slice of the batch.
 
-    def __init__(self, module: Module, name: str) -> None:
-        self.seconds = 0.0
-        method = getattr(module, name)
+    Attributes:
+        forward_times, backward_times: seconds in each step so far.
+    """
 
-        def timed(x: Tensor) -> Any:
-            start = time.perf_counter()
-            result = method(x)
-            self.seconds += time.perf_counter() - start
-            return result
+    def __init__(self) -> None:
+        self.forward_times: list[float] = []
+        self.backward_times: list[float] = []
+        self._forward = self._backward = 0.0
 
-        object.__setattr__(module, name, timed)
+    def forward(self, method: Forward, x: Tensor) -> Tensor:
+        """Call ``method``, and count its time."""
+        start = time.perf_counter()
+        result = method(x)
+        self._forward += time.perf_counter() - start
+        return result
 
-    def read(self) -> float:
-        """Return the seconds since the last reading."""
-        seconds, self.seconds = self.seconds, 0.0
-        return seconds
+    def backward(self, method: Backward, grad_output: Tensor) -> Tensor | None:
+        """Call ``method``, and count its time."""
+        start = time.perf_counter()
+        result = method(grad_output)
+        self._backward += time.perf_counter() - start
+        return result
+
+    def end_step(self) -> None:
+        """Keep the times of this step, and begin the next."""
+        self.forward_times.append(self._forward)
+        self.backward_times.append(self._backward)
+        self._forward = self._backward = 0.0
 
 
-def _layers(network: LayerSpec, module: Module, shape: Shape, batch_size: int) -> list[LayerTime]:
-    """Return the layers, copies of one layer as one, with their modules."""
-    layers: dict[tuple[str | int, ...], LayerTime] = {}
+def _layers(architecture: Architecture, network: Module, batch_size: int) -> list[LayerTime]:
+    """Return the layers, copies of one layer as one, with their modules.
+
+    Layers inside a stranger's container that builds them in a way of its own are left out: it is timed as a whole.
+    """
+    layers: dict[Path, LayerTime] = {}
     learned = False  # whether a layer in front learns something, so that the input gradient is asked for
-    for path, depth, layer, input_shape, inside in _walk(network, module, shape, (), 0):
-        container = bool(layer.inner(input_shape))
-        entry = layers.setdefault(path, LayerTime(path, depth, layer, container, layer.output_shape(input_shape)))
-        entry.modules.append(inside)
-        if not container:
-            multiply_adds = batch_size * layer.multiply_adds(input_shape)
+    steps = trace(architecture.network, architecture.input.shape)
+    for step in steps:
+        blank = LayerTime(step.path, step.depth, step.layer, step.container, step.output_shape)
+        entry = layers.setdefault(step.path, blank)
+        if not step.container:
+            multiply_adds, learns = batch_size * step.multiply_adds, step.parameters > 0
             entry.multiply_adds += multiply_adds
-            learns = bool(inside.param())
             entry.backward_multiply_adds += multiply_adds * (learns + learned)
             learned = learned or learns
     for path, entry in layers.items():
@@ -154,20 +166,9 @@ def _layers(network: LayerSpec, module: Module, shape: Shape, batch_size: int) -
             content = [other for place, other in layers.items() if place[: len(path)] == path and not other.container]
             entry.multiply_adds = sum(other.multiply_adds for other in content)
             entry.backward_multiply_adds = sum(other.backward_multiply_adds for other in content)
-    return list(layers.values())
-
-
-def _walk(
-    spec: LayerSpec, module: Module, shape: Shape, prefix: tuple[str | int, ...], depth: int
-) -> Iterator[tuple[tuple[str | int, ...], int, LayerSpec, Shape, Module]]:
-    """Yield each layer inside ``spec`` with its path, depth, input and module, containers before their content."""
-    inner = spec.inner(shape)
-    children = list((module.layers if isinstance(module, Container) else module).children().values())
-    if len(children) != len(inner):
-        return  # a stranger's container that keeps its layers in a way of its own is timed as a whole
-    for (path, layer, input_shape), child in zip(inner, children, strict=True):
-        yield (*prefix, *path), depth, layer, input_shape, child
-        yield from _walk(layer, child, input_shape, (*prefix, *path), depth + 1)
+    for step, module in built_from(steps, network):
+        layers[step.path].modules.append(module)
+    return [layer for layer in layers.values() if layer.modules]
 
 
 def _product(like: Tensor) -> tuple[Callable[[], Any], int]:

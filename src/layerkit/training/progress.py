@@ -1,4 +1,4 @@
-"""The loss against the pictures seen, the report's Fig. 1."""
+"""How far a training has come: its place between two steps, and its loss on the way there."""
 
 from __future__ import annotations
 
@@ -13,17 +13,40 @@ from layerkit.contracts.specs import StrictModel
 PICTURES_A_POINT = 1_000
 """Pictures over which the loss is averaged for one point of the curve."""
 
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+
+
+class Position(StrictModel):
+    """Where a training stands between two steps, as a checkpoint keeps it.
+
+    Together with the weights, the states of random generators and the optimizer's state this is all that the rest of a
+    training depends on: its pairs are functions of seed, epoch and place.
+
+    Attributes:
+        epoch, batch: of the next step, both from 0.
+        pictures: seen since the beginning.
+        point_pictures, point_loss: pictures seen, and their losses added up, since the last point of the loss curve.
+        metrics: bytes in the metrics file.
+    """
+
+    epoch: Count = 0
+    batch: Count = 0
+    pictures: Count = 0
+    point_pictures: Count = 0
+    point_loss: float = 0.0
+    metrics: Count = 0
+
 
 @dataclass(frozen=True)
 class Point:
-    """A point of the curve: pictures seen since the beginning, and the mean loss of those since the last point."""
+    """A point of the loss curve: pictures seen since the beginning, and the mean loss of those since the last point."""
 
     pictures: int
     loss: float
 
 
 class LossCurve:
-    """The points so far, and the losses of the pictures since the last.
+    """The loss against the pictures seen, the report's Fig. 1.
 
     Args:
         points: those that an earlier part of the training has made.
@@ -48,27 +71,3 @@ class LossCurve:
         self.points.append(point)
         self.point_pictures, self.point_loss = 0, 0.0
         return point
-
-
-Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
-
-
-class Position(StrictModel):
-    """Where a training stands between two steps.
-
-    Together with the weights, the states of random generators and the optimizer's state this is all that the rest of a
-    training depends on: its pairs are functions of seed, epoch and place.
-
-    Attributes:
-        epoch, batch: of the next step, both from 0.
-        pictures: seen since the beginning.
-        point_pictures, point_loss: pictures seen, and their losses added up, since the last point of the loss curve.
-        metrics: bytes in the metrics file.
-    """
-
-    epoch: Count = 0
-    batch: Count = 0
-    pictures: Count = 0
-    point_pictures: Count = 0
-    point_loss: float = 0.0
-    metrics: Count = 0

@@ -36,24 +36,22 @@ class Run:
     - ``checkpoint.safetensors``: the network, and all that is needed to go on;
     - ``loss.png`` and ``montage.png``.
 
+    One is made with :meth:`open`, :meth:`start`, :meth:`start_in` or :meth:`lock`.
+
     Args:
         folder: an existing folder.
-
-    Raises:
-        FolderInUseError: when another process trains in the folder.
-        RunError: when it cannot be locked.
+        lock: on that folder.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: Path, lock: FolderLock) -> None:
+        self.folder = folder
         self.architecture = self.folder / "architecture.json"
         self.settings = self.folder / "run.json"
         self.metrics = self.folder / "metrics.jsonl"
         self.checkpoint = self.folder / "checkpoint.safetensors"
         self.loss_curve = self.folder / "loss.png"
         self.montage = self.folder / "montage.png"
-        self._lock = FolderLock(self.folder)
-        remove_leftovers(self.folder)
+        self._lock = lock
 
     def close(self) -> None:
         """Let other processes in."""
@@ -68,6 +66,18 @@ class Run:
     # Which run
 
     @classmethod
+    def lock(cls, folder: str | Path) -> Run:
+        """Lock an existing folder, whether it holds a run or not, and remove what a killed process left half written.
+
+        Raises:
+            FolderInUseError: when another process trains in the folder.
+            RunError: when it cannot be locked.
+        """
+        run = cls(Path(folder), FolderLock(Path(folder)))
+        remove_leftovers(run.folder)
+        return run
+
+    @classmethod
     def open(cls, folder: str | Path) -> Run:
         """Return the run in ``folder``.
 
@@ -76,7 +86,7 @@ class Run:
         """
         if not (Path(folder) / "architecture.json").is_file():
             raise UserError(f"{folder} holds no run; give a folder that layerkit train has written")
-        return cls(folder)
+        return cls.lock(folder)
 
     @classmethod
     def start(cls, folder: str | Path, architecture: Architecture, settings: Settings) -> Run:
@@ -90,7 +100,7 @@ class Run:
             Path(folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"{folder} cannot be made: {error.strerror or error}") from error
-        run = cls(folder)
+        run = cls.lock(folder)
         try:
             if not run._continues(architecture, settings):
                 run._begin(architecture, settings)
@@ -222,10 +232,14 @@ class Run:
         events = self.events()
         return bool(events) and events[-1].get("event") == _END
 
-    def events(self) -> list[dict[str, Any]]:
-        """Return what was recorded; lines that cannot be read are left out."""
+    def events(self, size: int | None = None) -> list[dict[str, Any]]:
+        """Return what was recorded; lines that cannot be read are left out.
+
+        Args:
+            size: bytes of the file that count; None for all.
+        """
         try:
-            lines = self.metrics.read_bytes().splitlines()
+            lines = self.metrics.read_bytes()[:size].splitlines()
         except OSError:
             return []
         events = []

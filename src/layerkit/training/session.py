@@ -10,7 +10,8 @@ from functools import cached_property
 
 from pydantic import ValidationError
 
-from layerkit.checkpoints import checkpoint
+from layerkit.checkpoints.checkpoint import Checkpoint, load, save
+from layerkit.data.dataset import Dataset, TrainingPairs
 from layerkit.data.noise_level import NoiseRange, estimate_range
 from layerkit.data.sources import load_dataset
 from layerkit.denoising.denoiser import Denoiser
@@ -19,74 +20,100 @@ from layerkit.registry.catalogue import Catalogue
 from layerkit.spec.architecture import Architecture, Training, build
 from layerkit.spec.loading import load_architecture
 from layerkit.spec.requirements import with_requirements
-from layerkit.training.cadence import Cadence
 from layerkit.training.inspection import Inspector
 from layerkit.training.loop import EpochDone, StepDone, fit
 from layerkit.training.progress import LossCurve, Point, Position
-from layerkit.training.run import Run
+from layerkit.training.run import Run, Settings
+from layerkit.training.save_interval import SaveInterval
 from layerkit.training.trainer import Trainer
 
 
 class Session:
-    """The training of a run, ready to begin or to go on.
+    """The training of a run, ready to begin or to go on; :meth:`open` makes one.
 
     A run that goes on has the same bits as one that was never interrupted.
 
-    Args:
-        run: where the spec, the data's name and the last checkpoint are read, and everything is written.
-        catalogue: of the components that may be named.
-        cadence: when to save in the middle of an epoch.
-        epochs: replaces the number of epochs that the run was started with; from there on a schedule, and a loss that
-            looks at the progress, run over the new number.
-
     Attributes:
+        run: where everything is written.
+        settings: what the run was started with.
         architecture: the run's, with the packages that are installed now.
         changed_packages: the packages it was begun with, where others are installed now.
-        samples: pairs in one epoch.
+        dataset: of which ``pairs`` are the part to train on.
         curve: the loss so far.
-
-    Raises:
-        UserError: when the run cannot go on: its files are damaged, or its data are gone.
     """
 
     def __init__(
-        self, run: Run, catalogue: Catalogue, cadence: Cadence | None = None, epochs: int | None = None
+        self,
+        run: Run,
+        settings: Settings,
+        begun: Architecture,
+        architecture: Architecture,
+        trainer: Trainer,
+        inspector: Inspector,
+        dataset: Dataset,
+        pairs: TrainingPairs,
+        position: Position,
+        curve: LossCurve,
+        save_interval: SaveInterval,
     ) -> None:
-        self.run, self.cadence = run, cadence or Cadence()
-        self.settings = run.read_settings()
-        restored = checkpoint.load(run.checkpoint, catalogue=catalogue) if run.checkpoint.exists() else None
+        self.run, self.settings, self.architecture = run, settings, architecture
+        self.changed_packages = _changed_packages(begun, architecture)
+        self.trainer, self.inspector = trainer, inspector
+        self.dataset, self.pairs = dataset, pairs
+        self.denoiser = Denoiser(trainer.network, architecture.input.shape)
+        self.curve, self.save_interval = curve, save_interval
+        self._place, self._recorded = (position.epoch, position.batch), position.metrics
+
+    @classmethod
+    def open(
+        cls, run: Run, catalogue: Catalogue, save_interval: SaveInterval | None = None, epochs: int | None = None
+    ) -> Session:
+        """Return the training of a run, as its last checkpoint has it; nothing is written before :meth:`events`.
+
+        Args:
+            run: where the spec, the data's name and the last checkpoint are read.
+            catalogue: of the components that may be named.
+            save_interval: when to save in the middle of an epoch; by default every five minutes.
+            epochs: replaces the number of epochs that the run was started with; from there on a schedule, and a loss
+                that looks at the progress, run over the new number.
+
+        Raises:
+            UserError: when the run cannot go on: its files are damaged, or its data or packages are gone.
+        """
+        settings = run.read_settings()
+        restored = load(run.checkpoint, catalogue=catalogue) if run.checkpoint.exists() else None
         begun = restored.architecture if restored else load_architecture(run.architecture, catalogue=catalogue)
-        self.architecture = with_requirements(_for_epochs(begun, epochs), catalogue)
-        self.changed_packages = _changed_packages(begun, self.architecture)
-        training = self.architecture.trained
-        network = restored.network if restored else build(self.architecture, training.seed)
+        architecture = with_requirements(_for_epochs(begun, epochs), catalogue)
+        training = architecture.trained
+        network = restored.network if restored else build(architecture, training.seed)
         loss = training.loss.build()
-        schedule = training.schedule and training.schedule.build()
-        self.trainer = Trainer(network, loss, training.optimizer.build(network.param()), schedule)
-        self.inspector = Inspector(network, loss, self.architecture, catalogue)
+        schedule = training.schedule.build() if training.schedule else None
+        trainer = Trainer(network, loss, training.optimizer.build(network.param()), schedule)
         position = Position()
         if restored:
-            self.trainer.optimizer.load_state_dict(restored.optimizer_state)
+            trainer.optimizer.load_state_dict(restored.optimizer_state)
             position = _position(restored, run)
-        self.dataset = load_dataset(
-            self.settings.data,
-            self.architecture.input.shape,
-            training.noise.build(),
-            training.seed,
-            training.samples,
-            self.settings.clean_targets,
+        noise, shape = training.noise.build(), architecture.input.shape
+        dataset = load_dataset(
+            settings.data, shape, noise, training.seed, training.samples, clean_targets=settings.clean_targets
         )
-        if self.dataset.train is None:
-            raise DataError(f"{self.settings.data} has nothing to train on: {self.dataset.description}")
-        self.samples = len(self.dataset.train)
-        self.denoiser = Denoiser(network, self.architecture.input.shape)
+        if dataset.train is None:
+            raise DataError(f"{settings.data} has nothing to train on: {dataset.description}")
         if position.epoch > training.epochs:
             raise UserError(f"{run.folder} has been trained for {position.epoch} epochs already")
-        if position.epoch < training.epochs:
-            run.rewind(position.metrics)
-        run.write_architecture(self.architecture)
-        self.curve = _curve(run, position)
-        self._place, self._recorded = (position.epoch, position.batch), position.metrics
+        return cls(
+            run=run,
+            settings=settings,
+            begun=begun,
+            architecture=architecture,
+            trainer=trainer,
+            inspector=Inspector(network, loss, architecture, catalogue),
+            dataset=dataset,
+            pairs=dataset.train,
+            position=position,
+            curve=_curve(run, position),
+            save_interval=save_interval or SaveInterval(),
+        )
 
     @property
     def position(self) -> Position:
@@ -102,7 +129,7 @@ class Session:
         )
 
     def events(self, asked_to_stop: Callable[[], int | None] = lambda: None) -> Iterator[StepDone | EpochDone]:
-        """Train, save, and yield what happens as it happens.
+        """Train, save, and yield what happens as it happens, from where the run stands to its end.
 
         Args:
             asked_to_stop: called after every step and epoch; gives the signal that asks for the end, or None.
@@ -113,23 +140,28 @@ class Session:
             RunError: when something cannot be written; the last checkpoint is kept.
             StoppedError: when it was asked to stop, and has saved.
         """
-        training = self.architecture.trained
-        self.cadence.saved()
+        training, position = self.architecture.trained, self.position
+        if position.epoch < training.epochs:
+            # What was recorded after the last checkpoint is trained, and recorded, again.
+            self.run.rewind(position.metrics)
+        self.run.write_architecture(self.architecture)
+        self.save_interval.restart()
         events = fit(
             self.trainer,
-            self.dataset,
+            self.pairs,
+            self.dataset.validation,
             self.denoiser,
             epochs=training.epochs,
             batch_size=training.batch_size,
-            epoch=self.position.epoch,
-            batch=self.position.batch,
+            epoch=position.epoch,
+            batch=position.batch,
             inspector=self.inspector,
         )
         try:
             for event in events:
-                due = self._follow(event)
+                self._record(event)
                 signal = asked_to_stop()
-                if due or signal is not None:
+                if isinstance(event, EpochDone) or self.save_interval.over or signal is not None:
                     self._save()
                 yield event
                 if signal is not None:
@@ -137,27 +169,27 @@ class Session:
         except DivergedError as error:
             raise DivergedError(f"{error}{self._remedy()}") from None
 
-    def _follow(self, event: StepDone | EpochDone) -> bool:
-        """Record what happened, and return whether it is time to save."""
+    def _record(self, event: StepDone | EpochDone) -> None:
+        """Write down what happened, and move on to the next step."""
         if isinstance(event, EpochDone):
             values = {"epoch": event.epoch, "seconds": event.train_seconds}
             values |= asdict(event.evaluation) if event.evaluation else {}
             self._recorded = self.run.record("epoch", values)
             self._place = event.epoch, 0
-            return True
+            return
         point = self.curve.add(event.loss, event.pictures)
         if point:
             # A disk takes as long as some steps; that the next checkpoint waits for it is soon enough.
             values = {"epoch": event.epoch + 1, **asdict(point)}
             self._recorded = self.run.record("loss", values, durable=False)
         self._place = event.epoch, event.batch + 1
-        return self.cadence.due()
+        self.save_interval.count_step()
 
     def _save(self) -> None:
         self.run.check()
         self.run.sync()
         try:
-            checkpoint.save(
+            save(
                 self.run.checkpoint,
                 self.trainer.network,
                 self.architecture,
@@ -167,12 +199,12 @@ class Session:
             )
         except CheckpointError:
             raise DivergedError("the weights are not finite any more; try a smaller learning rate") from None
-        self.cadence.saved()
+        self.save_interval.restart()
 
     @cached_property
     def noise_range(self) -> NoiseRange | None:
         """How strong the noise of the training inputs is; None where they are too small to tell."""
-        inputs, _ = self.dataset.train.chunk(0, 0)
+        inputs, _ = self.pairs.chunk(0, 0)
         return estimate_range(inputs)
 
     def _stopped(self) -> str:
@@ -205,7 +237,7 @@ def _changed_packages(before: Architecture, now: Architecture) -> list[str]:
     return sorted(old - new)
 
 
-def _position(restored: checkpoint.Checkpoint, run: Run) -> Position:
+def _position(restored: Checkpoint, run: Run) -> Position:
     try:
         return Position.model_validate_json(json.dumps(restored.position))
     except ValidationError:
@@ -215,7 +247,7 @@ def _position(restored: checkpoint.Checkpoint, run: Run) -> Position:
 def _curve(run: Run, position: Position) -> LossCurve:
     """Return the curve up to a position, from what was recorded; a record that is no point is left out."""
     points = []
-    for event in run.events():
+    for event in run.events(position.metrics):
         pictures, loss = event.get("pictures"), event.get("loss")
         if event.get("event") == "loss" and isinstance(pictures, int) and isinstance(loss, float):
             points.append(Point(pictures, loss))

@@ -7,6 +7,8 @@ what the network is pulled to is the clean one.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -17,7 +19,7 @@ from layerkit.contracts.optimizer import Optimizer
 from layerkit.contracts.schedule import Schedule
 from layerkit.contracts.workspace import Workspace
 from layerkit.errors import DivergedError
-from layerkit.training.rehearsal import rehearsing
+from layerkit.training.dry_run import dry_run
 
 NUMBERS_AT_ONCE = 1_000_000
 """Outputs of all layers together, in numbers, that a slice of the batch may have; beyond that they leave the cache."""
@@ -48,8 +50,6 @@ class Trainer:
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self.schedule, self.base_lr, self.progress = schedule, optimizer.lr, 0.0
         self.workspace = Workspace()
-        network.lend(self.workspace)
-        loss.workspace = self.workspace
         self._mixes_batch = any(module.mixes_batch for _, module in network.modules())
         self._slice_sizes: dict[torch.Size, int] = {}
 
@@ -61,21 +61,32 @@ class Trainer:
         """
         if not self.network.training:
             self.network.train()
-        self._heed_progress()
-        # Nobody asks what the noisy pictures should have been.
-        needed, self.network.needs_input_grad = self.network.needs_input_grad, False
-        try:
-            with torch.no_grad(), self.workspace:
-                self.optimizer.zero_grad()
-                size = self._slice_size(noisy)
-                parts = zip(noisy.split(size), target.split(size), strict=True) if size else [(noisy, target)]
-                loss = sum(self._add_gradients(*part, len(noisy)) for part in parts)
-                self.optimizer.step()
-        finally:
-            self.network.needs_input_grad = needed
+        self._apply_progress()
+        with torch.no_grad(), self._lent():
+            self.optimizer.zero_grad()
+            size, loss = self._slice_size(noisy), 0.0
+            for start in range(0, len(noisy) or 1, size):  # an empty batch is one slice
+                part = slice(start, start + size)
+                loss += self._add_gradients(noisy[part], target[part], len(noisy))
+            self.optimizer.step()
         return loss
 
-    def _heed_progress(self) -> None:
+    @contextmanager
+    def _lent(self) -> Iterator[None]:
+        """Lend the trainer's memory to network and loss, and spare the network the gradient that nobody asks for.
+
+        It is the one with respect to the noisy pictures. Afterwards all is given back.
+        """
+        needed, self.network.needs_input_grad = self.network.needs_input_grad, False
+        workspace, self.loss.workspace = self.loss.workspace, self.workspace
+        try:
+            with self.network.working_in(self.workspace):
+                yield
+        finally:
+            self.network.needs_input_grad, self.loss.workspace = needed, workspace
+
+    def _apply_progress(self) -> None:
+        """Tell the loss how far the training is, and set the learning rate of this step."""
         self.loss.progress = self.progress
         if self.schedule is not None:
             self.optimizer.lr = self.base_lr * self.schedule(self.progress)
@@ -96,17 +107,17 @@ class Trainer:
         return loss * share
 
     def _slice_size(self, x: Tensor) -> int:
-        """Return how many samples of the batch to take at once; 0 for the whole batch."""
-        if self._mixes_batch or len(x) <= 1:
-            return 0
+        """Return how many samples of the batch to take at once."""
+        whole = max(1, len(x))
+        if self._mixes_batch or whole == 1:
+            return whole
         shape = x.shape[1:]
         if shape not in self._slice_sizes:
-            with rehearsing(self.network):
+            with dry_run(self.network):
                 self.network.forward(x[:1])
                 numbers = sum(module.numbers_out() for _, module in self.network.modules() if not module.children())
             learned = sum(parameter.numel() for parameter, _ in self.network.param())
             at_once = max(NUMBERS_AT_ONCE, NUMBERS_A_PARAMETER * learned)
             # Powers of two divide the usual batches, so that all slices have one size, and suit the products best.
             self._slice_sizes[shape] = 2 ** int(math.log2(max(1, at_once // max(1, numbers))))
-        size = self._slice_sizes[shape]
-        return size if size < len(x) else 0
+        return min(self._slice_sizes[shape], whole)

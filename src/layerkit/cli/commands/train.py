@@ -9,7 +9,7 @@ import click
 
 from layerkit.cli.context import catalogue_of, overrides_from, set_option
 from layerkit.data.sources import HELP
-from layerkit.training.cadence import DEFAULT_MINUTES, Cadence
+from layerkit.training.save_interval import DEFAULT_MINUTES, SaveInterval
 
 if TYPE_CHECKING:
     from layerkit.registry.catalogue import Catalogue
@@ -84,17 +84,17 @@ def train(
 
     _check_usage(ctx, resume)
     catalogue = catalogue_of(ctx)
-    cadence = Cadence(checkpoint_steps, checkpoint_minutes)
+    save_interval = SaveInterval(checkpoint_steps, checkpoint_minutes)
     if resume is not None:
         with Run.open(resume) as run:
-            train_run(run, catalogue, cadence, options["epochs"], quiet)
+            train_run(run, catalogue, save_interval, options["epochs"], quiet)
     else:
         if options["spec"] is None:
             options["spec"] = _default_spec()
             if not quiet:
                 click.echo("no SPEC is given, so this is the network that comes with layerkit")
         with _started(catalogue, **options) as run:
-            train_run(run, catalogue, cadence, None, quiet)
+            train_run(run, catalogue, save_interval, None, quiet)
 
 
 def _check_usage(ctx: click.Context, resume: str | None) -> None:

@@ -11,10 +11,11 @@ from layerkit.contracts.module import Module
 
 
 @contextmanager
-def rehearsing(network: Module) -> Iterator[None]:
-    """Let the network run in training mode, and leave everything as it was: weights, gradients, statistics, generators.
+def dry_run(network: Module) -> Iterator[None]:
+    """Let the network run inside ``with``, and leave it as it was: weights, gradients, statistics, random generators.
 
-    So a training in which something is looked at, or measured, has the same bits as one in which it is not.
+    So a training in which something is looked at, or measured, has the same bits as one in which it is not. Of torch's
+    own generators only that of the CPU is restored.
     """
     state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     gradients = [gradient.clone() for _, gradient in network.param()]

@@ -1,0 +1,56 @@
+"""Modules that are watched at work: something stands around their ``forward`` and ``backward`` for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Protocol
+
+from torch import Tensor
+
+from layerkit.contracts.module import Module
+
+Forward = Callable[[Tensor], Tensor]
+Backward = Callable[[Tensor], Tensor | None]
+
+
+class Watcher(Protocol):
+    """What is called instead of one module's methods; each call is given the module's own method, to be called."""
+
+    def forward(self, method: Forward, x: Tensor) -> Tensor:
+        """Return the module's output for ``x``."""
+
+    def backward(self, method: Backward, grad_output: Tensor) -> Tensor | None:
+        """Return the module's input gradient."""
+
+
+@contextmanager
+def watching(watched: Iterable[tuple[Module, Watcher]]) -> Iterator[None]:
+    """Let each watcher stand around the methods of its module inside ``with``, whoever calls them.
+
+    Afterwards the modules are as they were before.
+    """
+    with ExitStack() as stack:
+        for module, watcher in watched:
+            stack.enter_context(_watching(module, watcher))
+        yield
+
+
+@contextmanager
+def _watching(module: Module, watcher: Watcher) -> Iterator[None]:
+    around = {
+        "forward": partial(watcher.forward, module.forward),
+        "backward": partial(watcher.backward, module.backward),
+    }
+    before = {name: value for name, value in vars(module).items() if name in around}
+    # An attribute of the instance hides the method of the class.
+    for name, method in around.items():
+        setattr(module, name, method)
+    try:
+        yield
+    finally:
+        for name in around:
+            delattr(module, name)
+        for name, method in before.items():
+            setattr(module, name, method)
