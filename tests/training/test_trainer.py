@@ -17,6 +17,7 @@ from layerkit import (
     load_architecture,
 )
 from layerkit.contracts.schedule import Schedule
+from layerkit.contracts.workspace import Workspace
 from layerkit.errors import DivergedError
 
 
@@ -45,6 +46,19 @@ def test_a_step_is_made_in_training_mode_and_autograd_sees_nothing():
         trainer.step(*pair(4))
     assert network.training
     assert not any(parameter.requires_grad for parameter, _ in network.param())
+    assert network.needs_input_grad
+
+
+def test_memory_is_lent_for_a_step_alone():
+    network, trainer = convolution()
+    network.lend(workspace := Workspace())
+    trainer.step(*pair(4))
+    assert all(module.workspace is workspace for _, module in network.modules())
+    assert trainer.loss.workspace is None
+    assert not trainer.workspace.active
+    with pytest.raises(DivergedError):
+        trainer.step(*(torch.nan * part for part in pair(4)))
+    assert all(module.workspace is workspace for _, module in network.modules())
     assert network.needs_input_grad
 
 

@@ -72,12 +72,7 @@ class Training(StrictModel):
 
 
 class Architecture(StrictModel):
-    """A network, as one file declares it.
-
-    ``training`` is None where there is no such block, and also where a checkpoint has one that cannot be read here,
-    since a package that it names is not installed: :attr:`unread_training` then holds it, and :meth:`to_json` writes
-    it back as it was.
-    """
+    """A network, as one file declares it."""
 
     schema_: str | None = Field(
         default=None, alias="$schema", max_length=2048, description="The JSON Schema that an editor may use."
@@ -113,7 +108,11 @@ class Architecture(StrictModel):
 
     @property
     def unread_training(self) -> UnreadTraining | None:
-        """A ``training`` block that cannot be read here, as data; None where there is none or it was read."""
+        """A ``training`` block that cannot be read here, as data; None where there is no such block or it was read.
+
+        A checkpoint has one where a package that its block names is not installed. Then ``training`` is None, and
+        :meth:`to_json` writes the block back as it was.
+        """
         return self._unread_training
 
     def with_unread_training(self, unread: UnreadTraining) -> Architecture:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from layerkit.contracts.differentiable import Differentiable
 from layerkit.contracts.loss import Loss
 from layerkit.contracts.module import Module
 from layerkit.contracts.optimizer import Optimizer
@@ -50,7 +51,10 @@ class Trainer:
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self.schedule, self.base_lr, self.progress = schedule, optimizer.lr, 0.0
         self.workspace = Workspace()
-        self._mixes_batch = any(module.mixes_batch for _, module in network.modules())
+        modules = [module for _, module in network.modules()]
+        # Once, and not at every step: to walk through the network takes as long as some of its layers.
+        self._borrowers: list[Differentiable] = [loss, *modules]
+        self._mixes_batch = any(module.mixes_batch for module in modules)
         self._slice_sizes: dict[torch.Size, int] = {}
 
     def step(self, noisy: Tensor, target: Tensor) -> float:
@@ -78,12 +82,17 @@ class Trainer:
         It is the one with respect to the noisy pictures. Afterwards all is given back.
         """
         needed, self.network.needs_input_grad = self.network.needs_input_grad, False
-        workspace, self.loss.workspace = self.loss.workspace, self.workspace
+        before = [borrower.workspace for borrower in self._borrowers]
+        for borrower in self._borrowers:
+            # Past __setattr__, which looks after parameters and takes its time.
+            vars(borrower)["workspace"] = self.workspace
         try:
-            with self.network.working_in(self.workspace):
+            with self.workspace:
                 yield
         finally:
-            self.network.needs_input_grad, self.loss.workspace = needed, workspace
+            self.network.needs_input_grad = needed
+            for borrower, workspace in zip(self._borrowers, before, strict=True):
+                vars(borrower)["workspace"] = workspace
 
     def _apply_progress(self) -> None:
         """Tell the loss how far the training is, and set the learning rate of this step."""
