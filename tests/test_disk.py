@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from layerkit import disk as files
-from layerkit.disk import append, remove_leftovers, write_atomically
+from layerkit.disk import append, remove_leftovers, why_unreadable, write_atomically
 from layerkit.errors import RunError
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
@@ -117,6 +117,13 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path):
         (tmp_path / name).write_bytes(b"")
     remove_leftovers(tmp_path)
     assert sorted(os.listdir(tmp_path)) == [".hidden", "file", "other.tmp"]
+
+
+def test_why_a_file_cannot_be_opened():
+    assert why_unreadable(FileNotFoundError(2, "No such file or directory", "x")) == "there is no such file"
+    assert why_unreadable(PermissionError(13, "Permission denied", "x")) == "Permission denied"
+    assert why_unreadable(OSError("of its own")) == "of its own"
+    assert why_unreadable(ValueError("embedded null byte")) == "embedded null byte"
 
 
 # Systems that are not POSIX

@@ -74,6 +74,13 @@ def append(path: str | Path, data: bytes, durable: bool = True) -> None:
         raise _refused(path, error) from error
 
 
+def why_unreadable(error: OSError | ValueError) -> str:
+    """Return why a file cannot be opened, in words; a ValueError says that its name can be none."""
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove the temporary files that a killed process left in ``folder``; nobody else may be writing there."""
     for path in folder.glob(f".*{_TEMPORARY}"):

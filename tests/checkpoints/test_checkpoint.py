@@ -240,3 +240,8 @@ def test_a_file_that_is_replaced_while_it_is_read(tmp_path, saved, monkeypatch):
 
 def test_the_whole_catalogue_is_not_needed(saved):
     assert load(saved, catalogue=installed()).architecture.name == "tiny"
+
+
+def test_bytes_without_a_checksum_cannot_be_signed():
+    with pytest.raises(ValueError, match="no checksum in these bytes that could be replaced"):
+        signed(safetensors.torch.save({"weight": torch.zeros(3)}))

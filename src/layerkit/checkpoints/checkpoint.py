@@ -28,7 +28,7 @@ from layerkit.builtin.layers.sequential import Sequential
 from layerkit.contracts.module import Module
 from layerkit.contracts.optimizer import Optimizer
 from layerkit.data.noise_level import NoiseRange
-from layerkit.disk import write_atomically
+from layerkit.disk import why_unreadable, write_atomically
 from layerkit.errors import CheckpointError, SpecError
 from layerkit.registry.catalogue import Catalogue, installed
 from layerkit.spec import text as jsontext
@@ -40,10 +40,10 @@ from layerkit.wording import show
 
 FORMAT = 1
 MAX_BYTES = 2**36
-"""More than the weights of the largest network that is built, with an optimizer's state."""
+"""The largest file, in bytes, that is opened: more than the largest network takes with an optimizer's state."""
 MAX_HEADER = 2**24
 MAX_STATE = 64
-"""How many times as many numbers as the network has a checkpoint may hold."""
+"""A checkpoint may hold at most so many times the numbers of its network."""
 
 _CHECKSUM = re.compile(rb'"sha256":"([0-9a-f]{64})"')
 _BLANK = "0" * 64
@@ -111,8 +111,15 @@ def save(
 
 
 def signed(data: bytes) -> bytes:
-    """Return a file's bytes with their checksum in the place of the one that is there."""
-    start, stop = _CHECKSUM.search(data).span(1)
+    """Return a file's bytes with their checksum in the place of the one that is there.
+
+    Raises:
+        ValueError: when there is none.
+    """
+    found = _CHECKSUM.search(data)
+    if found is None:
+        raise ValueError("there is no checksum in these bytes that could be replaced")
+    start, stop = found.span(1)
     checksum = hashlib.sha256(data[:start] + _BLANK.encode() + data[stop:]).hexdigest()
     return data[:start] + checksum.encode() + data[stop:]
 
@@ -143,9 +150,7 @@ def load(path: str | Path, *, catalogue: Catalogue | None = None) -> Checkpoint:
     except (OSError, ValueError) as error:
         if isinstance(error, CheckpointError):
             raise
-        missing = isinstance(error, FileNotFoundError)
-        reason = "there is no such file" if missing else getattr(error, "strerror", None) or str(error)
-        raise CheckpointError(f"{path} cannot be read: {reason}") from None
+        raise CheckpointError(f"{path} cannot be read: {why_unreadable(error)}") from None
     return checkpoint
 
 
@@ -182,11 +187,10 @@ def _looks_like(start: bytes) -> str:
 
 
 def _read(content: Any, path: Path, catalogue: Catalogue | None) -> Checkpoint:
-    """Return what an opened file holds; somebody wrote it, and that need not have been layerkit."""
-    metadata = content.metadata() or {}
-    position, noise_range = _description(metadata, path)
+    """Return what an opened file holds; anybody may have written it, so nothing in it is trusted."""
+    text, position, noise_range = _metadata(content.metadata() or {}, path)
     try:
-        architecture = read_network(metadata["architecture"], f"{path} (architecture)", catalogue=catalogue)
+        architecture = read_network(text, f"{path} (architecture)", catalogue=catalogue)
     except SpecError as error:
         raise CheckpointError(str(error)) from None
     names = content.keys()
@@ -201,17 +205,17 @@ def _read(content: Any, path: Path, catalogue: Catalogue | None) -> Checkpoint:
     return Checkpoint(architecture, network.eval(), optimizer_state, position, noise_range)
 
 
-def _description(metadata: Mapping[str, str], path: Path) -> tuple[dict[str, Any], NoiseRange | None]:
-    """Return the position of the training and the noise of its inputs."""
+def _metadata(metadata: Mapping[str, str], path: Path) -> tuple[str, dict[str, Any], NoiseRange | None]:
+    """Return the text of the architecture, the position of the training and the noise of its inputs."""
     try:
         description = jsontext.parse(metadata["layerkit"], str(path))
         if description["format"] != FORMAT:
             given = show(description["format"])
             raise CheckpointError(f"{path} has format {given}; this layerkit reads format {FORMAT}")
-        if not isinstance(metadata["architecture"], str) or not isinstance(description["position"], dict):
+        text, position, noise = metadata["architecture"], description["position"], description.get("noise")
+        if not isinstance(position, dict):
             raise TypeError
-        noise = description.get("noise")
-        return description["position"], None if noise is None else NoiseRange(*noise)
+        return text, position, None if noise is None else NoiseRange(*noise)
     except (SpecError, KeyError, TypeError, ValueError):
         raise CheckpointError(f"{path} is not a checkpoint of layerkit: its description cannot be read") from None
 

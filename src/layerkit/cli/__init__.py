@@ -1,4 +1,4 @@
-"""The command line: it parses, calls the corridor, and prints.
+"""The command line: each command reads its arguments, lets the folders below do the work, and prints what came out.
 
 Commands are loaded when they are called, and so is everything heavy inside them: ``layerkit --help`` loads no torch.
 """
@@ -28,7 +28,7 @@ COMMANDS = {
     "new-plugin": "Write a new plugin package to start from.",
     "conformance": "Put registered components through the conformance battery.",
 }
-"""Name and first line of help of every command; each lives in the module of its name."""
+"""Name and first line of help of every command; the module of its name in ``commands`` holds it."""
 
 
 class LazyGroup(click.Group):
@@ -41,7 +41,8 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         module = importlib.import_module(f"layerkit.cli.commands.{name.replace('-', '_')}")
-        return getattr(module, name.replace("-", "_"))
+        command: click.Command = getattr(module, name.replace("-", "_"))
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -56,9 +57,9 @@ class LazyGroup(click.Group):
             import difflib
 
             near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            if near:
-                error.message += f' Did you mean "{near[0]}"?'
-            raise
+            if not near:
+                raise
+            raise click.UsageError(f'{error.message} Did you mean "{near[0]}"?', ctx) from None
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

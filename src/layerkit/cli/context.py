@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def catalogue_of(ctx: click.Context, notes: bool = True) -> Catalogue:
-    """Return the catalogue that the options of the command line ask for; say once which plugins did not load."""
+    """Return the catalogue that the options of the command line ask for, and print which plugins did not load."""
     from layerkit.registry.catalogue import installed
     from layerkit.registry.discovery import PluginSettings
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish that is granted between two steps."""
+"""Ctrl-C and SIGTERM end a training between two steps, after it is saved."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], int | None]]:
-    """Give a function that returns the signal that has asked for the end, or None.
+    """Catch these signals inside ``with``, and give a function that returns the one that has arrived, or None.
 
-    A second signal does what it would have done without all this.
+    Only the first is caught; a second does what it does anywhere else.
     """
     received: list[int] = []
 

@@ -1,4 +1,4 @@
-"""A training as a person sees it: what is trained on what, how it goes, and the results in a folder."""
+"""A training on the command line: what is trained on which data, its progress, and the results in a folder."""
 
 from __future__ import annotations
 

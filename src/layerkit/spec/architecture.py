@@ -22,7 +22,7 @@ FORMAT = 1
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Package = Annotated[str, StringConstraints(max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*==[A-Za-z0-9.+_-]+$")]
 Requires = dict[KindName, dict[Name, Package]]
-"""By kind and name of a component, the package that provided it, as pip takes it."""
+"""The package that provided each component, by the component's kind and name, written as for pip: ``name==version``."""
 
 
 class Input(StrictModel):

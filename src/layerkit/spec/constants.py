@@ -1,7 +1,8 @@
 """Named constants of an architecture file: ``"define": {"width": 44}``, used as ``"$width"``.
 
 A constant is one number, text, true or false, and stands for nothing but that value: there are no expressions. It may
-be used wherever ``layers`` and ``training`` hold such a value, except as a ``type``, which decides what else is there.
+be used wherever ``layers`` and ``training`` hold such a value, except as a ``type``, since that decides which other
+fields there are.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ NAME = r"[A-Za-z_][A-Za-z0-9_]{0,63}"
 
 
 class Expanded(NamedTuple):
-    """A tree without constants; which constant stood where; and what was wrong with their use."""
+    """A tree without constants, the constant that stood at each path, and the mistakes in their use."""
 
     tree: Any
     used: Mapping[Path, str]
@@ -32,7 +33,7 @@ class Expanded(NamedTuple):
 def expand(tree: Any) -> Expanded:
     """Return ``tree`` with the value of each constant where its name stood, and without their definitions.
 
-    The paths of all other values stay as they are. A name that cannot be replaced is left, and told among the problems.
+    The paths of all other values stay as they are. A name that cannot be replaced is left, and is one of the problems.
 
     Raises:
         SpecError: when ``define`` itself is wrong.
@@ -84,7 +85,7 @@ def _replaced(
     if not (isinstance(value, str) and value.startswith("$")):
         return value
     name = value[1:]
-    # What will not be shown needs no suggestion.
+    # Suggestions only for the problems that are shown.
     fault = _fault(name, path, values if len(problems) < MAX_PROBLEMS or name in values else {})
     if fault:
         problems.append(Problem(fault, path, kind))

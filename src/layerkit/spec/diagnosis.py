@@ -1,4 +1,4 @@
-"""What pydantic found wrong with a spec, said as a person would: the place, what was expected and given, the remedy."""
+"""What pydantic found wrong with a spec, in plain words: the place, what was expected, what was given, the remedy."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def problems_of(
         path = _path_in(detail["loc"], tree, missing=detail["type"] in ("missing", "missing_type"))
         if path not in places:
             found.setdefault(path, detail)
-    # A list whose items are all refused is called too short besides.
+    # When all items of a list are refused, pydantic also calls the list too short.
     around = {path[:length] for path in found for length in range(len(path))}
     inmost = [(path, detail) for path, detail in found.items() if path not in around]
-    # What will not be shown needs no sentence: a hostile spec has a hundred thousand mistakes.
+    # Sentences only for those that are shown: a hostile spec has a hundred thousand mistakes.
     shown = [Problem(_message(*item, fields_at), item[0], kind_around(tree, item[0])) for item in inmost[:MAX_PROBLEMS]]
     return at_most_twenty([*known, *shown], len(known) + len(inmost))
 
 
 def at_most_twenty(problems: list[Problem], total: int) -> tuple[Problem, ...]:
-    """Return the first problems, and where there are more in ``total``, a last one that counts the rest."""
+    """Return the first twenty problems, and where ``total`` is larger, one more that says how many are not shown."""
     rest = total - MAX_PROBLEMS
     if rest <= 0:
         return tuple(problems)

@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from layerkit.contracts.registered import AnyNoise
-from layerkit.contracts.specs import NoiseSpec
+from layerkit.contracts.specs import NoiseSpec, StrictModel
+from layerkit.disk import why_unreadable
 from layerkit.errors import Problem, ShapeError, SpecError
 from layerkit.registry.catalogue import Catalogue, installed
 from layerkit.spec import text as jsontext
@@ -25,6 +26,8 @@ from layerkit.spec.unread import UnreadTraining
 from layerkit.wording import show
 
 TRAINING = "training"
+DEFAULT = Path(__file__).with_name("default.json")
+"""The file of the network that comes with layerkit."""
 
 
 def load_architecture(
@@ -119,9 +122,7 @@ def read_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(jsontext.MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        missing = isinstance(error, FileNotFoundError)
-        reason = "there is no such file" if missing else getattr(error, "strerror", None) or str(error)
-        raise SpecError((Problem(f"cannot be read: {reason}", source=str(path)),)) from None
+        raise SpecError((Problem(f"cannot be read: {why_unreadable(error)}", source=str(path)),)) from None
 
 
 def _validate(expanded: Expanded, catalogue: Catalogue) -> Architecture:
@@ -147,7 +148,8 @@ def _with_constant(problem: Problem, used: Mapping[jsontext.Path, str]) -> Probl
 
 def _fields(tree: Any, path: jsontext.Path, catalogue: Catalogue) -> list[str]:
     """Return the names of the fields that the object at ``path`` may have."""
-    own = {(): Architecture, ("input",): Input, ("training",): Training}.get(path)
+    models: dict[jsontext.Path, type[StrictModel]] = {(): Architecture, ("input",): Input, (TRAINING,): Training}
+    own = models.get(path)
     if own is not None:
         names = [field.alias or name for name, field in own.model_fields.items()]
         return names if path else [*names, DEFINE]

@@ -16,7 +16,7 @@ def parse_override(assignment: str) -> tuple[str, Any]:
     """Return (path, value) of a text ``path=value``; the value is JSON, or else a text without quotes.
 
     Raises:
-        SpecError: when there is no ``=``, or the value is JSON of a kind that no spec may have.
+        SpecError: when there is no ``=``, or the value is JSON that no spec may hold.
     """
     path, equals, text = assignment.partition("=")
     if not equals or not re.fullmatch(PATH, path):
@@ -44,14 +44,14 @@ def apply_overrides(tree: Any, overrides: Mapping[str, Any]) -> Any:
     """Return a copy of ``tree`` with the values at some paths replaced; the objects around them must exist.
 
     Raises:
-        SpecError: when a path leads nowhere, or a value is none that a JSON text could have.
+        SpecError: when a path leads nowhere, or a value could not stand in a JSON text.
     """
     if not overrides:
         return tree
     tree = copy.deepcopy(tree)
     for path, value in overrides.items():
         _replace(tree, keys_of(path), jsontext.from_python(value, f"--set {path}"))
-    # Together they must still be what a file may hold.
+    # All overrides together must still make what a file may hold.
     return jsontext.from_python(tree, "the spec with its overrides")
 
 

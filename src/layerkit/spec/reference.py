@@ -96,7 +96,7 @@ def _value(field: Schema, schema: Schema) -> str:
         return f"`{_json(field['const'])}`"
     if "enum" in field:
         return " or ".join(f"`{_json(value)}`" for value in field["enum"])
-    return ", ".join([_NAMES.get(field.get("type"), "any value"), *_bounds(field, schema)])
+    return ", ".join([_NAMES.get(field.get("type", ""), "any value"), *_bounds(field, schema)])
 
 
 _NAMES = {

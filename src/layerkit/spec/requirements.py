@@ -20,13 +20,13 @@ def with_requirements(architecture: Architecture, catalogue: Catalogue) -> Archi
         if component is None:
             continue
         package = f"{component.distribution}=={component.version}"
-        if readable_requirements({kind: {name: package}}):  # not what lies on the path without a version, say
+        if readable_requirements({kind: {name: package}}):  # a package without a version, for example, is left out
             requires.setdefault(kind, {})[name] = package
     return architecture.model_copy(update={"requires": requires})
 
 
 def readable_requirements(given: Any) -> Requires:
-    """Return what is valid of a ``requires``, which is text that anybody may have written; ``{}`` if it is not."""
+    """Return a ``requires`` that anybody may have written, or ``{}`` where it is not valid."""
     try:
         return _REQUIRES.validate_python(given, strict=True)
     except ValidationError:

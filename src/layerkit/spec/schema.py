@@ -52,12 +52,14 @@ def architecture_schema(catalogue: Catalogue) -> Schema:
         "pattern": rf"^\${NAME}$",
         "description": f'A constant of "{DEFINE}", such as "$width".',
     }
-    return _linked({"$schema": DIALECT, **schema, "$defs": definitions})
+    linked: Schema = _linked({"$schema": DIALECT, **schema, "$defs": definitions})
+    return linked
 
 
 def component_schema(component: Component) -> Schema:
     """Return the schema of one component's spec, in which the keyword ``REGISTERED`` marks components inside it."""
-    return component.spec.model_json_schema(schema_generator=SchemaGenerator)
+    schema: Schema = component.spec.model_json_schema(schema_generator=SchemaGenerator)
+    return schema
 
 
 def _any_of_kind(kind: KindName, components: list[Component]) -> Schema:

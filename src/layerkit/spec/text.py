@@ -1,7 +1,7 @@
 """JSON text as a tree of plain values, read with suspicion, and where in the text each value stands.
 
-Python's own reader keeps the last of two equal keys, takes NaN, and reads numbers of any length; a spec may do none of
-these. Its size and depth are bounded before anything walks through it.
+Python's own reader keeps the last of two equal keys, takes NaN, and reads numbers of any length; in a spec all three
+are mistakes. The size and depth of a text are bounded before anything walks through it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def parse(text: str, source: str) -> Any:
     """Return the value that a JSON text stands for.
 
     Raises:
-        SpecError: when the text is not JSON, is too long or too deep, repeats a key, or has a number that is none.
+        SpecError: when the text is not JSON, is too long or too deep, repeats a key, or has an infinite number.
     """
     if len(text) > MAX_BYTES:
         raise _error(source, f"the text is too long; at most {MAX_BYTES:,} bytes are read")

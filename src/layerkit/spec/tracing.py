@@ -13,7 +13,7 @@ from layerkit.errors import ShapeError
 
 MAX_PARAMETERS = 2**30
 MAX_ACTIVATIONS = 2**30
-"""Numbers that the input and the outputs of all layers hold together for one sample."""
+"""How many numbers the input and the outputs of all layers may hold together for one sample."""
 
 
 @dataclass(frozen=True)

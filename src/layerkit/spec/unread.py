@@ -55,7 +55,7 @@ class UnknownNoise(Noise):
         raise self.error
 
     def clean(self, source: Tensor) -> NoReturn:
-        """Refuse, for a noise may change the size of the clean picture.
+        """Refuse too, since what is clean depends on the noise: some make the picture smaller.
 
         Raises:
             UserError: always.

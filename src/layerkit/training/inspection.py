@@ -135,7 +135,7 @@ class _Guard:
         return checked
 
     def _input_gradient(self, grad_input: object, x: Tensor, moderate: bool) -> Tensor | None:
-        """Return what backward returned, checked; None only where nobody asks for it."""
+        """Return what backward returned, checked; None only where it is not needed."""
         if grad_input is None and not self.module.needs_input_grad:
             return None
         if not isinstance(grad_input, Tensor) or grad_input.shape != x.shape or grad_input.dtype != x.dtype:

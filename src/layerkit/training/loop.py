@@ -49,7 +49,7 @@ def fit(
     batch: int = 0,
     inspector: Inspector | None = None,
 ) -> Iterator[StepDone | EpochDone]:
-    """Train, and yield what happens as it happens; whoever asks for the next event decides whether to go on.
+    """Train, and yield each step and epoch when it is done; training goes on when the next event is asked for.
 
     Args:
         trainer: takes the steps.

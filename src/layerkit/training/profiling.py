@@ -1,8 +1,9 @@
 """Where the time of a training step goes, layer by layer.
 
-Each layer's time stands beside that of the bare matrix products which its multiply-adds would be: those of the forward
-pass once, and backwards once for the weights and once for the input. A layer near 100 % is as fast as its plain formula
-can be; one beyond needs fewer multiplications than that; one far below spends its time on something else.
+Each layer's time is compared with that of bare matrix products of as many multiply-adds. The forward pass has those of
+the plain formula; the backward pass has as many for the weights, and as many again for the input. A layer near 100 % is
+as fast as its plain formula can be; one above needs fewer multiplications than that formula; one far below spends its
+time on something else.
 """
 
 from __future__ import annotations
@@ -64,7 +65,10 @@ class LayerTime:
 
 @dataclass(frozen=True)
 class Profile:
-    """The layers, in order, and the seconds of a whole step; what no layer took are loss, optimizer and slices."""
+    """The layers, in order, and the seconds of a whole step.
+
+    The time that no layer took went to the loss, the optimizer and the slicing of the batch.
+    """
 
     layers: list[LayerTime]
     batch_size: int

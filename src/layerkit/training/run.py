@@ -125,7 +125,7 @@ class Run:
     def _begin(self, architecture: Architecture, settings: Settings) -> None:
         self.write_settings(settings)
         write_atomically(self.metrics, b"")
-        # Last, for it is what tells a run from a folder that holds none yet.
+        # Last, since a folder with this file holds a run.
         self.write_architecture(architecture)
 
     def _continues(self, architecture: Architecture, settings: Settings) -> bool:

@@ -129,7 +129,7 @@ class Session:
         )
 
     def events(self, asked_to_stop: Callable[[], int | None] = lambda: None) -> Iterator[StepDone | EpochDone]:
-        """Train, save, and yield what happens as it happens, from where the run stands to its end.
+        """Train from where the run stands to its end, save on the way, and yield each step and epoch when it is done.
 
         Args:
             asked_to_stop: called after every step and epoch; gives the signal that asks for the end, or None.
@@ -179,7 +179,7 @@ class Session:
             return
         point = self.curve.add(event.loss, event.pictures)
         if point:
-            # A disk takes as long as some steps; that the next checkpoint waits for it is soon enough.
+            # To wait for the disk would take as long as some steps; it is enough when the next checkpoint waits.
             values = {"epoch": event.epoch + 1, **asdict(point)}
             self._recorded = self.run.record("loss", values, durable=False)
         self._place = event.epoch, event.batch + 1

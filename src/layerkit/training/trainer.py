@@ -1,7 +1,7 @@
 """One step of training.
 
-Noise2Noise (Lehtinen et al. 2018) needs nothing special here: the target is another noisy picture, and the mean of
-what the network is pulled to is the clean one.
+Noise2Noise (Lehtinen et al. 2018) needs nothing special here: each target is another noisy picture, and the mean of all
+of a picture's targets is the clean picture.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from layerkit.errors import DivergedError
 from layerkit.training.dry_run import dry_run
 
 NUMBERS_AT_ONCE = 1_000_000
-"""Outputs of all layers together, in numbers, that a slice of the batch may have; beyond that they leave the cache."""
+"""How many numbers the outputs of all layers may hold for a slice of the batch; more do not fit into the cache."""
 NUMBERS_A_PARAMETER = 32
-"""As many may be in a slice for each learned number, for every slice handles all of those anew."""
+"""A slice may always have this many numbers for each learned one, since every slice walks through all of those."""
 
 
 class Trainer:
     """Changes a network so that its loss gets smaller.
 
-    A large batch is walked in slices whose numbers stay in the processor's cache: gradients add up, so the step is the
-    same but for rounding. A network with a layer that mixes the samples of a batch is given the batch whole.
+    A large mini-batch is taken in slices whose numbers stay in the processor's cache: gradients add up, so the step is
+    the same apart from rounding. A network with a layer that mixes the samples of a batch is given the batch whole.
 
-    Between two steps nothing that the layers or the loss returned in the first may be used: their memory is used again.
+    What the layers and the loss return during a step must not be used after it: the next step writes into its memory.
 
     Args:
         network: takes the noisy pictures.
@@ -43,8 +43,8 @@ class Trainer:
         schedule: of the learning rate; None where it stays as it is.
 
     Attributes:
-        progress: how far the training is, from 0 to 1, for the schedule and the loss; whoever calls ``step`` sets it.
-        base_lr: the optimizer's learning rate at the beginning, of which the schedule takes its share.
+        progress: how far the training is, from 0 to 1, for the schedule and the loss; the caller of ``step`` sets it.
+        base_lr: the optimizer's learning rate at the beginning, which the schedule multiplies.
     """
 
     def __init__(self, network: Module, loss: Loss, optimizer: Optimizer, schedule: Schedule | None = None) -> None:
@@ -77,9 +77,9 @@ class Trainer:
 
     @contextmanager
     def _lent(self) -> Iterator[None]:
-        """Lend the trainer's memory to network and loss, and spare the network the gradient that nobody asks for.
+        """Lend the trainer's memory to network and loss inside ``with``, and give back what they had before.
 
-        It is the one with respect to the noisy pictures. Afterwards all is given back.
+        The network is also spared the gradient with respect to the noisy pictures, which no step needs.
         """
         needed, self.network.needs_input_grad = self.network.needs_input_grad, False
         before = [borrower.workspace for borrower in self._borrowers]
@@ -102,7 +102,7 @@ class Trainer:
 
     def _add_gradients(self, noisy: Tensor, target: Tensor, batch_size: int) -> float:
         """Add the gradients of a part of the batch, and return what it adds to the batch's mean loss."""
-        # Batches come from all over memory; from one place the layers need not settle anew what they do with them.
+        # Copied to one place: what layers prepare for an input can be used again only where the next lies there too.
         noisy = self.workspace.empty(self, "noisy", noisy.shape, noisy).copy_(noisy)
         loss = self.loss.forward(self.network.forward(noisy), target).item()
         if not math.isfinite(loss):

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from layerkit.cli.context import catalogue_of, printer, set_option
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from layerkit.spec.architecture import Architecture
+    from layerkit.training.profiling import Profile
 
 
 @click.command()
@@ -76,7 +84,7 @@ def profile(
     )
 
 
-def _table(architecture, result):
+def _table(architecture: Architecture, result: Profile) -> Table:
     import torch
     from rich import box
     from rich.table import Table

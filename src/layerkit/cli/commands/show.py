@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from layerkit.cli.context import catalogue_of, printer, set_option
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from layerkit.contracts.specs import LayerSpec
+    from layerkit.spec.architecture import Architecture
+    from layerkit.spec.tracing import Step
 
 
 @click.command()
@@ -45,7 +54,7 @@ def show(ctx: click.Context, spec: str, assignments: tuple[str, ...], as_json: b
     printer().print(_table(architecture, steps))
 
 
-def _table(architecture, steps):
+def _table(architecture: Architecture, steps: list[Step]) -> Table:
     from rich import box
     from rich.table import Table
 
@@ -84,7 +93,7 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
 
 
-def _function(layer) -> str:
+def _function(layer: LayerSpec) -> str:
     """Return a layer's own fields, but those that are as usual, that hold layers, or that the output shows."""
     shown = {}
     for name, field in type(layer).model_fields.items():
@@ -97,8 +106,11 @@ def _function(layer) -> str:
 
 
 def _bytes(count: int) -> str:
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} GiB"
+    if count < 1024:
+        return f"{count} B"
+    size = count / 1024
+    for unit in ("KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"

@@ -65,6 +65,7 @@ REMEMBERED = ("spec", "data", "batch_size", "lr", "samples", "seed", "clean_targ
 @click.pass_context
 def train(
     ctx: click.Context,
+    /,
     resume: str | None,
     checkpoint_minutes: float,
     checkpoint_steps: int | None,
@@ -90,7 +91,9 @@ def train(
             train_run(run, catalogue, save_interval, options["epochs"], quiet)
     else:
         if options["spec"] is None:
-            options["spec"] = _default_spec()
+            from layerkit.spec.loading import DEFAULT
+
+            options["spec"] = str(DEFAULT)
             if not quiet:
                 click.echo("no SPEC is given, so this is the network that comes with layerkit")
         with _started(catalogue, **options) as run:
@@ -113,12 +116,6 @@ def _check_usage(ctx: click.Context, resume: str | None) -> None:
     if given:
         name = "/".join(given[0].opts) if isinstance(given[0], click.Option) else "SPEC"
         raise click.UsageError(f"{name} cannot be given with --resume: the run remembers it. Only --epochs may change.")
-
-
-def _default_spec() -> str:
-    from importlib.resources import files
-
-    return str(files("layerkit.spec") / "default.json")
 
 
 def _started(

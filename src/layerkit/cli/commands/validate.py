@@ -15,24 +15,31 @@ def validate(ctx: click.Context, specs: tuple[str, ...], as_json: bool) -> None:
     """Check architecture files: names, values, shapes and sizes. Nothing is built."""
     import json
 
-    from layerkit.errors import SpecError
+    from layerkit.errors import Problem, SpecError
     from layerkit.spec.loading import load_architecture
 
     catalogue = catalogue_of(ctx)
-    results = []
+    found: list[tuple[str, tuple[Problem, ...]]] = []
     for spec in specs:
         try:
             load_architecture(spec, catalogue=catalogue)
-            results.append({"file": spec, "valid": True, "problems": []})
+            found.append((spec, ()))
         except SpecError as error:
-            problems = [problem.to_dict() | {"text": str(problem)} for problem in error.problems]
-            results.append({"file": spec, "valid": False, "problems": problems})
+            found.append((spec, error.problems))
     if as_json:
-        click.echo(json.dumps(results))
+        rows = [
+            {
+                "file": spec,
+                "valid": not problems,
+                "problems": [problem.to_dict() | {"text": str(problem)} for problem in problems],
+            }
+            for spec, problems in found
+        ]
+        click.echo(json.dumps(rows))
     else:
-        for result in results:
-            if result["valid"]:
-                click.echo(f"{result['file']}: valid")
-            for problem in result["problems"]:
-                click.echo(problem["text"], err=True)
-    ctx.exit(0 if all(result["valid"] for result in results) else 2)
+        for spec, problems in found:
+            if not problems:
+                click.echo(f"{spec}: valid")
+            for problem in problems:
+                click.echo(str(problem), err=True)
+    ctx.exit(2 if any(problems for _, problems in found) else 0)
