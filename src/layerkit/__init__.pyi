@@ -23,6 +23,8 @@ from .builtin.noises import Pixelate as Pixelate
 from .builtin.noises import Poisson as Poisson
 from .builtin.noises import Text as Text
 from .builtin.optimizers import SGD as SGD
+from .builtin.optimizers import Adam as Adam
+from .builtin.optimizers import AdamW as AdamW
 from .checkpoints.checkpoint import Checkpoint as Checkpoint
 from .checkpoints.checkpoint import load as load
 from .checkpoints.checkpoint import save as save

@@ -58,7 +58,7 @@ def test_everything_comes_back(tmp_path, tiny, saved):
 def test_the_packages_are_named(saved):
     requires = load(saved).architecture.requires
     assert requires["layer"]["batch_norm2d"].startswith("layerkit-normalization==")
-    assert requires["optimizer"]["adam"].startswith("layerkit-optimizers==")
+    assert requires["optimizer"]["adam"].startswith("layerkit==")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -4,15 +4,11 @@ import pytest
 import torch
 from layerkit import CheckpointError
 
-from layerkit_optimizers import Adam, AdamW, MomentumSGD, RMSprop
+from layerkit_optimizers import MomentumSGD, RMSprop
 
 OPTIMIZERS = {
     "momentum": (MomentumSGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.9}),
     "nesterov": (MomentumSGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.8, "nesterov": True, "weight_decay": 0.1}),
-    "adam": (Adam, torch.optim.Adam, {}),
-    "adam with decay": (Adam, torch.optim.Adam, {"lr": 0.1, "betas": (0.5, 0.7), "eps": 1e-3, "weight_decay": 0.1}),
-    "adamw": (AdamW, torch.optim.AdamW, {}),
-    "adamw with more decay": (AdamW, torch.optim.AdamW, {"lr": 0.1, "betas": (0.5, 0.7), "weight_decay": 0.5}),
     "rmsprop": (RMSprop, torch.optim.RMSprop, {}),
     "rmsprop with momentum": (RMSprop, torch.optim.RMSprop, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1}),
 }
@@ -79,5 +75,5 @@ def test_has_nothing_to_do_without_parameters(name):
 
 
 def test_refuses_the_state_of_another():
-    with pytest.raises(CheckpointError, match="the optimizer state does not fit Adam: velocity"):
-        Adam(pairs()).load_state_dict(Adam(pairs()).state_dict() | {"velocity": torch.zeros(1)})
+    with pytest.raises(CheckpointError, match="the optimizer state does not fit RMSprop: mean"):
+        RMSprop(pairs()).load_state_dict(RMSprop(pairs()).state_dict() | {"mean": torch.zeros(1)})

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
+from layerkit.builtin.optimizers.fields import LearningRate
 from layerkit.contracts.optimizer import Optimizer
 from layerkit.contracts.specs import OptimizerSpec
-
-LearningRate = Annotated[float, Field(ge=0, le=1e6)]
 
 
 class SGDSpec(OptimizerSpec):

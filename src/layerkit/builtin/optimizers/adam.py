@@ -16,37 +16,54 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
-from layerkit import Optimizer, OptimizerSpec
 from pydantic import Field
 from torch import Tensor
 
-from layerkit_optimizers.fields import Decay, Epsilon, LearningRate, WeightDecay, named
+from layerkit.builtin.optimizers.fields import Decay, Epsilon, LearningRate, WeightDecay
+from layerkit.contracts.optimizer import Optimizer
+from layerkit.contracts.specs import OptimizerSpec
 
 
-class AdamSpec(OptimizerSpec):
+class MomentsSpec(OptimizerSpec):
+    """The fields of the optimizers that keep running moments of the gradient."""
+
+    type: str
+    lr: LearningRate = Field(default=0.001, description="The learning rate.")
+    beta1: Decay = Field(default=0.9, description="What is left of the mean of the gradient after one step.")
+    beta2: Decay = Field(default=0.999, description="What is left of the mean of its square after one step.")
+    eps: Epsilon = Field(default=1e-8, description="Added to the root, so that it is never zero.")
+    weight_decay: WeightDecay
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of the optimizer, which are those of its torch namesake."""
+        return self.model_dump(exclude={"type", "beta1", "beta2"}) | {"betas": (self.beta1, self.beta2)}
+
+
+class AdamSpec(MomentsSpec):
     """Adam: theta <- theta - lr m / (sqrt(v) + eps), with m and v the running means of the gradient and its square."""
 
     example: ClassVar[dict[str, Any]] = {"lr": 0.001}
 
     type: Literal["adam"] = Field(description="The name of the optimizer.")
-    lr: LearningRate = Field(default=0.001, description="The learning rate.")
-    beta1: Decay = Field(default=0.9, description="What is left of the mean of the gradient after one step.")
-    beta2: Decay = Field(default=0.999, description="What is left of the mean of its square after one step.")
-    eps: Epsilon = Field(default=1e-8, description="Added to the root, so that it is never zero.")
     weight_decay: WeightDecay = Field(default=0.0, description="This times the parameter is added to its gradient.")
 
     def build(self, parameters: list[tuple[Tensor, Tensor]]) -> Adam:
-        return Adam(parameters, **self._arguments())
+        return Adam(parameters, **self.arguments())
 
     def reference(self) -> tuple[str, dict[str, Any]]:
-        return "Adam", self._arguments()
-
-    def _arguments(self) -> dict[str, Any]:
-        return self.model_dump(exclude={"type", "beta1", "beta2"}) | {"betas": (self.beta1, self.beta2)}
+        return "Adam", self.arguments()
 
 
 class Adam(Optimizer):
-    """``Adam(net.param(), lr=0.001)``, with the arguments of its torch namesake."""
+    """``Adam(net.param(), lr=0.001)``, with the arguments of its torch namesake.
+
+    Args:
+        parameters: the (parameter, gradient) pairs.
+        lr: the learning rate.
+        betas: what is left of the mean of the gradient, and of that of its square, after one step.
+        eps: added to the root, so that it is never zero.
+        weight_decay: this times the parameter is added to its gradient.
+    """
 
     def __init__(
         self,
@@ -86,4 +103,6 @@ class Adam(Optimizer):
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the count of steps and the running means."""
-        return {"count": self._count} | named("mean", self._means) | named("square", self._squares)
+        means = {f"mean.{index}": tensor for index, tensor in enumerate(self._means)}
+        squares = {f"square.{index}": tensor for index, tensor in enumerate(self._squares)}
+        return {"count": self._count} | means | squares

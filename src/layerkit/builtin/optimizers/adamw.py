@@ -1,6 +1,6 @@
 """AdamW: Adam with the weight decay apart from the moments.
 
-Before each step of Adam, whose formula stands in :mod:`layerkit_optimizers.adam`,
+Before each step of Adam, whose formula stands in :mod:`layerkit.builtin.optimizers.adam`,
 
     theta <- theta - lr weight_decay theta,
 
@@ -14,40 +14,37 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
-from layerkit import OptimizerSpec
 from pydantic import Field
 from torch import Tensor
 
-from layerkit_optimizers.adam import Adam
-from layerkit_optimizers.fields import Decay, Epsilon, LearningRate, WeightDecay
+from layerkit.builtin.optimizers.adam import Adam, MomentsSpec
+from layerkit.builtin.optimizers.fields import WeightDecay
 
 
-class AdamWSpec(OptimizerSpec):
+class AdamWSpec(MomentsSpec):
     """AdamW: theta <- (1 - lr weight_decay) theta, then a step of Adam."""
 
     example: ClassVar[dict[str, Any]] = {"lr": 0.001, "weight_decay": 0.01}
 
     type: Literal["adamw"] = Field(description="The name of the optimizer.")
-    lr: LearningRate = Field(default=0.001, description="The learning rate.")
-    beta1: Decay = Field(default=0.9, description="What is left of the mean of the gradient after one step.")
-    beta2: Decay = Field(default=0.999, description="What is left of the mean of its square after one step.")
-    eps: Epsilon = Field(default=1e-8, description="Added to the root, so that it is never zero.")
     weight_decay: WeightDecay = Field(
         default=0.01, description="lr times this is the part of a parameter lost in a step."
     )
 
     def build(self, parameters: list[tuple[Tensor, Tensor]]) -> AdamW:
-        return AdamW(parameters, **self._arguments())
+        return AdamW(parameters, **self.arguments())
 
     def reference(self) -> tuple[str, dict[str, Any]]:
-        return "AdamW", self._arguments()
-
-    def _arguments(self) -> dict[str, Any]:
-        return self.model_dump(exclude={"type", "beta1", "beta2"}) | {"betas": (self.beta1, self.beta2)}
+        return "AdamW", self.arguments()
 
 
 class AdamW(Adam):
-    """``AdamW(net.param(), lr=0.001, weight_decay=0.01)``, with the arguments of its torch namesake."""
+    """``AdamW(net.param(), lr=0.001, weight_decay=0.01)``, with the arguments of its torch namesake.
+
+    Args:
+        parameters, lr, betas, eps: as for :class:`Adam`.
+        weight_decay: lr times this is the part of a parameter lost in a step.
+    """
 
     def __init__(
         self,
