@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-Move = Callable[[], Any]
-"""One operation on memory that is settled."""
+from typing import NamedTuple
 
 
 class Term(NamedTuple):
-    """One summand: the output's phase, the kind of product, the row it is taken from counted from q, and its factor."""
+    """One summand.
+
+    Attributes:
+        phase: of the output rows that it is part of.
+        product: the number of the picture that it is taken from.
+        offset: the row there that it is taken from, counted from q.
+        factor: what it is multiplied by.
+    """
 
     phase: int
-    kind: int
+    product: int
     offset: int
     factor: float
 
 
-@dataclass(frozen=True)
-class Axis:
-    """One direction: the number of phases and of kinds, and the terms."""
+class Axis(NamedTuple):
+    """One direction: the number of phases and of products, and the terms."""
 
     phases: int
-    kinds: int
+    products: int
     terms: tuple[Term, ...]

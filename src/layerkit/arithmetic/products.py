@@ -7,13 +7,12 @@ where they have no cache in common. Products of as many parts of the batch as th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from layerkit.arithmetic.axes import Move
+from layerkit.arithmetic.passes import Allocate, Move
 
 
 def multiply(n: int, rows: Tensor, matrix: Tensor, out: Tensor, bias: Tensor | None = None) -> Move:
@@ -27,26 +26,28 @@ def multiply(n: int, rows: Tensor, matrix: Tensor, out: Tensor, bias: Tensor | N
     if parts == 1:
         # The product accumulates onto the bias: adding it afterwards would round once more.
         return partial(torch.mm if bias is None else partial(torch.addmm, bias), rows, matrix, out=out)
-    factors = rows.unflatten(0, (parts, -1)), matrix.expand(parts, *matrix.shape)
+    factors = _cut(rows, parts), matrix.expand(parts, *matrix.shape)
     out = out.view(parts, -1, out.shape[1])
     return partial(torch.bmm if bias is None else partial(torch.baddbmm, bias), *factors, out=out)
 
 
-def multiply_and_add(
-    n: int, columns: Tensor, rows: Tensor, target: Tensor, scratch: Callable[..., Tensor]
-) -> list[Move]:
+def multiply_and_add(n: int, columns: Tensor, rows: Tensor, target: Tensor, scratch: Allocate) -> list[Move]:
     """Return what adds ``columns`` (K, M) times ``rows`` (M, L), a sum over all pixels, to ``target`` (K, L).
 
     Args:
         n: pictures, of which M has so many rows each.
-        scratch: gives memory by name, shape and likeness.
+        scratch: gives memory that is needed only here.
     """
     parts = _parts(n)
     if parts == 1:
         return [partial(target.addmm_, columns, rows)]
-    factors = columns.unflatten(1, (parts, -1)).transpose(0, 1), rows.unflatten(0, (parts, -1))
+    factors = _cut(columns.t(), parts).transpose(1, 2), _cut(rows, parts)
     sums = scratch("sums", (parts, *target.shape), rows)
     return [partial(torch.bmm, *factors, out=sums), *(partial(target.add_, part) for part in sums)]
+
+
+def _cut(rows: Tensor, parts: int) -> Tensor:
+    return rows.view(parts, len(rows) // parts, rows.shape[1])
 
 
 def _parts(n: int) -> int:

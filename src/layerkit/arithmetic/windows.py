@@ -18,7 +18,7 @@ PLANAR_BELOW = 16
 """With fewer channels than this, copies run faster along the picture's rows than along the channels."""
 
 
-def picture_shape(shape: Shape, who: str) -> Shape:
+def picture_shape(shape: Shape, who: str) -> tuple[int, int, int]:
     """Return ``shape`` if it is (channels, height, width).
 
     Raises:
@@ -26,7 +26,8 @@ def picture_shape(shape: Shape, who: str) -> Shape:
     """
     if len(shape) != 3:
         raise ShapeError(f"{who} takes pictures (channels, height, width), not a sample of shape {tuple(shape)}")
-    return shape
+    channels, height, width = shape
+    return channels, height, width
 
 
 def check_pictures(x: Tensor, channels: int | None, who: str) -> None:
@@ -55,6 +56,34 @@ def output_size(size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation:
             "pad it or use a smaller kernel"
         )
     return height, width
+
+
+def picture_size(x: Tensor) -> Pair:
+    """Return (height, width) of pictures (N, C, H, W)."""
+    return x.shape[2], x.shape[3]
+
+
+def framed(x: Tensor, padding: Pair) -> Tensor:
+    """Return pictures (N, C, H, W) with so many rows and columns of zeros on each side, in new memory."""
+    n, channels, height, width = x.shape
+    frame = x.new_zeros(n, channels, height + 2 * padding[0], width + 2 * padding[1])
+    unframed(frame, padding).copy_(x)
+    return frame
+
+
+def unframed(x: Tensor, padding: Pair) -> Tensor:
+    """Return pictures (N, C, H, W) without so many rows and columns on each side: a view."""
+    return x[:, :, padding[0] : x.shape[2] - padding[0], padding[1] : x.shape[3] - padding[1]]
+
+
+def seen(x: Tensor, tap: Pair, size: Pair, stride: Pair, dilation: Pair) -> Tensor:
+    """Return what ``size`` windows of x (N, C, H, W) see through one tap of their kernel, (N, C, *size): a view.
+
+    Window (p, q) sees through tap (i, j) the pixel (p * stride + i * dilation, q * stride + j * dilation).
+    """
+    top, left = tap[0] * dilation[0], tap[1] * dilation[1]
+    bottom, right = top + (size[0] - 1) * stride[0] + 1, left + (size[1] - 1) * stride[1] + 1
+    return x[:, :, top : bottom : stride[0], left : right : stride[1]]
 
 
 def channels_last(x: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 /* Sums of shifted pictures in both directions, in one pass over memory.
 
-   The mathematics is that of layerkit/layers/sums.py, which says what the numbers of a plan are and is tested against
+   The mathematics is that of layerkit/arithmetic/sums.py, which says what the numbers of a plan are and is tested against
    this. A row of sums downwards stays in the nearest cache until the sums across are made of it. */
 
 #define PY_SSIZE_T_CLEAN
@@ -54,8 +54,8 @@ static inline long smaller(long a, long b) { return a < b ? a : b; }
 #define NAME(name) name##_double
 #include "_sums.h"
 
-/* Phases are slots of one picture, in which base position q is row ``multiple`` q + slot; kinds, with multiple 0, have
-   ``size`` rows each. */
+/* Phases are slots of one picture, in which base position q is row ``multiple`` q + slot; products, with multiple 0,
+   have ``size`` rows each. */
 static const long long *read_side(const long long *numbers, Side *side) {
   const long multiple = numbers[3], size = numbers[4];
   side->slots = numbers[0], side->step = numbers[1], side->slot_step = numbers[2];

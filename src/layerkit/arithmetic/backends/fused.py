@@ -2,7 +2,7 @@
 
 One operation of torch reads and writes whole pictures for every term, and most of its time goes into that. ``_sums.c``
 keeps a row of sums downwards in the nearest cache until the sums across are made of it. It is compiled when layerkit is
-installed, where there is a C compiler; without it, and for tensors it is not made for, the plain way is taken.
+installed, where there is a C compiler.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from layerkit.arithmetic.axes import Axis, Move
+from layerkit.arithmetic.axes import Axis
+from layerkit.arithmetic.passes import Memory, Move
 
 try:
-    from layerkit.arithmetic.backends import _sums
-except ImportError:
-    _sums = None
-
-AVAILABLE = _sums is not None and os.environ.get("LAYERKIT_PLAIN_SUMS", "0") in ("", "0")
-"""Whether there is compiled code, and it is not switched off by the environment variable ``LAYERKIT_PLAIN_SUMS=1``."""
+    from layerkit.arithmetic.backends._sums import add_up
+except ImportError:  # there was no C compiler, or this processor lacks AVX2
+    COMPILED = False
+else:
+    COMPILED = True
 
 NUMBERS_A_THREAD = 2**14
 """So many numbers of the target are worth a thread's while."""
@@ -34,36 +34,44 @@ NUMBERS_HALFWAY = 2**22
 ROWS, COLUMNS = 1, 2
 
 
-def _suit(*tensors: Tensor) -> bool:
-    """Return whether the compiled code is there and made for such tensors."""
-    return AVAILABLE and all(
-        tensor.device.type == "cpu"
-        and tensor.dtype is tensors[0].dtype
-        and tensor.dtype in (torch.float32, torch.float64)
-        for tensor in tensors
+def unavailable() -> str:
+    """Return that there is no compiled code, or that ``LAYERKIT_PLAIN_SUMS=1`` switches it off; ``""`` otherwise."""
+    if not COMPILED:
+        return "the compiled sums, which take a C compiler when layerkit is installed"
+    if os.environ.get("LAYERKIT_PLAIN_SUMS", "0") not in ("", "0"):
+        return "the compiled sums, which LAYERKIT_PLAIN_SUMS switches off"
+    return ""
+
+
+def suits(down: Axis, across: Axis, z: Tensor, y: Tensor) -> bool:
+    """Return whether the code is there, and made for such numbers, and a row of sums is not too long for it."""
+    return (
+        y.device.type == z.device.type == "cpu"
+        and y.dtype is z.dtype
+        and y.dtype in (torch.float32, torch.float64)
+        and _row_numbers(across, z, y) <= NUMBERS_HALFWAY
+        and not unavailable()
     )
 
 
-def combine(down: Axis, across: Axis, z: Tensor, y: Tensor, bias: Tensor | None, first: int) -> list[Move] | None:
-    """See :meth:`layerkit.arithmetic.sums.Sums.combine`; None where the plain way must be taken."""
-    if not _suit(y, z):
-        return None
+def combine(
+    down: Axis, across: Axis, z: Tensor, y: Tensor, memory: Memory, bias: Tensor | None, first: int
+) -> list[Move]:
+    """Return the one operation that sets ``y`` to the sums of ``z``; none where ``y`` is empty."""
     directions = []
     for axis, dim, start in ((down, ROWS, first), (across, COLUMNS, 0)):
-        terms = [(phase, kind, offset + start, factor) for phase, kind, offset, factor in axis.terms]
-        count = -(-y.shape[dim] // axis.phases)
-        directions.append(_Direction(count, _phases(y, dim, axis), _kinds(z, dim, axis), terms))
+        terms = [(phase, product, offset + start, factor) for phase, product, offset, factor in axis.terms]
+        places = -(-y.shape[dim] // axis.phases)
+        directions.append(_Direction(places, _phases(y, dim, axis), _products(z, dim, axis), terms))
     return _moves(y, z, directions, bias)
 
 
-def combine_transposed(down: Axis, across: Axis, y: Tensor, z: Tensor, first: int) -> list[Move] | None:
-    """See :meth:`layerkit.arithmetic.sums.Sums.combine_transposed`; None where the plain way must be taken."""
-    if not _suit(y, z):
-        return None
+def combine_transposed(down: Axis, across: Axis, y: Tensor, z: Tensor, memory: Memory, first: int) -> list[Move]:
+    """Return the one operation that does the same transposed; none where ``z`` is empty."""
     directions = []
     for axis, dim, start in ((down, ROWS, first), (across, COLUMNS, 0)):
-        terms = [(kind, phase, start - offset, factor) for phase, kind, offset, factor in axis.terms]
-        directions.append(_Direction(z.shape[dim], _kinds(z, dim, axis), _phases(y, dim, axis), terms))
+        terms = [(product, phase, start - offset, factor) for phase, product, offset, factor in axis.terms]
+        directions.append(_Direction(z.shape[dim], _products(z, dim, axis), _phases(y, dim, axis), terms))
     return _moves(z, y, directions, None)
 
 
@@ -74,40 +82,46 @@ Side = tuple[int, int, int, int, int]
 class _Direction(NamedTuple):
     """Base positions of the target, where slots of target and source lie, and (target's, source's, shift, factor)."""
 
-    count: int
+    places: int
     target: Side
     source: Side
     terms: list[tuple[int, int, int, float]]
 
     def numbers(self) -> list[int]:
         terms = [number for term in self.terms for number in term[:3]]
-        return [self.count, *self.target, *self.source, len(self.terms), *terms]
+        return [self.places, *self.target, *self.source, len(self.terms), *terms]
 
 
 def _phases(y: Tensor, dim: int, axis: Axis) -> Side:
     return axis.phases, axis.phases * y.stride(dim), y.stride(dim), axis.phases, y.shape[dim]
 
 
-def _kinds(z: Tensor, dim: int, axis: Axis) -> Side:
-    return axis.kinds, z.stride(dim), z.stride(dim + 2), 0, z.shape[dim]
+def _products(z: Tensor, dim: int, axis: Axis) -> Side:
+    return axis.products, z.stride(dim), z.stride(dim + 2), 0, z.shape[dim]
 
 
-def _moves(target: Tensor, source: Tensor, directions: list[_Direction], bias: Tensor | None) -> list[Move] | None:
-    """Return the one operation that does it, or none where there is nothing to do; None where rows are too long."""
+def _lanes(y: Tensor, z: Tensor) -> int:
+    """Return how many numbers lie together and are summed together: channels, or else one of a picture's columns."""
+    return y.shape[-1] if y.stride(-1) == z.stride(-1) == 1 else 1
+
+
+def _row_numbers(across: Axis, z: Tensor, y: Tensor) -> int:
+    """Return the most numbers that a row of sums downwards and one of sums across take, this way or transposed."""
+    reach = max((abs(term.offset) for term in across.terms), default=0)
+    places = max(-(-y.shape[COLUMNS] // across.phases), z.shape[COLUMNS])
+    return (max(across.phases, across.products) * (places + 2 * reach) + places) * _lanes(y, z)
+
+
+def _moves(target: Tensor, source: Tensor, directions: list[_Direction], bias: Tensor | None) -> list[Move]:
     if not target.numel():
         return []
-    channels = target.shape[-1]
-    # Numbers that lie together are summed together: channels, or else a picture's columns.
-    together = target.stride(-1) == 1 and source.stride(-1) == 1 and channels > 1
-    groups, lanes = (1, channels) if together else (channels, 1)
+    lanes = _lanes(target, source)
     shifts = [shift for _, _, shift, _ in directions[1].terms]
     margin = max(0, -min(shifts, default=0))
-    width = margin + directions[1].count + max(0, *shifts, 0)
-    if (directions[1].source[0] * width + directions[1].count) * lanes > NUMBERS_HALFWAY:
-        return None
+    width = margin + directions[1].places + max(0, *shifts, 0)
     strides = target.stride(0), target.stride(-1), source.stride(0), source.stride(-1)
     directions = [direction._replace(terms=sorted(direction.terms)) for direction in directions]
-    plan = array("q", [len(target), groups, lanes, *strides, width, margin])
+    plan = array("q", [len(target), target.shape[-1] // lanes, lanes, *strides, width, margin])
     factors = array("d")
     for direction in directions:
         plan.extend(direction.numbers())
@@ -115,8 +129,8 @@ def _moves(target: Tensor, source: Tensor, directions: list[_Direction], bias: T
     return [partial(_add_up, target, source, bias, plan, factors)]
 
 
-def _add_up(target: Tensor, source: Tensor, bias: Tensor | None, plan: array, factors: array) -> None:
+def _add_up(target: Tensor, source: Tensor, bias: Tensor | None, plan: array[int], factors: array[float]) -> None:
     threads = max(1, min(torch.get_num_threads(), target.numel() // NUMBERS_A_THREAD))
     start = 0 if bias is None else bias.data_ptr()
     double = target.dtype is torch.float64
-    _sums.add_up(double, target.data_ptr(), source.data_ptr(), start, threads, plan, factors)
+    add_up(double, target.data_ptr(), source.data_ptr(), start, threads, plan, factors)

@@ -7,30 +7,62 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from layerkit.arithmetic.axes import Axis, Move
+from layerkit.arithmetic.axes import Axis
+from layerkit.arithmetic.passes import Memory, Move
+
+PRODUCTS = 3
+"""The dimension of the products of one direction."""
 
 
-def combine(axis: Axis, z: Tensor, y: Tensor, dim: int, first: int = 0) -> list[Move]:
-    """Return what sets the rows of ``y``, along ``dim``, to the sums of shifted rows of ``z``, kinds in dimension 3."""
-    moves = []
+def unavailable() -> str:
+    """Return ``""``: this is possible wherever torch is."""
+    return ""
+
+
+def suits(down: Axis, across: Axis, z: Tensor, y: Tensor) -> bool:
+    """Return True: it is made for all tensors."""
+    return True
+
+
+def combine(
+    down: Axis, across: Axis, z: Tensor, y: Tensor, memory: Memory, bias: Tensor | None, first: int
+) -> list[Move]:
+    """Return what sums downwards into a picture halfway, that across into ``y``, and adds the bias."""
+    halfway = memory((len(y), y.shape[1], z.shape[2], across.products, y.shape[3]))
+    moves = [*_combine(down, z, halfway, 1, first), *_combine(across, halfway, y, 2, 0)]
+    return [*moves, partial(y.add_, bias)] if bias is not None else moves
+
+
+def combine_transposed(down: Axis, across: Axis, y: Tensor, z: Tensor, memory: Memory, first: int) -> list[Move]:
+    """Return what does the same transposed."""
+    halfway = memory((len(y), z.shape[1], y.shape[2], down.products, y.shape[3]))
+    moves = _combine_transposed(down, y, halfway, 1, first)
+    return [*moves, *_combine_transposed(across, halfway, z.transpose(3, 4), 2, 0)]
+
+
+def _combine(axis: Axis, z: Tensor, y: Tensor, dim: int, first: int) -> list[Move]:
+    """Return what sets the rows of ``y``, along ``dim``, to the sums of shifted rows of ``z``."""
+    moves: list[Move] = []
     for phase in range(axis.phases):
         terms = [
-            (z.select(3, kind), offset + first, factor) for its, kind, offset, factor in axis.terms if its == phase
+            (z.select(PRODUCTS, term.product), term.offset + first, term.factor)
+            for term in axis.terms
+            if term.phase == phase
         ]
         moves += _sum_shifted(_every(y, dim, phase, axis.phases), dim, terms)
     return moves
 
 
-def combine_transposed(axis: Axis, y: Tensor, z: Tensor, dim: int, first: int = 0) -> list[Move]:
-    """Return what sets ``z``, from its row ``first`` on, from ``y``: the transpose of :func:`combine`."""
-    moves = []
-    for kind in range(axis.kinds):
+def _combine_transposed(axis: Axis, y: Tensor, z: Tensor, dim: int, first: int) -> list[Move]:
+    """Return what sets ``z``, from its row ``first`` on, from ``y``: the transpose of :func:`_combine`."""
+    moves: list[Move] = []
+    for product in range(axis.products):
         terms = [
-            (_every(y, dim, phase, axis.phases), first - offset, factor)
-            for phase, its, offset, factor in axis.terms
-            if its == kind
+            (_every(y, dim, term.phase, axis.phases), first - term.offset, term.factor)
+            for term in axis.terms
+            if term.product == product
         ]
-        moves += _sum_shifted(z.select(3, kind), dim, terms)
+        moves += _sum_shifted(z.select(PRODUCTS, product), dim, terms)
     return moves
 
 

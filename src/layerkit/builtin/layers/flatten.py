@@ -40,7 +40,11 @@ class Flatten(Module):
     """Everything after the batch as one dimension, channel by channel and row by row."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, features) for x (N, ...)."""
+        """Return (N, features) for x (N, ...).
+
+        Raises:
+            ShapeError: when x has no dimension besides the batch.
+        """
         if x.dim() < 2:
             raise ShapeError(f"Flatten: expected an input of (N, ...) with the batch first, not {tuple(x.shape)}")
         self.save(tuple(x.shape))

@@ -9,13 +9,13 @@ Backward, from that product:
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Unpack
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from layerkit.builtin.layers.initialization import xavier_normal_
+from layerkit.builtin.layers.initialization import Start, xavier_normal
 from layerkit.contracts.fields import Channels
 from layerkit.contracts.module import Module
 from layerkit.contracts.specs import LayerSpec, Shape
@@ -59,34 +59,33 @@ class Linear(Module):
         in_features: features of the input.
         out_features: features of the output.
         bias: whether a learned number is added to each output feature.
-        dtype, device: of the parameters; torch's defaults when None.
-        generator: source of the initial weights; torch's default generator when None.
+        start: dtype, device and generator, see :class:`~layerkit.builtin.layers.initialization.Start`.
 
     Attributes:
         weight: (out_features, in_features), Xavier-normal at first.
         bias: (out_features,), zero at first; None without.
     """
 
-    def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        bias: bool = True,
-        *,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-        generator: torch.Generator | None = None,
-    ) -> None:
+    weight: Tensor
+    weight_grad: Tensor
+    bias: Tensor | None
+    bias_grad: Tensor
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, **start: Unpack[Start]) -> None:
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
-        weight = torch.empty(out_features, in_features, dtype=dtype, device=device)
-        self.add_parameter("weight", xavier_normal_(weight, in_features, out_features, generator))
+        weight = xavier_normal((out_features, in_features), in_features, out_features, **start)
+        self.add_parameter("weight", weight)
         self.bias = None
         if bias:
             self.add_parameter("bias", weight.new_zeros(out_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, out_features) for x (N, in_features)."""
+        """Return (N, out_features) for x (N, in_features).
+
+        Raises:
+            ShapeError: when x has another number of dimensions or features.
+        """
         if x.dim() != 2 or x.shape[1] != self.in_features:
             raise ShapeError(f"Linear: expected an input of (N, {self.in_features}), not {tuple(x.shape)}")
         self.save(x)

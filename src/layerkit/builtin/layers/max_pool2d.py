@@ -23,66 +23,43 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from layerkit.arithmetic.windows import channels_first, channels_last, check_pictures, picture_shape
-from layerkit.builtin.layers.pooling import pooled_size
-from layerkit.contracts.fields import Kernel, Padding, Stride, pair
-from layerkit.contracts.module import Module
-from layerkit.contracts.specs import LayerSpec, Shape
+from layerkit.arithmetic.windows import channels_first, channels_last
+from layerkit.builtin.layers.pooling import Pooling, PoolingSpec
+from layerkit.contracts.specs import Shape
 
 Index = tuple[slice, ...]
 ROWS, COLUMNS = 1, 2
 """The dimensions of (N, H, W, C)."""
 
 
-class MaxPool2dSpec(LayerSpec):
+class MaxPool2dSpec(PoolingSpec):
     """Maximum over windows: y[c, p, q] = max over i, j of x[c, p stride + i - padding, q stride + j - padding].
 
-    Each side of the output is floor((size + 2 padding - kernel_size) / stride) + 1.
+    Beyond the border is nothing. Each side of the output is floor((size + 2 padding - kernel_size) / stride) + 1.
     """
 
     kinked = True
     example: ClassVar[dict[str, Any]] = {"kernel_size": 2}
 
     type: Literal["max_pool2d"] = Field(description="The name of the layer.")
-    kernel_size: Kernel = Field(description="Height and width of the window: one number, or [height, width].")
-    stride: Stride | None = Field(default=None, description="Steps between neighbouring windows; null for kernel_size.")
-    padding: Padding = Field(
-        default=0, description="Rows and columns of nothing on each side, at most half of kernel_size."
-    )
-
-    def output_shape(self, input_shape: Shape) -> Shape:
-        channels, *size = picture_shape(input_shape, "max_pool2d")
-        kernel = pair(self.kernel_size)
-        return channels, *pooled_size(tuple(size), kernel, pair(self.stride or kernel), pair(self.padding))
 
     def build(self, input_shape: Shape, generator: torch.Generator) -> MaxPool2d:
-        return MaxPool2d(self.kernel_size, self.stride, self.padding)
+        return MaxPool2d(**self.arguments())
 
     def reference(self, input_shape: Shape) -> tuple[str, dict[str, Any]]:
-        return "MaxPool2d", {"kernel_size": self.kernel_size, "stride": self.stride, "padding": self.padding}
+        return "MaxPool2d", self.arguments()
 
 
-class MaxPool2d(Module):
-    """Maximum over windows of a picture, with the arguments of its torch namesake.
-
-    Args:
-        kernel_size, stride, padding: a number, or (vertical, horizontal); stride is kernel_size when None.
-    """
-
-    def __init__(
-        self,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] | None = None,
-        padding: int | tuple[int, int] = 0,
-    ) -> None:
-        super().__init__()
-        self.kernel_size, self.padding = pair(kernel_size), pair(padding)
-        self.stride = pair(stride or kernel_size)
+class MaxPool2d(Pooling):
+    """Maximum over windows; the arguments are those of :class:`~layerkit.builtin.layers.pooling.Pooling`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, C, H_out, W_out) for x (N, C, H, W)."""
-        check_pictures(x, None, "MaxPool2d")
-        rows, columns = pooled_size(tuple(x.shape[2:]), self.kernel_size, self.stride, self.padding)
+        """Return (N, C, H_out, W_out) for x (N, C, H, W).
+
+        Raises:
+            ShapeError: when x is not a batch of pictures, or too small.
+        """
+        rows, columns = self.output_size(x)
         narrow, won_columns = self._maxima(channels_last(x), COLUMNS, columns)
         y, won_rows = self._maxima(narrow, ROWS, rows)
         self.save(x.shape[2], x.shape[3], won_columns, won_rows)
@@ -98,11 +75,14 @@ class MaxPool2d(Module):
         """Return the maxima along ``dim``, and for each tap but the first, where it won."""
         kernel, stride, padding = self._along(dim)
         shape = (*x.shape[:dim], count, *x.shape[dim + 1 :])
-        maximum, won = self.empty(f"maximum {dim}", shape, x).fill_(float("-inf")) if padding else None, []
-        for tap, (seen, windows) in enumerate(_taps(x, count, dim, kernel, stride, padding)):
-            if maximum is None:
-                maximum = x[seen] if kernel > 1 else x[seen].clone()
-                continue
+        won: list[Tensor] = []
+        taps = list(enumerate(_taps(x, count, dim, kernel, stride, padding)))
+        if padding:
+            maximum = self.empty(f"maximum {dim}", shape, x).fill_(float("-inf"))
+        else:  # then every window sees something through the first tap
+            (_, (seen, _)), *taps = taps
+            maximum = x[seen] if kernel > 1 else x[seen].clone()
+        for tap, (seen, windows) in taps:
             before = maximum[windows]
             larger = torch.maximum(before, x[seen], out=self.empty(f"larger {dim} {tap}", before.shape, x))
             if tap and self.training:

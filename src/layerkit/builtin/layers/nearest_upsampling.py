@@ -19,7 +19,8 @@ from pydantic import Field
 from torch import Tensor
 
 from layerkit.arithmetic.axes import Axis, Term
-from layerkit.arithmetic.sums import Sums, Work, one_kind
+from layerkit.arithmetic.passes import Pass
+from layerkit.arithmetic.sums import Sums, single
 from layerkit.arithmetic.windows import channels_last, check_pictures, picture_memory, picture_shape
 from layerkit.contracts.fields import Scale, pair
 from layerkit.contracts.module import Module
@@ -59,26 +60,30 @@ class NearestUpsampling(Module):
         self._sums = Sums(*map(_axis, self.scale_factor))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, C, H * down, W * across) for x (N, C, H, W)."""
+        """Return (N, C, H * down, W * across) for x (N, C, H, W).
+
+        Raises:
+            ShapeError: when x is not a batch of pictures.
+        """
         check_pictures(x, None, "NearestUpsampling")
         return self.carry_out("forward", (x,), lambda: self._plan_forward(x)).result
 
-    def _plan_forward(self, x: Tensor) -> Work:
+    def _plan_forward(self, x: Tensor) -> Pass[Tensor]:
         n, channels, height, width = x.shape
         down, across = self.scale_factor
         y = picture_memory(self, "y", (n, channels, height * down, width * across), x)
-        return Work(self._sums.combine(one_kind(x), channels_last(y), partial(self.scratch, "halfway", like=x)), y)
+        return Pass(self._sums.combine(single(x), channels_last(y), partial(self.scratch, "halfway", like=x)), y)
 
     def backward(self, grad_output: Tensor) -> Tensor:
         """Return (N, C, H, W), the sum over each pixel's copies."""
         return self.carry_out("backward", (grad_output,), lambda: self._plan_backward(grad_output)).result
 
-    def _plan_backward(self, grad: Tensor) -> Work:
+    def _plan_backward(self, grad: Tensor) -> Pass[Tensor]:
         n, channels, height, width = grad.shape
         down, across = self.scale_factor
         grad_x = picture_memory(self, "grad_input", (n, channels, height // down, width // across), grad)
         memory = partial(self.scratch, "halfway", like=grad)
-        return Work(self._sums.combine_transposed(channels_last(grad), one_kind(grad_x), memory), grad_x)
+        return Pass(self._sums.combine_transposed(channels_last(grad), single(grad_x), memory), grad_x)
 
 
 def _axis(scale: int) -> Axis:

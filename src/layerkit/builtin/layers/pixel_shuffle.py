@@ -54,13 +54,17 @@ class PixelShuffle(Module):
         self.upscale_factor = upscale_factor
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, C, H r, W r) for x (N, C r^2, H, W)."""
+        """Return (N, C, H r, W r) for x (N, C r^2, H, W).
+
+        Raises:
+            ShapeError: when x is not a batch of pictures, or its channels are no multiple of r^2.
+        """
         check_pictures(x, None, "PixelShuffle")
         n, channels, height, width = x.shape
         factor = self.upscale_factor
         channels = _fewer_channels(channels, factor)
         y = x.new_empty(n, height, factor, width, factor, channels)
-        y.copy_(channels_last(x).unflatten(3, (channels, factor, factor)).permute(0, 1, 4, 2, 5, 3))
+        y.copy_(channels_last(x).view(n, height, width, channels, factor, factor).permute(0, 1, 4, 2, 5, 3))
         return channels_first(y.view(n, height * factor, width * factor, channels))
 
     def backward(self, grad_output: Tensor) -> Tensor:
@@ -68,8 +72,8 @@ class PixelShuffle(Module):
         n, channels, height, width = grad_output.shape
         factor = self.upscale_factor
         grad = grad_output.new_empty(n, height // factor, width // factor, channels, factor, factor)
-        blocks = channels_last(grad_output).unflatten(1, (height // factor, factor))
-        grad.copy_(blocks.unflatten(3, (width // factor, factor)).permute(0, 1, 3, 5, 2, 4))
+        blocks = channels_last(grad_output).view(n, height // factor, factor, width // factor, factor, channels)
+        grad.copy_(blocks.permute(0, 1, 3, 5, 2, 4))
         return channels_first(grad.flatten(3))
 
 

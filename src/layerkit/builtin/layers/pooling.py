@@ -1,12 +1,64 @@
-"""The sizes of what layers make that pool windows of a picture."""
+"""What the layers share that pool windows of a picture: their fields, their arguments and their sizes."""
 
 from __future__ import annotations
 
-from layerkit.arithmetic.windows import Pair, output_size
+from typing import Any
+
+from pydantic import Field
+from torch import Tensor
+
+from layerkit.arithmetic.windows import Pair, check_pictures, output_size, picture_shape, picture_size
+from layerkit.contracts.fields import Kernel, Padding, Stride, pair
+from layerkit.contracts.module import Module
+from layerkit.contracts.specs import LayerSpec, Shape
 from layerkit.errors import ShapeError
 
 
-def pooled_size(size: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Pair:
+class PoolingSpec(LayerSpec):
+    """The fields of all pooling layers."""
+
+    type: str
+    kernel_size: Kernel = Field(description="Height and width of the window: one number, or [height, width].")
+    stride: Stride | None = Field(default=None, description="Steps between neighbouring windows; null for kernel_size.")
+    padding: Padding = Field(
+        default=0, description="Rows and columns beyond the border, on each side, at most half of kernel_size."
+    )
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        channels, height, width = picture_shape(input_shape, self.name())
+        kernel = pair(self.kernel_size)
+        return channels, *_pooled_size((height, width), kernel, pair(self.stride or kernel), pair(self.padding))
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of the layer, which are those of its torch namesake."""
+        return self.model_dump(exclude={"type"})
+
+
+class Pooling(Module):
+    """A layer that makes one number of each window of a picture, with the arguments of its torch namesake.
+
+    Args:
+        kernel_size: of a window, a number or (vertical, horizontal), as are the others.
+        stride: steps between neighbouring windows; kernel_size when None.
+        padding: rows and columns beyond the border, on each side.
+    """
+
+    def __init__(self, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0) -> None:
+        super().__init__()
+        self.kernel_size, self.padding = pair(kernel_size), pair(padding)
+        self.stride = pair(stride or kernel_size)
+
+    def output_size(self, x: Tensor) -> Pair:
+        """Return (height, width) of the output for x (N, C, H, W).
+
+        Raises:
+            ShapeError: when x is not a batch of pictures, or too small.
+        """
+        check_pictures(x, None, type(self).__name__)
+        return _pooled_size(picture_size(x), self.kernel_size, self.stride, self.padding)
+
+
+def _pooled_size(size: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Pair:
     """Return (height, width) of what windows make of a picture of ``size``.
 
     Raises:

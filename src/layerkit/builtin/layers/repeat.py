@@ -94,11 +94,16 @@ class Repeat(Container):
         self.times = times
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the output of the last copy."""
+        """Return the output of the last copy.
+
+        Raises:
+            ShapeError: when a layer cannot take what comes to it, with the path of that layer and its copy.
+        """
         try:
             return self.layers.forward(x)
         except ShapeError as error:
-            (field, index, *rest), length = error.path, len(self.layers) // self.times
+            (field, number, *rest), length = error.path, len(self.layers) // self.times
+            index = int(number)
             seen = ShapeError(error.message, (field, index % length, *rest))
             raise _in_copy(seen, index // length, self.times) from None
 

@@ -48,7 +48,11 @@ class Residual(Container):
     """``Residual(first, second, ...)``: y = x + f(x)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x + f(x)."""
+        """Return x + f(x).
+
+        Raises:
+            ShapeError: when a layer inside cannot take what comes to it, or f(x) has another shape than x.
+        """
         y = self.layers.forward(x)
         _check_same(tuple(y.shape[1:]), tuple(x.shape[1:]))
         # Not into y, which the last layer may have kept. It comes first, for a sum lies in memory as its first term.

@@ -67,7 +67,11 @@ class Sequential(Module):
                 return
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the output of the last layer; a copy of ``x`` where there are no layers."""
+        """Return the output of the last layer; a copy of ``x`` where there are no layers.
+
+        Raises:
+            ShapeError: when a layer cannot take what comes to it, with the path of that layer.
+        """
         if not self.layers:
             return x.clone()
         for index, layer in enumerate(self.layers):
@@ -81,8 +85,9 @@ class Sequential(Module):
         """Return the gradient with respect to the first layer's input, or None if nobody needs it."""
         if not self.layers:
             return grad_output.clone()
+        grad: Tensor | None = grad_output
         for layer in reversed(self.layers):
-            grad_output = layer.backward(grad_output)
-            if grad_output is None:
+            if grad is None:
                 break
-        return grad_output
+            grad = layer.backward(grad)
+        return grad

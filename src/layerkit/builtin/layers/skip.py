@@ -52,7 +52,11 @@ class Skip(Container):
     """``Skip(first, second, ...)``: y = cat(x, f(x)) along the channels."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return cat(x, f(x))."""
+        """Return cat(x, f(x)).
+
+        Raises:
+            ShapeError: when a layer inside cannot take what comes to it, or f(x) has another height or width than x.
+        """
         y = self.layers.forward(x)
         _check_same_size(tuple(y.shape[1:]), tuple(x.shape[1:]))
         self.save(x.shape[1])

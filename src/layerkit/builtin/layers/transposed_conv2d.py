@@ -5,31 +5,59 @@ of the output, and windows that overlap add up:
 
     y[n, o, p * stride + i * dilation - padding, ...] += weight[c, o, i, j] * x[n, c, p, q],   and bias[o] everywhere.
 
-It is a convolution's backward pass used forwards (Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep
-learning", chapter 4). Along one direction, the output row s q + r sees through tap i the input row
-(s q + r + p - i d) / s where that is a whole number, so it is a sum of shifted rows of the products Z_i = w_i x, one
+:func:`plain_forward` and :func:`plain_backward` say that as it stands, tap (i, j) by tap; the tests hold the layer to
+them. It is a convolution's backward pass used forwards (Dumoulin and Visin 2016, "A guide to convolution arithmetic for
+deep learning", chapter 4). Along one direction, the output row s q + r sees through tap i the input row
+(s q + r + p - i d) / s where that is a whole number, so it is a sum of shifted rows of the products z_i = w_i x, one
 for each tap. How such sums are made, and their transpose for the gradients, stands in
 :mod:`layerkit.arithmetic.shifts`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from itertools import product
+from typing import Annotated, Any, ClassVar, Literal, Unpack
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from layerkit.arithmetic.axes import Axis, Move, Term
-from layerkit.arithmetic.products import multiply_and_add
-from layerkit.arithmetic.windows import Pair, check_pictures, picture_shape
-from layerkit.builtin.layers.shifted import ShiftedConvolution
-from layerkit.contracts.fields import Channels, IntegerOrPair, Kernel, Padding, Stride, pair
-from layerkit.contracts.specs import LayerSpec, Shape
+from layerkit.arithmetic.axes import Axis, Term
+from layerkit.arithmetic.shifts import ShiftedProducts
+from layerkit.arithmetic.windows import Pair, framed, picture_shape, picture_size, seen, unframed
+from layerkit.builtin.layers.convolution import Convolution, ConvolutionSpec
+from layerkit.builtin.layers.initialization import Start
+from layerkit.contracts.fields import IntegerOrPair, Padding, Stride, pair
+from layerkit.contracts.specs import Shape
 from layerkit.errors import ShapeError
 
 
-class TransposedConv2dSpec(LayerSpec):
+def plain_forward(
+    x: Tensor, weight: Tensor, bias: Tensor, stride: Pair, padding: Pair, output_padding: Pair, dilation: Pair
+) -> Tensor:
+    """Return y (N, O, H_out, W_out), by the formula above."""
+    size, kernel = picture_size(x), picture_size(weight)
+    height, width = output_size(size, kernel, stride, padding, output_padding, dilation)
+    y = x.new_zeros(len(x), len(bias), height + 2 * padding[0], width + 2 * padding[1])
+    for i, j in product(*map(range, kernel)):
+        spread = torch.einsum("co,ncpq->nopq", weight[:, :, i, j], x)
+        seen(y, (i, j), size, stride, dilation).add_(spread)
+    return unframed(y, padding) + bias[:, None, None]
+
+
+def plain_backward(
+    grad_output: Tensor, x: Tensor, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradients of x, weight and bias, by the formula above."""
+    grad_x, grad_weight, grad = torch.zeros_like(x), torch.zeros_like(weight), framed(grad_output, padding)
+    for i, j in product(*map(range, picture_size(weight))):
+        grad_spread = seen(grad, (i, j), picture_size(x), stride, dilation)
+        grad_weight[:, :, i, j] = torch.einsum("ncpq,nopq->co", x, grad_spread)
+        grad_x += torch.einsum("co,nopq->ncpq", weight[:, :, i, j], grad_spread)
+    return grad_x, grad_weight, grad_output.sum((0, 2, 3))
+
+
+class TransposedConv2dSpec(ConvolutionSpec):
     """Transposed convolution: every pixel is spread over a window of the output, y = bias + sum of weight * x.
 
     Each side of the output is (size - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1.
@@ -38,107 +66,72 @@ class TransposedConv2dSpec(LayerSpec):
     example: ClassVar[dict[str, Any]] = {"out_channels": 44, "kernel_size": 4, "stride": 2, "padding": 1}
 
     type: Literal["transposed_conv2d"] = Field(description="The name of the layer.")
-    out_channels: Channels = Field(description="Channels of the output.")
-    kernel_size: Kernel = Field(description="Height and width of the kernel: one number, or [height, width].")
     stride: Stride = Field(default=1, description="Steps between the windows of neighbouring pixels.")
     padding: Padding = Field(default=0, description="Rows and columns that are cut off on each side of the output.")
     output_padding: Annotated[int | tuple[int, int], IntegerOrPair(0, 1023)] = Field(
         default=0, description="Rows and columns more at the lower and right side; less than stride or dilation."
     )
-    bias: bool = Field(default=True, description="Whether a learned number is added to each output channel.")
     dilation: Stride = Field(default=1, description="Steps between neighbouring taps of the kernel.")
 
     def output_shape(self, input_shape: Shape) -> Shape:
-        _, *size = picture_shape(input_shape, "transposed_conv2d")
-        return self.out_channels, *_output_size(
-            tuple(size),
-            pair(self.kernel_size),
-            pair(self.stride),
-            pair(self.padding),
-            pair(self.output_padding),
-            pair(self.dilation),
-        )
-
-    def parameter_count(self, input_shape: Shape) -> int:
-        kh, kw = pair(self.kernel_size)
-        return self.out_channels * (input_shape[0] * kh * kw + self.bias)
+        _, height, width = picture_shape(input_shape, "transposed_conv2d")
+        sizes = self.kernel_size, self.stride, self.padding, self.output_padding, self.dilation
+        return self.out_channels, *output_size((height, width), *map(pair, sizes))
 
     def multiply_adds(self, input_shape: Shape) -> int:
         kh, kw = pair(self.kernel_size)
         channels, rows, columns = input_shape
         return channels * rows * columns * self.out_channels * kh * kw
 
-    def build(self, input_shape: Shape, generator: torch.Generator) -> TransposedConv2d:
-        return TransposedConv2d(*self._arguments(input_shape).values(), generator=generator)
-
     def reference(self, input_shape: Shape) -> tuple[str, dict[str, Any]]:
-        return "ConvTranspose2d", self._arguments(input_shape)
+        return "ConvTranspose2d", self.arguments(input_shape)
 
-    def _arguments(self, input_shape: Shape) -> dict[str, Any]:
-        return {
-            "in_channels": input_shape[0],
-            "out_channels": self.out_channels,
-            "kernel_size": self.kernel_size,
-            "stride": self.stride,
-            "padding": self.padding,
-            "output_padding": self.output_padding,
-            "bias": self.bias,
-            "dilation": self.dilation,
-        }
+    def build(self, input_shape: Shape, generator: torch.Generator) -> TransposedConv2d:
+        return TransposedConv2d(**self.arguments(input_shape), generator=generator)
 
 
-class TransposedConv2d(ShiftedConvolution):
+class TransposedConv2d(Convolution):
     """Transposed convolution of pictures, as ``torch.nn.ConvTranspose2d``.
 
     Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        kernel_size, stride, padding, output_padding, dilation: a number, or (vertical, horizontal).
+        in_channels, out_channels, kernel_size: see :class:`~layerkit.builtin.layers.convolution.Convolution`.
+        stride: steps between the windows of neighbouring pixels.
+        padding: rows and columns that are cut off on each side of the output.
+        output_padding: rows and columns more at the lower and right side; less than stride or dilation.
         bias: whether a learned number is added to each output channel.
-        dtype, device: of the parameters; torch's defaults when None.
-        generator: source of the initial weights; torch's default generator when None.
+        dilation: steps between neighbouring taps of the kernel.
+        start: dtype, device and generator, see :class:`~layerkit.builtin.layers.initialization.Start`.
 
     Attributes:
         weight: (in_channels, out_channels, kh, kw), Xavier-normal at first.
-        bias: (out_channels,), zero at first; None without.
     """
+
+    weight_dims = (1, 0, 2, 3)
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] = 0,
-        output_padding: int | tuple[int, int] = 0,
+        kernel_size: int | Pair,
+        stride: int | Pair = 1,
+        padding: int | Pair = 0,
+        output_padding: int | Pair = 0,
         bias: bool = True,
-        dilation: int | tuple[int, int] = 1,
-        *,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-        generator: torch.Generator | None = None,
+        dilation: int | Pair = 1,
+        **start: Unpack[Start],
     ) -> None:
-        super().__init__(
-            in_channels, out_channels, kernel_size, bias, (3, 2, 0, 1), generator, dtype=dtype, device=device
-        )
+        super().__init__(in_channels, out_channels, kernel_size)
         self.stride, self.padding = pair(stride), pair(padding)
         self.output_padding, self.dilation = pair(output_padding), pair(dilation)
-        self.work_along(*map(_axis, self.kernel_size, self.stride, self.padding, self.dilation))
+        axes = map(_axis, self.kernel_size, self.stride, self.padding, self.dilation)
+        self.compute_by(ShiftedProducts(self, *axes), bias, **start)
 
-    def size_of_output(self, x: Tensor) -> Pair:
-        check_pictures(x, self.in_channels, "TransposedConv2d")
-        size = x.shape[2], x.shape[3]
-        return _output_size(size, self.kernel_size, self.stride, self.padding, self.output_padding, self.dilation)
-
-    def kernels(self) -> tuple[Tensor, list[Move]]:
-        return self.taps(self.weight).view(-1, self.in_channels), []
-
-    def add_kernels_grad(self, n: int, rows: Tensor, grad_products: Tensor) -> list[Move]:
-        grad = self.taps(self.weight_grad).view(-1, self.in_channels)
-        return multiply_and_add(n, grad_products, rows, grad, self.scratch)
+    def output_size(self, size: Pair) -> Pair:
+        return output_size(size, self.kernel_size, self.stride, self.padding, self.output_padding, self.dilation)
 
 
 def _axis(kernel: int, stride: int, padding: int, dilation: int) -> Axis:
+    """Return the terms of the module's docstring; product i is that of tap i."""
     terms = []
     for phase in range(stride):
         for tap in range(kernel):
@@ -148,7 +141,12 @@ def _axis(kernel: int, stride: int, padding: int, dilation: int) -> Axis:
     return Axis(stride, kernel, tuple(terms))
 
 
-def _output_size(size: Pair, kernel: Pair, stride: Pair, padding: Pair, output_padding: Pair, dilation: Pair) -> Pair:
+def output_size(size: Pair, kernel: Pair, stride: Pair, padding: Pair, output_padding: Pair, dilation: Pair) -> Pair:
+    """Return (height, width) of what a transposed convolution makes of a picture of ``size``.
+
+    Raises:
+        ShapeError: when ``output_padding`` is too large, or ``padding`` leaves nothing.
+    """
     if any(output_padding[i] >= max(stride[i], dilation[i]) for i in range(2)):
         raise ShapeError(
             f"output_padding {output_padding[0]}x{output_padding[1]} must be smaller than stride "

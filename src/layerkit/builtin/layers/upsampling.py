@@ -1,8 +1,8 @@
 """Nearest-neighbour upsampling followed by a convolution, in one step (section II.C of the report).
 
-The plain formula is ``Sequential(NearestUpsampling(s), Conv2d(C, O, k, padding=p))``. Here the enlarged picture X is
-never made, and a kernel of k x k taps costs k x k multiplications for a pixel of the *small* picture x, where the plain
-formula needs s^2 as many.
+The plain formula is ``Sequential(NearestUpsampling(s), Conv2d(C, O, k, padding=p))``; the tests hold the layer to it.
+Here the enlarged picture X is never made, and a kernel of k x k taps costs k x k multiplications for a pixel of the
+*small* picture x, where the plain formula needs s^2 as many.
 
 Along one direction, the output row s q + r (its phase is r) sees through tap i the row s q + r + i - p of X, row
 floor((s q + r + i - p) / s) of x. With the cumulative weights c_i = w_0 + ... + w_(i-1), summation by parts gives
@@ -10,9 +10,9 @@ floor((s q + r + i - p) / s) of x. With the cumulative weights c_i = w_0 + ... +
     sum over i of w_i X_i = c_k X_(k-1) - sum over i = 1 .. k-1 of c_i (X_i - X_(i-1)).
 
 X_i and X_(i-1) are one and the same small row unless s divides r + i - p, and for each i that is so in one phase only.
-So there are k kinds of products in all, Z_i = c_i x for i = 1 .. k, and each output row is a sum of a few shifted rows
-of them: +Z_k of the row that the last tap sees, and for each i at which its kernel passes from one small row to the
-next, -Z_i of the next and +Z_i of the one before. Zero padding is part of this: a row outside X lies outside x.
+So there are k products in all, z_i = c_i x for i = 1 .. k, and each output row is a sum of a few shifted rows of them:
++z_k of the row that the last tap sees, and for each i at which its kernel passes from one small row to the next, -z_i
+of the next and +z_i of the one before. Zero padding is part of this: a row outside X lies outside x.
 
 In two directions c becomes the summed-area table of the kernel. The sums of shifted rows, forwards and backwards, stand
 in :mod:`layerkit.arithmetic.shifts`; the gradient of the weight is the transposed cumulative sum of that of c.
@@ -20,128 +20,83 @@ in :mod:`layerkit.arithmetic.shifts`; the gradient of the weight is the transpos
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Unpack
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from layerkit.arithmetic.axes import Axis, Move, Term
-from layerkit.arithmetic.products import multiply_and_add
-from layerkit.arithmetic.windows import check_pictures, output_size, picture_shape
-from layerkit.builtin.layers.shifted import ShiftedConvolution
-from layerkit.contracts.fields import Channels, Kernel, Padding, Scale, pair
-from layerkit.contracts.specs import LayerSpec, Shape
+from layerkit.arithmetic.axes import Axis, Term
+from layerkit.arithmetic.shifts import ShiftedProducts
+from layerkit.arithmetic.windows import Pair, output_size, picture_shape
+from layerkit.builtin.layers.convolution import Convolution, ConvolutionSpec
+from layerkit.builtin.layers.initialization import Start
+from layerkit.contracts.fields import Kernel, Padding, Scale, pair
+from layerkit.contracts.specs import Shape
 
 
-class UpsamplingSpec(LayerSpec):
+class UpsamplingSpec(ConvolutionSpec):
     """Nearest-neighbour upsampling by ``scale_factor``, then a convolution with stride 1."""
 
     example: ClassVar[dict[str, Any]] = {"out_channels": 44, "kernel_size": 3, "scale_factor": 2, "padding": 1}
 
     type: Literal["upsampling"] = Field(description="The name of the layer.")
-    out_channels: Channels = Field(description="Channels of the output.")
     kernel_size: Kernel = Field(default=3, description="Height and width of the kernel: a number, or [height, width].")
     scale_factor: Scale = Field(default=2, description="How many times each pixel is repeated, or [down, across].")
     padding: Padding = Field(default=1, description="Rows and columns of zeros around the enlarged picture.")
-    bias: bool = Field(default=True, description="Whether a learned number is added to each output channel.")
 
     def output_shape(self, input_shape: Shape) -> Shape:
         _, height, width = picture_shape(input_shape, "upsampling")
-        down, across = pair(self.scale_factor)
-        return self.out_channels, *output_size(
-            (height * down, width * across), pair(self.kernel_size), (1, 1), pair(self.padding)
-        )
-
-    def parameter_count(self, input_shape: Shape) -> int:
-        kh, kw = pair(self.kernel_size)
-        return self.out_channels * (input_shape[0] * kh * kw + self.bias)
-
-    def multiply_adds(self, input_shape: Shape) -> int:
-        kh, kw = pair(self.kernel_size)
-        out_channels, rows, columns = self.output_shape(input_shape)
-        return out_channels * rows * columns * input_shape[0] * kh * kw
+        sizes = map(pair, (self.kernel_size, self.scale_factor, self.padding))
+        return self.out_channels, *_output_size((height, width), *sizes)
 
     def build(self, input_shape: Shape, generator: torch.Generator) -> Upsampling:
-        return Upsampling(
-            input_shape[0],
-            self.out_channels,
-            self.kernel_size,
-            self.scale_factor,
-            self.padding,
-            self.bias,
-            generator=generator,
-        )
+        return Upsampling(**self.arguments(input_shape), generator=generator)
 
 
-class Upsampling(ShiftedConvolution):
+class Upsampling(Convolution):
     """Enlarges a picture and convolves it.
 
     Args:
-        in_channels: channels of the input.
-        out_channels: channels of the output.
-        kernel_size, scale_factor, padding: a number, or (vertical, horizontal).
+        in_channels, out_channels, kernel_size: see :class:`~layerkit.builtin.layers.convolution.Convolution`.
+        scale_factor: how many times each pixel is repeated.
+        padding: rows and columns of zeros around the enlarged picture.
         bias: whether a learned number is added to each output channel.
-        dtype, device: of the parameters; torch's defaults when None.
-        generator: source of the initial weights; torch's default generator when None.
-
-    Attributes:
-        weight: (out_channels, in_channels, kh, kw), Xavier-normal at first.
-        bias: (out_channels,), zero at first; None without.
+        start: dtype, device and generator, see :class:`~layerkit.builtin.layers.initialization.Start`.
     """
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int | tuple[int, int] = 3,
-        scale_factor: int | tuple[int, int] = 2,
-        padding: int | tuple[int, int] = 1,
+        kernel_size: int | Pair = 3,
+        scale_factor: int | Pair = 2,
+        padding: int | Pair = 1,
         bias: bool = True,
-        *,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-        generator: torch.Generator | None = None,
+        **start: Unpack[Start],
     ) -> None:
-        super().__init__(
-            in_channels, out_channels, kernel_size, bias, (2, 3, 0, 1), generator, dtype=dtype, device=device
-        )
+        super().__init__(in_channels, out_channels, kernel_size)
         self.scale_factor, self.padding = pair(scale_factor), pair(padding)
-        self.work_along(*map(_axis, self.kernel_size, self.scale_factor, self.padding))
+        axes = map(_axis, self.kernel_size, self.scale_factor, self.padding)
+        self.compute_by(ShiftedProducts(self, *axes, mixing=_summed_area(self.kernel_size)), bias, **start)
 
-    def size_of_output(self, x: Tensor) -> tuple[int, int]:
-        check_pictures(x, self.in_channels, "Upsampling")
-        enlarged = x.shape[2] * self.scale_factor[0], x.shape[3] * self.scale_factor[1]
-        return output_size(enlarged, self.kernel_size, (1, 1), self.padding)
-
-    def kernels(self) -> tuple[Tensor, list[Move]]:
-        """Return the summed-area table of the weight."""
-        taps = self.taps(self.weight)
-        kernels = self.empty("kernels", taps.shape, taps)
-        return kernels.view(-1, self.in_channels), [partial(torch.mm, self._summing, taps, out=kernels)]
-
-    def add_kernels_grad(self, n: int, rows: Tensor, grad_products: Tensor) -> list[Move]:
-        grad = self.scratch("grad_kernels", (len(grad_products), self.in_channels), rows)
-        taps = self.taps(self.weight_grad)
-        products = multiply_and_add(n, grad_products, rows, grad, self.scratch)
-        return [grad.zero_, *products, partial(taps.addmm_, self._summing.t(), grad.view(taps.shape))]
-
-    @property
-    def _summing(self) -> Tensor:
-        return _summed_area(self.kernel_size, self.weight.dtype, self.weight.device)
+    def output_size(self, size: Pair) -> Pair:
+        return _output_size(size, self.kernel_size, self.scale_factor, self.padding)
 
 
-@lru_cache(maxsize=64)
-def _summed_area(kernel: tuple[int, int], dtype: torch.dtype, device: torch.device) -> Tensor:
+def _output_size(size: Pair, kernel: Pair, scale: Pair, padding: Pair) -> Pair:
+    return output_size((size[0] * scale[0], size[1] * scale[1]), kernel, (1, 1), padding)
+
+
+def _summed_area(kernel: Pair) -> Tensor:
     """Return the matrix (kh * kw, kh * kw) of zeros and ones that makes a summed-area table of a kernel."""
-    down, across = (torch.ones(size, size, dtype=dtype, device=device).tril() for size in kernel)
+    down, across = (torch.ones(size, size).tril() for size in kernel)
     return torch.kron(down, across)
 
 
 def _axis(kernel: int, scale: int, padding: int) -> Axis:
-    """Return the terms of the module's docstring; kind i - 1 is the product with c_i."""
-    terms = []
+    """Return the terms of the module's docstring; product i - 1 is that of c_i."""
+    terms: list[Term] = []
     for phase in range(scale):
         terms.append(Term(phase, kernel - 1, (phase + kernel - 1 - padding) // scale, 1))
         for tap in range(1, kernel):

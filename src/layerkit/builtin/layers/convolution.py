@@ -1,0 +1,106 @@
+"""What the three convolutions share: channels and kernel, the weight and how it lies in memory, and both passes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar, Unpack
+
+from pydantic import Field
+from torch import Tensor
+
+from layerkit.arithmetic.way import KernelLayer, Way
+from layerkit.arithmetic.windows import Pair, check_pictures, picture_size
+from layerkit.builtin.layers.initialization import Start, xavier_normal
+from layerkit.contracts.fields import Channels, Kernel, pair
+from layerkit.contracts.specs import LayerSpec, Shape
+
+
+class ConvolutionSpec(LayerSpec):
+    """The fields that all convolutions have, and what a convolution costs."""
+
+    type: str
+    out_channels: Channels = Field(description="Channels of the output.")
+    kernel_size: Kernel = Field(description="Height and width of the kernel: one number, or [height, width].")
+    bias: bool = Field(default=True, description="Whether a learned number is added to each output channel.")
+
+    def parameter_count(self, input_shape: Shape) -> int:
+        kh, kw = pair(self.kernel_size)
+        return self.out_channels * (input_shape[0] * kh * kw + self.bias)
+
+    def multiply_adds(self, input_shape: Shape) -> int:
+        kh, kw = pair(self.kernel_size)
+        out_channels, rows, columns = self.output_shape(input_shape)
+        return out_channels * rows * columns * input_shape[0] * kh * kw
+
+    def arguments(self, input_shape: Shape) -> dict[str, Any]:
+        """Return the arguments of the layer by name, which are those of its torch namesake."""
+        return {"in_channels": input_shape[0], **self.model_dump(exclude={"type"})}
+
+
+class Convolution(KernelLayer):
+    """A convolution of pictures, made by one of the ways in :mod:`layerkit.arithmetic`.
+
+    Sizes of a subclass, such as ``kernel_size``, are a number or (vertical, horizontal).
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel_size: of the kernel.
+
+    Attributes:
+        weight: (out_channels, in_channels, kh, kw) unless a subclass says otherwise, Xavier-normal at first.
+        bias: (out_channels,), zero at first; None without.
+    """
+
+    weight_dims: ClassVar[tuple[int, int, int, int]] = (0, 1, 2, 3)
+    """Which of (out_channels, in_channels, kh, kw) each dimension of the weight is."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int | Pair) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, pair(kernel_size)
+
+    def compute_by(self, way: Way, bias: bool, **start: Unpack[Start]) -> None:
+        """Settle how the layer is computed, and make its parameters to lie as that needs them.
+
+        A subclass calls it at the end of ``__init__``.
+
+        Args:
+            way: of computing this layer.
+            bias: whether a learned number is added to each output channel.
+            start: see :class:`~layerkit.builtin.layers.initialization.Start`.
+        """
+        self._way = way
+        self._order = tuple(self.weight_dims.index(dim) for dim in way.memory_order)
+        kh, kw = self.kernel_size
+        sizes = self.out_channels, self.in_channels, kh, kw
+        shape = tuple(sizes[dim] for dim in self.weight_dims)
+        taps = kh * kw
+        weight = xavier_normal(shape, self.in_channels * taps, self.out_channels * taps, self._order, **start)
+        self.add_parameter("weight", weight)
+        self.bias = None
+        if bias:
+            self.add_parameter("bias", weight.new_zeros(self.out_channels))
+
+    @abstractmethod
+    def output_size(self, size: Pair) -> Pair:
+        """Return (height, width) of the output for an input of ``size``.
+
+        Raises:
+            ShapeError: when the input does not fit.
+        """
+
+    def in_memory(self, weight: Tensor) -> Tensor:
+        return weight.permute(self._order)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, out_channels, H_out, W_out) for x (N, in_channels, H, W).
+
+        Raises:
+            ShapeError: when x has another number of dimensions or channels, or is too small.
+        """
+        check_pictures(x, self.in_channels, type(self).__name__)
+        return self._way.forward(x, self.output_size(picture_size(x)))
+
+    def backward(self, grad_output: Tensor) -> Tensor | None:
+        """Add to ``weight_grad`` and ``bias_grad``; return (N, in_channels, H, W), or None if nobody needs it."""
+        return self._way.backward(grad_output)
