@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import torch
 
-from layerkit.arithmetic.backends import fused as fused_sums
+from layerkit.arithmetic.backends import fused
 from layerkit.experiments.machine import processor
 
 
@@ -23,7 +23,7 @@ def describe() -> dict[str, object]:
         "capability": torch.backends.cpu.get_cpu_capability(),
         "mkl": torch.backends.mkl.is_available(),
         "onednn": torch.backends.mkldnn.is_available(),
-        "compiled_sums": fused_sums.AVAILABLE,
+        "compiled_sums": not fused.unavailable(),
         "load_average": os.getloadavg(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -1,4 +1,4 @@
-"""The sums of shifted pictures, plain and fused, against their definition as matrices."""
+"""The sums of shifted pictures, by every backend, against their definition as matrices."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from layerkit.arithmetic.axes import Axis, Term
-from layerkit.arithmetic.backends import fused as fused_sums
+from layerkit.arithmetic.backends import BACKENDS, Backend, fused, plain
 from layerkit.arithmetic.sums import Sums
 from layerkit.testing import parametrize_with_checks
 from layerkit.testing.parametrizing import CheckOfComponent
@@ -28,7 +28,7 @@ BUILT = importlib.util.find_spec("layerkit.arithmetic.backends._sums") is not No
 
 def _why_not() -> str:
     """Return why there is rightly no compiled code; where it should have been built, its tests are to fail."""
-    if fused_sums.AVAILABLE:
+    if not fused.unavailable():
         return ""
     if BUILT:
         return "the compiled sums are switched off, or this processor lacks AVX2"
@@ -40,7 +40,7 @@ needs_fused = pytest.mark.skipif(bool(_why_not()), reason=_why_not())
 
 
 class Case(NamedTuple):
-    """Sums, and what they are of: ``z`` (N, H, W, kinds down, kinds across, C) and memory for ``y``."""
+    """Sums, and what they are of: ``z`` (N, H, W, products down, products across, C) and memory for ``y``."""
 
     sums: Sums
     z: Tensor
@@ -48,14 +48,17 @@ class Case(NamedTuple):
     bias: Tensor | None
     first: int
 
+    def on(self, device: str) -> Case:
+        bias = None if self.bias is None else self.bias.to(device)
+        return self._replace(z=self.z.to(device), y=self.y.to(device), bias=bias)
+
 
 @st.composite
 def axes(draw: st.DrawFn) -> Axis:
-    phases, kinds = draw(st.integers(1, 4)), draw(st.integers(1, 6))
-    term = st.tuples(
-        st.integers(0, phases - 1), st.integers(0, kinds - 1), st.integers(-3, 3), st.sampled_from([1, -1, 0.5, 2.25])
-    )
-    return Axis(phases, kinds, tuple(Term(*each) for each in draw(st.lists(term, max_size=14))))
+    phases, products = draw(st.integers(1, 4)), draw(st.integers(1, 6))
+    factors = st.sampled_from([1, -1, 0.5, 2.25])
+    term = st.tuples(st.integers(0, phases - 1), st.integers(0, products - 1), st.integers(-3, 3), factors)
+    return Axis(phases, products, tuple(Term(*each) for each in draw(st.lists(term, max_size=14))))
 
 
 @st.composite
@@ -66,15 +69,15 @@ def cases(draw: st.DrawFn) -> Case:
     rows, columns = draw(st.integers(1, down.phases * 8)), draw(st.integers(1, across.phases * 8))
     generator = torch.Generator().manual_seed(draw(st.integers(0, 99)))
     dtype = draw(st.sampled_from([torch.float32, torch.float64]))
-    # As planes, pixel by pixel, or a picture for each kind, with something between them.
-    kinds = down.kinds, across.kinds
+    # As planes, pixel by pixel, or a picture for each product, with something between them.
+    products = down.products, across.products
     z = {
-        "planes": lambda: _numbers(generator, dtype, *kinds, channels, n, height, width).permute(3, 4, 5, 0, 1, 2),
-        "pixels": lambda: _numbers(generator, dtype, n, height, width, *kinds, channels),
-        "kinds": lambda: _numbers(generator, dtype, *kinds, n + 1, height, width, channels)[:, :, :n].permute(
+        "planes": lambda: _numbers(generator, dtype, *products, channels, n, height, width).permute(3, 4, 5, 0, 1, 2),
+        "pixels": lambda: _numbers(generator, dtype, n, height, width, *products, channels),
+        "pictures": lambda: _numbers(generator, dtype, *products, n + 1, height, width, channels)[:, :, :n].permute(
             2, 3, 4, 0, 1, 5
         ),
-    }[draw(st.sampled_from(["planes", "pixels", "kinds"]))]()
+    }[draw(st.sampled_from(["planes", "pixels", "pictures"]))]()
     if draw(st.booleans()):
         y = _numbers(generator, dtype, n, channels, rows, columns).permute(0, 2, 3, 1)
     else:
@@ -87,51 +90,55 @@ def _numbers(generator: torch.Generator, dtype: torch.dtype, *shape: int) -> Ten
     return torch.randn(shape, generator=generator, dtype=dtype)
 
 
-def _matrix(axis: Axis, out: int, size: int, first: int, dtype: torch.dtype) -> Tensor:
-    """Return the sums along one direction as (outputs, rows of z, kinds)."""
-    matrix = torch.zeros(out, size, axis.kinds, dtype=dtype)
-    for phase, kind, offset, factor in axis.terms:
+def _matrix(axis: Axis, out: int, size: int, first: int, like: Tensor) -> Tensor:
+    """Return the sums along one direction as (outputs, rows of z, products)."""
+    matrix = torch.zeros(out, size, axis.products, dtype=like.dtype, device=like.device)
+    for phase, product, offset, factor in axis.terms:
         for row in range(phase, out, axis.phases):
             place = row // axis.phases + offset + first
             if 0 <= place < size:
-                matrix[row, place, kind] += factor
+                matrix[row, place, product] += factor
     return matrix
 
 
 def _matrices(case: Case, first: int) -> tuple[Tensor, Tensor]:
     sums, z, y, *_ = case
-    down = _matrix(sums.down, y.shape[1], z.shape[1], first, z.dtype)
-    return down, _matrix(sums.across, y.shape[2], z.shape[2], 0, z.dtype)
+    down = _matrix(sums.down, y.shape[1], z.shape[1], first, z)
+    return down, _matrix(sums.across, y.shape[2], z.shape[2], 0, z)
 
 
 def _memory(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return like.new_full(shape, float("nan"))
 
 
-@pytest.fixture(scope="class", params=["plain", pytest.param("fused", marks=needs_fused)])
-def way(request: pytest.FixtureRequest) -> Iterator[str]:
+@pytest.fixture(scope="class", params=BACKENDS, ids=lambda backend: backend.__name__.rpartition(".")[2])
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Each backend in its turn, as the first that suits."""
+    if request.param.unavailable():
+        pytest.skip(f"without {request.param.unavailable()}")
     with pytest.MonkeyPatch.context() as patch:
-        if request.param == "plain":
-            patch.setattr(fused_sums, "AVAILABLE", False)
+        patch.setattr("layerkit.arithmetic.sums.BACKENDS", (request.param, plain))
         yield request.param
 
 
-class TestBothWays:
+class TestEveryBackend:
     @settings(deadline=None, max_examples=150)
     @given(case=cases())
-    def test_combining_follows_the_definition(self, way: str, case: Case) -> None:
+    def test_combining_follows_the_definition(self, backend: Backend, case: Case) -> None:
+        case = case.on(backend.DEVICE)
         sums, z, y, bias, first = case
         expected = torch.einsum("phk,qwl,nhwklc->npqc", *_matrices(case, first), z) + (0 if bias is None else bias)
         y.fill_(float("nan"))
         moves = sums.combine(z, y, lambda shape: _memory(shape, z), bias, first)
         for move in moves:
             move()
-        assert len(moves) <= 1 or way == "plain"
+        assert len(moves) <= 1 or backend is not fused
         torch.testing.assert_close(y, expected, rtol=0, atol=TOLERANCE[z.dtype])
 
     @settings(deadline=None, max_examples=150)
     @given(case=cases())
-    def test_the_transpose_follows_the_definition(self, way: str, case: Case) -> None:
+    def test_the_transpose_follows_the_definition(self, backend: Backend, case: Case) -> None:
+        case = case.on(backend.DEVICE)
         sums, z, y, _, first = case
         expected = torch.einsum("phk,qwl,npqc->nhwklc", *_matrices(case, -first), y)
         z.fill_(float("nan"))
@@ -139,8 +146,8 @@ class TestBothWays:
             move()
         torch.testing.assert_close(z, expected, rtol=0, atol=TOLERANCE[y.dtype])
 
-    def test_more_terms_than_are_summed_at_once(self, way: str) -> None:
-        axis = Axis(1, 20, tuple(Term(0, kind, 0, kind + 1) for kind in range(20)))
+    def test_more_terms_than_are_summed_at_once(self, backend: Backend) -> None:
+        axis = Axis(1, 20, tuple(Term(0, product, 0, product + 1) for product in range(20)))
         z = torch.randn(1, 2, 3, 20, 20, 40, dtype=torch.float64)
         y = torch.empty(1, 2, 3, 40, dtype=torch.float64)
         for move in Sums(axis, axis).combine(z, y, lambda shape: _memory(shape, z), torch.ones(40, dtype=y.dtype)):
@@ -169,30 +176,40 @@ class TestFused:
         assert all(torch.equal(results[0], other) for other in results[1:])
 
     @pytest.mark.parametrize(
-        ("y", "z", "moves"),
+        ("y", "z", "suitable"),
         [
-            (torch.empty(1, 4, 4, 8), torch.empty(1, 4, 4, 2, 2, 8), 1),
-            (torch.empty(1, 4, 4, 8).double(), torch.empty(1, 4, 4, 2, 2, 8), None),
-            (torch.empty(1, 4, 4, 8).half(), torch.empty(1, 4, 4, 2, 2, 8).half(), None),
-            (torch.empty(1, 4, 4, 8).bfloat16(), torch.empty(1, 4, 4, 2, 2, 8).bfloat16(), None),
-            (torch.empty(1, 4, 4, 8, device="meta"), torch.empty(1, 4, 4, 2, 2, 8, device="meta"), None),
-            (torch.empty(0, 4, 4, 8), torch.empty(0, 4, 4, 2, 2, 8), 0),
+            (torch.empty(1, 4, 4, 8), torch.empty(1, 4, 4, 2, 2, 8), True),
+            (torch.empty(1, 4, 4, 8).double(), torch.empty(1, 4, 4, 2, 2, 8), False),
+            (torch.empty(1, 4, 4, 8).half(), torch.empty(1, 4, 4, 2, 2, 8).half(), False),
+            (torch.empty(1, 4, 4, 8).bfloat16(), torch.empty(1, 4, 4, 2, 2, 8).bfloat16(), False),
+            (torch.empty(1, 4, 4, 8, device="meta"), torch.empty(1, 4, 4, 2, 2, 8, device="meta"), False),
+            (torch.empty(0, 4, 4, 8), torch.empty(0, 4, 4, 2, 2, 8), True),
         ],
     )
-    def test_what_it_is_not_made_for_takes_the_plain_way(self, y: Tensor, z: Tensor, moves: int | None) -> None:
+    def test_it_says_what_it_is_made_for(self, y: Tensor, z: Tensor, suitable: bool) -> None:
         axis = Axis(1, 2, (Term(0, 0, 0, 1), Term(0, 1, 1, 1)))
-        for fused in (
-            fused_sums.combine(axis, axis, z, y, None, 0),
-            fused_sums.combine_transposed(axis, axis, y, z, 0),
-        ):
-            assert (None if fused is None else len(fused)) == moves
+        assert fused.suits(axis, axis, z, y) == suitable
+
+    def test_of_nothing_there_is_nothing_to_do(self) -> None:
+        axis = Axis(1, 2, (Term(0, 0, 0, 1), Term(0, 1, 1, 1)))
+        z, y = torch.empty(0, 4, 4, 2, 2, 8), torch.empty(0, 4, 4, 8)
+        assert Sums(axis, axis).combine(z, y, lambda shape: _memory(shape, z)) == []
+        assert Sums(axis, axis).combine_transposed(y, z, lambda shape: _memory(shape, z)) == []
+
+    def test_it_can_be_switched_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        axis = Axis(1, 1, (Term(0, 0, 0, 1),))
+        z, y = torch.empty(1, 4, 4, 1, 1, 8), torch.empty(1, 4, 4, 8)
+        assert fused.suits(axis, axis, z, y)
+        monkeypatch.setenv("LAYERKIT_PLAIN_SUMS", "1")
+        assert not fused.suits(axis, axis, z, y)
+        assert fused.unavailable() == "the compiled sums, which LAYERKIT_PLAIN_SUMS switches off"
 
     def test_no_spec_makes_it_hold_much_memory(self) -> None:
         # A transposed convolution with 1,024 taps that lie 1,024 pixels apart makes a million pixels of one.
         across = Axis(1, 1024, tuple(Term(0, tap, -1024 * tap, 1) for tap in range(1024)))
         down = Axis(1, 1, (Term(0, 0, 0, 1),))
         z, y = torch.ones(1, 1, 1, 1, 1024, 1), torch.empty(1, 1, 1023 * 1024 + 1, 1)
-        assert fused_sums.combine(down, across, z, y, None, 0) is None
+        assert not fused.suits(down, across, z, y)
         for move in Sums(down, across).combine(z, y, lambda shape: _memory(shape, z)):
             move()
         assert torch.equal(y.flatten().nonzero().flatten(), torch.arange(1024) * 1024)
@@ -211,7 +228,7 @@ def start(missing=(), **environment):
     generator = torch.Generator().manual_seed(0)
     conv = Conv2d(16, 16, 3, padding=1, generator=generator)
     x = torch.randn(1, 16, 8, 8, generator=generator)
-    print(fused.AVAILABLE, conv(x).sum().item())
+    print(not fused.unavailable(), conv(x).sum().item())
 
 start(LAYERKIT_PLAIN_SUMS="0")
 start(LAYERKIT_PLAIN_SUMS="1")

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from layerkit.arithmetic.backends import fused as fused_sums
 from layerkit.cli import run
 
 
@@ -32,9 +31,9 @@ def test_containers_stand_before_their_content(unet, capsys):
 
 def test_it_says_when_the_sums_are_not_compiled(table1, capsys, monkeypatch):
     arguments = ["profile", table1, "--batch-size", "1", "--threads", "1", "--seconds", "0.1"]
-    monkeypatch.setattr(fused_sums, "AVAILABLE", False)
+    monkeypatch.setenv("LAYERKIT_PLAIN_SUMS", "1")
     assert run(arguments) == 0
-    assert "without the compiled sums, which take a C compiler when layerkit is installed" in capsys.readouterr().out
+    assert "without the compiled sums, which" in capsys.readouterr().out
     assert run([*arguments, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["compiled_sums"] is False
 

@@ -13,7 +13,6 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from layerkit.arithmetic.axes import Axis
 from layerkit.arithmetic.bands import Band, bands, whole
 from layerkit.arithmetic.passes import Move, Pass
 from layerkit.arithmetic.products import multiply, multiply_and_add
@@ -27,15 +26,15 @@ class ShiftedProducts(Way):
 
     Args:
         layer: the convolution.
-        down, across: the terms.
+        sums: how the output comes from the products.
         mixing: the matrix (products, taps) that makes the kernels of the weight's taps, where they are not the taps.
     """
 
     memory_order = (2, 3, 0, 1)
 
-    def __init__(self, layer: KernelLayer, down: Axis, across: Axis, mixing: Tensor | None = None) -> None:
+    def __init__(self, layer: KernelLayer, sums: Sums, mixing: Tensor | None = None) -> None:
         super().__init__(layer)
-        self.sums, self._mixing = Sums(down, across), mixing
+        self.sums, self._mixing = sums, mixing
         # With few output channels the products are made, and shifted, as planes: runs of few channels crawl.
         self._planar = layer.out_channels < PLANAR_BELOW
 

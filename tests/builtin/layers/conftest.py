@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from layerkit import Module
 
+GRADIENTS = "input gradient", "gradient of weight", "gradient of bias"
 TOLERANCE = {torch.float32: 2e-4, torch.float64: 1e-10}
 
 
@@ -69,6 +71,63 @@ def _close(given: Tensor, expected: Tensor, what: str) -> None:
     if given.numel():
         error = (given - expected).abs().max().item() / max(1.0, expected.abs().max().item())
         assert error <= TOLERANCE[given.dtype], f"{what}: off by {error:.2e}"
+
+
+Formula = Callable[..., Any]
+
+
+def _follows(
+    layer: Module,
+    shape: tuple[int, ...],
+    forward: Formula,
+    backward: Formula,
+    forward_sizes: tuple[Any, ...],
+    backward_sizes: tuple[Any, ...],
+) -> None:
+    """Fail unless the layer does what its plain formula says, both ways, for inputs of ``shape``."""
+    generator = torch.Generator().manual_seed(0)
+    layer.to(dtype=torch.float64).bias = torch.randn(layer.bias.shape, generator=generator)
+    x = torch.randn(shape, dtype=torch.float64, generator=generator)
+    y = layer.forward(x)
+    grad_output = torch.randn(y.shape, dtype=torch.float64, generator=generator)
+    grad_x = layer.backward(grad_output)
+    _close(y, forward(x, layer.weight, layer.bias, *forward_sizes), "output")
+    expected = backward(grad_output, x, layer.weight, *backward_sizes)
+    for given, other, what in zip((grad_x, layer.weight_grad, layer.bias_grad), expected, GRADIENTS, strict=True):
+        _close(given, other, what)
+
+
+def _formula_agrees(
+    twin: torch.nn.Module,
+    shape: tuple[int, ...],
+    forward: Formula,
+    backward: Formula,
+    forward_sizes: tuple[Any, ...],
+    backward_sizes: tuple[Any, ...],
+) -> None:
+    """Fail unless the plain formula says what torch makes of the same numbers, for inputs of ``shape``."""
+    generator = torch.Generator().manual_seed(0)
+    weight, bias = twin.to(dtype=torch.float64).parameters()
+    x = torch.randn(shape, dtype=torch.float64, generator=generator)
+    y = forward(x, weight.detach(), bias.detach(), *forward_sizes)
+    grad_output = torch.randn(y.shape, dtype=torch.float64, generator=generator)
+    expected_y, expected_grad_x = _autograd(twin, x, grad_output, keep=False)
+    _close(y, expected_y, "output")
+    gradients = backward(grad_output, x, weight.detach(), *backward_sizes)
+    for given, other, what in zip(gradients, (expected_grad_x, weight.grad, bias.grad), GRADIENTS, strict=True):
+        _close(given, other, what)
+
+
+@pytest.fixture(scope="session")
+def follows() -> Callable[..., None]:
+    """Return the comparison of a layer with its plain formula."""
+    return _follows
+
+
+@pytest.fixture(scope="session")
+def formula_agrees() -> Callable[..., None]:
+    """Return the comparison of a plain formula with torch."""
+    return _formula_agrees
 
 
 @pytest.fixture(scope="session")

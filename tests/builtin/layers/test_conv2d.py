@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from layerkit import Conv2d, ShapeError, StateError
-from layerkit.builtin.layers.conv2d import Conv2dSpec
+from layerkit.builtin.layers.conv2d import Conv2dSpec, plain_backward, plain_forward
 
 PAIR = st.tuples(st.integers(1, 3), st.integers(1, 3))
 PADDING = st.tuples(st.integers(0, 2), st.integers(0, 2))
@@ -43,6 +43,40 @@ def test_agrees_with_torch_where_it_has_a_faster_way(agree, n, channels, size, k
     assume(all(size[i] + 2 * padding[i] >= kernel[i] for i in range(2)))
     arguments = (*channels, kernel, 1, padding, 1)
     agree(Conv2d(*arguments, bias), torch.nn.Conv2d(*arguments, bias=bias), (n, channels[0], *size))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    n=st.integers(0, 3),
+    channels=st.tuples(st.sampled_from([1, 3, 16, 17]), st.sampled_from([1, 3, 16, 20])),
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    kernel=st.just((3, 3)) | PAIR,
+    stride=st.just((1, 1)) | PAIR,
+    padding=PADDING,
+    dilation=st.just((1, 1)) | PAIR,
+)
+def test_follows_the_plain_formula(follows, n, channels, size, kernel, stride, padding, dilation):
+    assume(all(size[i] + 2 * padding[i] > dilation[i] * (kernel[i] - 1) for i in range(2)))
+    sizes = (stride, padding, dilation)
+    layer = Conv2d(*channels, kernel, *sizes)
+    follows(layer, (n, channels[0], *size), plain_forward, plain_backward, sizes, sizes)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    n=st.integers(0, 3),
+    channels=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    size=st.tuples(st.integers(1, 8), st.integers(1, 8)),
+    kernel=PAIR,
+    stride=PAIR,
+    padding=PADDING,
+    dilation=PAIR,
+)
+def test_the_plain_formula_agrees_with_torch(formula_agrees, n, channels, size, kernel, stride, padding, dilation):
+    assume(all(size[i] + 2 * padding[i] > dilation[i] * (kernel[i] - 1) for i in range(2)))
+    sizes = (stride, padding, dilation)
+    twin = torch.nn.Conv2d(*channels, kernel, *sizes)
+    formula_agrees(twin, (n, channels[0], *size), plain_forward, plain_backward, sizes, sizes)
 
 
 @pytest.mark.parametrize("channels", [(16, 16), (64, 64), (128, 32), (64, 3)])

@@ -6,7 +6,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from layerkit import ShapeError
-from layerkit.builtin.layers.transposed_conv2d import TransposedConv2d, TransposedConv2dSpec
+from layerkit.builtin.layers.transposed_conv2d import (
+    TransposedConv2d,
+    TransposedConv2dSpec,
+    plain_backward,
+    plain_forward,
+)
 
 PAIR = st.tuples(st.integers(1, 3), st.integers(1, 3))
 SMALL = st.tuples(st.integers(0, 2), st.integers(0, 2))
@@ -24,7 +29,9 @@ SMALL = st.tuples(st.integers(0, 2), st.integers(0, 2))
     dilation=PAIR,
     bias=st.booleans(),
 )
-def test_agrees_with_torch(agree, n, channels, size, kernel, stride, padding, output_padding, dilation, bias):
+def test_agrees_with_torch_and_the_plain_formula(
+    agree, follows, formula_agrees, n, channels, size, kernel, stride, padding, output_padding, dilation, bias
+):
     output = [
         (size[i] - 1) * stride[i] - 2 * padding[i] + dilation[i] * (kernel[i] - 1) + output_padding[i] + 1
         for i in range(2)
@@ -41,7 +48,12 @@ def test_agrees_with_torch(agree, n, channels, size, kernel, stride, padding, ou
     spec = TransposedConv2dSpec(type="transposed_conv2d", out_channels=channels[1], **arguments)
     assert spec.output_shape((channels[0], *size)) == (channels[1], *output)
     twin = torch.nn.ConvTranspose2d(*channels, **arguments)
-    agree(TransposedConv2d(*channels, **arguments), twin, (n, channels[0], *size))
+    shape = (n, channels[0], *size)
+    agree(TransposedConv2d(*channels, **arguments), twin, shape)
+    if bias:
+        sizes = (stride, padding, output_padding, dilation), (stride, padding, dilation)
+        follows(TransposedConv2d(*channels, **arguments), shape, plain_forward, plain_backward, *sizes)
+        formula_agrees(twin, shape, plain_forward, plain_backward, *sizes)
 
 
 def test_arguments_come_in_the_order_of_torch(agree):

@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from layerkit import Conv2d, NearestUpsampling, Sequential, ShapeError, Upsampling
-from layerkit.builtin.layers.upsampling import UpsamplingSpec
+from layerkit.builtin.layers.upsampling import UpsamplingSpec, plain_backward, plain_forward
 
 
 class NearestThenConv(torch.nn.Module):
@@ -36,6 +36,21 @@ def test_agrees_with_torch_and_with_the_plain_layers(agree, n, channels, size, k
     agree(layer, NearestThenConv(scale, *channels, kernel, padding=padding, bias=bias), (n, channels[0], *size))
     plain = Sequential(NearestUpsampling(scale), Conv2d(*channels, kernel, padding=padding, bias=bias))
     agree(plain, NearestThenConv(scale, *channels, kernel, padding=padding, bias=bias), (n, channels[0], *size))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    n=st.integers(0, 3),
+    channels=st.tuples(st.sampled_from([1, 3, 16]), st.sampled_from([1, 3, 16, 20])),
+    size=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    kernel=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    scale=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    padding=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+)
+def test_follows_the_plain_formula(follows, n, channels, size, kernel, scale, padding):
+    assume(all(size[i] * scale[i] + 2 * padding[i] >= kernel[i] for i in range(2)))
+    layer, shape = Upsampling(*channels, kernel, scale, padding), (n, channels[0], *size)
+    follows(layer, shape, plain_forward, plain_backward, (scale, padding), (scale, padding))
 
 
 def test_defaults_are_those_of_table_1(agree):

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from torch.optim import lr_scheduler
 
 from layerkit.builtin.schedules.cosine import Cosine, CosineSpec
-from layerkit.builtin.schedules.linear import Linear, LinearSpec
+from layerkit.builtin.schedules.linear import LinearSchedule, LinearScheduleSpec
 from layerkit.contracts.specs import ScheduleSpec
 
 
@@ -44,10 +44,10 @@ def test_a_warmup_is_followed_by_the_rest_of_the_curve():
     ]
     assert factors(Cosine(warmup=0.2, final=0.1), 40) == pytest.approx(of_torch(fall, [8], 40), abs=1e-12)
     fall[1] = lambda optimizer: lr_scheduler.LinearLR(optimizer, 1.0, end_factor=0.1, total_iters=32)
-    assert factors(Linear(warmup=0.2, final=0.1), 40) == pytest.approx(of_torch(fall, [8], 40), abs=1e-12)
+    assert factors(LinearSchedule(warmup=0.2, final=0.1), 40) == pytest.approx(of_torch(fall, [8], 40), abs=1e-12)
 
 
-@pytest.mark.parametrize("schedule", [Cosine, Linear])
+@pytest.mark.parametrize("schedule", [Cosine, LinearSchedule])
 @pytest.mark.parametrize("warmup", [0.0, 0.3, math.nextafter(1, 0)])
 @pytest.mark.parametrize("final", [0.0, 0.25, 1.0])
 def test_the_curves_begin_rise_and_end_as_they_should(schedule, warmup, final):
@@ -60,9 +60,9 @@ def test_the_curves_begin_rise_and_end_as_they_should(schedule, warmup, final):
 
 def test_halfway_down_both_curves_are_in_the_middle_and_the_cosine_is_flatter_at_its_ends():
     assert Cosine(0.5, 0.2).factor(0.75) == pytest.approx(0.6)
-    assert Linear(0.5, 0.2).factor(0.75) == pytest.approx(0.6)
-    assert Cosine().factor(0.1) > Linear().factor(0.1)
-    assert Cosine().factor(0.9) < Linear().factor(0.9)
+    assert LinearSchedule(0.5, 0.2).factor(0.75) == pytest.approx(0.6)
+    assert Cosine().factor(0.1) > LinearSchedule().factor(0.1)
+    assert Cosine().factor(0.9) < LinearSchedule().factor(0.9)
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_halfway_down_both_curves_are_in_the_middle_and_the_cosine_is_flatter_at
         (CosineSpec, {"warmup": 1.0}, "less than 1"),
         (CosineSpec, {"warmup": -0.1}, "greater than or equal to 0"),
         (CosineSpec, {"final": 1.5}, "less than or equal to 1"),
-        (LinearSpec, {"final": -1.0}, "greater than or equal to 0"),
-        (LinearSpec, {"warmup": "0.1"}, "valid number"),
+        (LinearScheduleSpec, {"final": -1.0}, "greater than or equal to 0"),
+        (LinearScheduleSpec, {"warmup": "0.1"}, "valid number"),
     ],
 )
 def test_fields_are_bounded(spec: type[ScheduleSpec], fields: dict[str, Any], message: str):

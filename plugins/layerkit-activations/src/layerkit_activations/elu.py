@@ -50,6 +50,7 @@ class ELU(Module):
 
     def backward(self, grad_output: Tensor) -> Tensor:
         """Return the gradient, times alpha exp(x) where x was not positive."""
+        x: Tensor
         (x,) = self.saved()
         slope = x.clamp(max=0).exp_()
         if self.alpha != 1:

@@ -38,12 +38,13 @@ class GELU(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a tensor of the shape of ``x``."""
-        distribution = torch.special.erfc(x * -math.sqrt(0.5)).mul_(0.5)
+        distribution: Tensor = torch.special.erfc(x * -math.sqrt(0.5)).mul_(0.5)
         self.save(x, distribution)
         return x * distribution
 
     def backward(self, grad_output: Tensor) -> Tensor:
         """Return (P(x) + x p(x)) grad_output."""
+        x: Tensor
         x, distribution = self.saved()
         # Beyond 1e4 the density is zero in any precision, and the square must not overflow.
         near = x.clamp(-1e4, 1e4)

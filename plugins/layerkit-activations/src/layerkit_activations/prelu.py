@@ -56,6 +56,9 @@ class PReLU(Module):
         weight: (num_parameters,).
     """
 
+    weight: Tensor
+    weight_grad: Tensor
+
     def __init__(
         self,
         num_parameters: int = 1,
@@ -68,7 +71,11 @@ class PReLU(Module):
         self.add_parameter("weight", torch.full((num_parameters,), init, dtype=dtype, device=device))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return a tensor of the shape of ``x``, which is (N, C, ...)."""
+        """Return a tensor of the shape of ``x``, which is (N, C, ...).
+
+        Raises:
+            ShapeError: when x has no channels, or not one for each slope.
+        """
         if x.dim() < 2 or len(self.weight) not in (1, x.shape[1]):
             channels = "C" if len(self.weight) == 1 else len(self.weight)
             raise ShapeError(f"PReLU: expected an input of (N, {channels}, ...), not {tuple(x.shape)}")
@@ -77,6 +84,7 @@ class PReLU(Module):
 
     def backward(self, grad_output: Tensor) -> Tensor:
         """Add to ``weight_grad`` and return the gradient with respect to ``x``."""
+        x: Tensor
         (x,) = self.saved()
         products = x.clamp(max=0).mul_(grad_output)
         self.weight_grad.add_(

@@ -41,6 +41,7 @@ class SiLU(Module):
 
     def backward(self, grad_output: Tensor) -> Tensor:
         """Return s (1 + x (1 - s)) grad_output."""
+        x: Tensor
         (x,) = self.saved()
         s = x.sigmoid()
         return (1 - s).mul_(x).add_(1).mul_(s).mul_(grad_output)

@@ -49,5 +49,6 @@ class Softplus(Module):
 
     def backward(self, grad_output: Tensor) -> Tensor:
         """Return sigmoid(beta x) grad_output."""
+        x: Tensor
         (x,) = self.saved()
         return (x * self.beta).sigmoid_().mul_(grad_output)

@@ -41,5 +41,6 @@ class Tanh(Module):
 
     def backward(self, grad_output: Tensor) -> Tensor:
         """Return (1 - y^2) grad_output."""
+        y: Tensor
         (y,) = self.saved()
         return y.square().neg_().add_(1).mul_(grad_output)

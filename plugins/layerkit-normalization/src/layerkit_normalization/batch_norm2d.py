@@ -41,7 +41,8 @@ class BatchNorm2dSpec(LayerSpec):
     def output_shape(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 3:
             raise ShapeError(f"batch_norm2d takes pictures (channels, height, width), not samples of {input_shape}")
-        _check_more_than_one_pixel(*input_shape[1:])
+        _, height, width = input_shape
+        _check_more_than_one_pixel(height, width)
         return input_shape
 
     def parameter_count(self, input_shape: Shape) -> int:
@@ -75,6 +76,13 @@ class BatchNorm2d(Module):
 
     mixes_batch = True
 
+    weight: Tensor | None
+    weight_grad: Tensor
+    bias: Tensor | None
+    bias_grad: Tensor
+    running_mean: Tensor
+    running_var: Tensor
+
     def __init__(
         self,
         num_features: int,
@@ -96,10 +104,14 @@ class BatchNorm2d(Module):
         self.add_buffer("running_var", ones)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return a tensor of the shape of ``x``, (N, num_features, H, W)."""
+        """Return a tensor of the shape of ``x``, (N, num_features, H, W).
+
+        Raises:
+            ShapeError: when x has another number of dimensions or channels, or a single pixel.
+        """
         if x.dim() != 4 or x.shape[1] != self.num_features:
             raise ShapeError(f"BatchNorm2d: expected an input of (N, {self.num_features}, H, W), not {tuple(x.shape)}")
-        _check_more_than_one_pixel(*x.shape[2:])
+        _check_more_than_one_pixel(x.shape[2], x.shape[3])
         rows = _rows(x)
         if not self.training:
             scale = self._scaled((self.running_var + self.eps).rsqrt())

@@ -61,6 +61,7 @@ class Dropout(Module):
 
     def backward(self, grad_output: Tensor) -> Tensor:
         """Return the gradient where the last forward kept the values, scaled like them."""
+        mask: Tensor
         (mask,) = self.saved()
         return grad_output * mask
 

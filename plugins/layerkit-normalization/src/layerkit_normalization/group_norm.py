@@ -71,6 +71,11 @@ class GroupNorm(Module):
         weight, bias: (num_channels,), ones and zeros at first; None without ``affine``.
     """
 
+    weight: Tensor | None
+    weight_grad: Tensor
+    bias: Tensor | None
+    bias_grad: Tensor
+
     def __init__(
         self,
         num_groups: int,
@@ -90,7 +95,11 @@ class GroupNorm(Module):
             self.add_parameter("bias", torch.zeros(num_channels, dtype=dtype, device=device))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return a tensor of the shape of ``x``, (N, num_channels, H, W)."""
+        """Return a tensor of the shape of ``x``, (N, num_channels, H, W).
+
+        Raises:
+            ShapeError: when x has another number of dimensions or channels, or groups of one value.
+        """
         if x.dim() != 4 or x.shape[1] != self.num_channels:
             raise ShapeError(f"GroupNorm: expected an input of (N, {self.num_channels}, H, W), not {tuple(x.shape)}")
         _check_more_than_one_value(x.shape[1:].numel() // self.num_groups)

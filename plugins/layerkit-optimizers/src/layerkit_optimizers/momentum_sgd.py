@@ -63,7 +63,7 @@ class MomentumSGD(Optimizer):
             return
         gradients = self.gradients
         if self.weight_decay:
-            gradients = torch._foreach_add(gradients, self.parameters, alpha=self.weight_decay)
+            gradients = list(torch._foreach_add(gradients, self.parameters, alpha=self.weight_decay))
         torch._foreach_mul_(self._velocities, self.momentum)
         torch._foreach_add_(self._velocities, gradients)
         if self.nesterov:

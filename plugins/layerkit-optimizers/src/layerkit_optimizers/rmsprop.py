@@ -65,7 +65,7 @@ class RMSprop(Optimizer):
             return
         gradients = self.gradients
         if self.weight_decay:
-            gradients = torch._foreach_add(gradients, self.parameters, alpha=self.weight_decay)
+            gradients = list(torch._foreach_add(gradients, self.parameters, alpha=self.weight_decay))
         torch._foreach_mul_(self._squares, self.alpha)
         torch._foreach_addcmul_(self._squares, gradients, gradients, value=1 - self.alpha)
         roots = torch._foreach_sqrt(self._squares)

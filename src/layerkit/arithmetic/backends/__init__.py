@@ -18,6 +18,8 @@ class Backend(Protocol):
     """What computes the sums of :class:`layerkit.arithmetic.sums.Sums`, which says what the arguments are."""
 
     __name__: str
+    DEVICE: str
+    """The type of device, as torch names it, whose tensors it is made for, or one of them."""
 
     def unavailable(self) -> str:
         """Return why this backend can compute nothing here, as a sentence goes on after "without", or ``""``."""

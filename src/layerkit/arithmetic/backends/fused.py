@@ -25,6 +25,8 @@ except ImportError:  # there was no C compiler, or this processor lacks AVX2
 else:
     COMPILED = True
 
+DEVICE = "cpu"
+
 NUMBERS_A_THREAD = 2**14
 """So many numbers of the target are worth a thread's while."""
 
@@ -46,7 +48,7 @@ def unavailable() -> str:
 def suits(down: Axis, across: Axis, z: Tensor, y: Tensor) -> bool:
     """Return whether the code is there, and made for such numbers, and a row of sums is not too long for it."""
     return (
-        y.device.type == z.device.type == "cpu"
+        y.device.type == z.device.type == DEVICE
         and y.dtype is z.dtype
         and y.dtype in (torch.float32, torch.float64)
         and _row_numbers(across, z, y) <= NUMBERS_HALFWAY

@@ -10,6 +10,8 @@ from torch import Tensor
 from layerkit.arithmetic.axes import Axis
 from layerkit.arithmetic.passes import Memory, Move
 
+DEVICE = "cpu"
+
 PRODUCTS = 3
 """The dimension of the products of one direction."""
 

@@ -26,6 +26,7 @@ from torch import Tensor
 from layerkit.arithmetic.axes import Axis, Term
 from layerkit.arithmetic.patches import Patches
 from layerkit.arithmetic.shifts import ShiftedProducts
+from layerkit.arithmetic.sums import Sums
 from layerkit.arithmetic.way import Way
 from layerkit.arithmetic.windows import (
     PLANAR_BELOW,
@@ -124,7 +125,7 @@ class Conv2d(Convolution):
     def _fastest_way(self) -> Way:
         few_in, few_out = self.in_channels < PLANAR_BELOW, self.out_channels < PLANAR_BELOW
         if self.stride == (1, 1) and few_out and not few_in:
-            return ShiftedProducts(self, *map(_axis, self.kernel_size, self.padding, self.dilation))
+            return ShiftedProducts(self, Sums(*map(_axis, self.kernel_size, self.padding, self.dilation)))
         if (self.kernel_size, self.stride, self.dilation) == (KERNEL, (1, 1), (1, 1)) and not few_in:
             return Winograd(self, self.padding)
         return Patches(self, self.stride, self.padding, self.dilation)

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from layerkit.arithmetic.axes import Axis, Term
 from layerkit.arithmetic.shifts import ShiftedProducts
+from layerkit.arithmetic.sums import Sums
 from layerkit.arithmetic.windows import Pair, framed, picture_shape, picture_size, seen, unframed
 from layerkit.builtin.layers.convolution import Convolution, ConvolutionSpec
 from layerkit.builtin.layers.initialization import Start
@@ -123,8 +124,8 @@ class TransposedConv2d(Convolution):
         super().__init__(in_channels, out_channels, kernel_size)
         self.stride, self.padding = pair(stride), pair(padding)
         self.output_padding, self.dilation = pair(output_padding), pair(dilation)
-        axes = map(_axis, self.kernel_size, self.stride, self.padding, self.dilation)
-        self.compute_by(ShiftedProducts(self, *axes), bias, **start)
+        sums = Sums(*map(_axis, self.kernel_size, self.stride, self.padding, self.dilation))
+        self.compute_by(ShiftedProducts(self, sums), bias, **start)
 
     def output_size(self, size: Pair) -> Pair:
         return output_size(size, self.kernel_size, self.stride, self.padding, self.output_padding, self.dilation)

@@ -1,6 +1,8 @@
 """Nearest-neighbour upsampling followed by a convolution, in one step (section II.C of the report).
 
-The plain formula is ``Sequential(NearestUpsampling(s), Conv2d(C, O, k, padding=p))``; the tests hold the layer to it.
+The plain formula, :func:`plain_forward` and :func:`plain_backward`, is that of a convolution of the enlarged picture X;
+the tests hold the layer to it.
+
 Here the enlarged picture X is never made, and a kernel of k x k taps costs k x k multiplications for a pixel of the
 *small* picture x, where the plain formula needs s^2 as many.
 
@@ -28,11 +30,29 @@ from torch import Tensor
 
 from layerkit.arithmetic.axes import Axis, Term
 from layerkit.arithmetic.shifts import ShiftedProducts
+from layerkit.arithmetic.sums import Sums
 from layerkit.arithmetic.windows import Pair, output_size, picture_shape
+from layerkit.builtin.layers import conv2d
 from layerkit.builtin.layers.convolution import Convolution, ConvolutionSpec
 from layerkit.builtin.layers.initialization import Start
 from layerkit.contracts.fields import Kernel, Padding, Scale, pair
 from layerkit.contracts.specs import Shape
+
+
+def plain_forward(x: Tensor, weight: Tensor, bias: Tensor, scale: Pair, padding: Pair) -> Tensor:
+    """Return the convolution of X, in which every pixel of x is repeated."""
+    enlarged = x.repeat_interleave(scale[0], 2).repeat_interleave(scale[1], 3)
+    return conv2d.plain_forward(enlarged, weight, bias, (1, 1), padding, (1, 1))
+
+
+def plain_backward(
+    grad_output: Tensor, x: Tensor, weight: Tensor, scale: Pair, padding: Pair
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the gradients of x, weight and bias; that of x is the sum over each pixel's copies in X."""
+    enlarged = x.repeat_interleave(scale[0], 2).repeat_interleave(scale[1], 3)
+    grad, *parameters = conv2d.plain_backward(grad_output, enlarged, weight, (1, 1), padding, (1, 1))
+    n, channels, height, width = x.shape
+    return grad.reshape(n, channels, height, scale[0], width, scale[1]).sum((3, 5)), *parameters
 
 
 class UpsamplingSpec(ConvolutionSpec):
@@ -77,8 +97,8 @@ class Upsampling(Convolution):
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size)
         self.scale_factor, self.padding = pair(scale_factor), pair(padding)
-        axes = map(_axis, self.kernel_size, self.scale_factor, self.padding)
-        self.compute_by(ShiftedProducts(self, *axes, mixing=_summed_area(self.kernel_size)), bias, **start)
+        sums = Sums(*map(_axis, self.kernel_size, self.scale_factor, self.padding))
+        self.compute_by(ShiftedProducts(self, sums, _summed_area(self.kernel_size)), bias, **start)
 
     def output_size(self, size: Pair) -> Pair:
         return _output_size(size, self.kernel_size, self.scale_factor, self.padding)

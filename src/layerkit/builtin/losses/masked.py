@@ -41,17 +41,18 @@ class MaskedSpec(LossSpec):
     def _of_single_values(cls, loss: LossSpec) -> LossSpec:
         if not loss.elementwise:
             message = 'the loss "{name}" is not a mean over single values, of which some could be left out; choose one '
-            raise PydanticCustomError("component", f'{message}that is, such as "mse"', {"name": loss.type})
+            raise PydanticCustomError("component", f'{message}that is, such as "mse"', {"name": loss.name()})
         return loss
 
+    # What other losses declare for good depends on the loss inside here.
     @property
-    def kinked(self) -> bool:
-        """As the other loss."""
+    def kinked(self) -> bool:  # type: ignore[override]  # a property in the place of a class variable
+        """Whether the other loss has points without a derivative."""
         return self.loss.kinked
 
     @property
-    def domain(self) -> tuple[float, float] | None:
-        """Of the other loss."""
+    def domain(self) -> tuple[float, float] | None:  # type: ignore[override]  # likewise
+        """The range that the other loss's predictions and targets must lie in."""
         return self.loss.domain
 
     def reference(self) -> tuple[str, dict[str, Any]] | None:

@@ -8,19 +8,14 @@ pixels are missing, and a loss that left them in would pull towards black. So th
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from layerkit.builtin.noises.drawing import struck_pixels
-from layerkit.contracts.fields import NumberOrRange
-from layerkit.contracts.noise import Noise
+from layerkit.builtin.noises.striking import Probability, StrikingNoise
 from layerkit.contracts.specs import NoiseSpec
-
-MAX_PROBABILITY = 0.99
-"""Of pictures without a pixel there is nothing to learn."""
 
 
 class BernoulliSpec(NoiseSpec):
@@ -32,7 +27,7 @@ class BernoulliSpec(NoiseSpec):
     masks_targets = True
 
     type: Literal["bernoulli"] = Field(description="Pixels that are missing.")
-    probability: Annotated[float | tuple[float, float], NumberOrRange(0.0, MAX_PROBABILITY, (0, 0.9))] = Field(
+    probability: Probability = Field(
         description="With which a pixel is missing; a range [low, high] is drawn from uniformly, anew for every "
         "picture."
     )
@@ -43,21 +38,13 @@ class BernoulliSpec(NoiseSpec):
         return Bernoulli(self.probability)
 
 
-class Bernoulli(Noise):
-    """Takes pixels away.
-
-    Args:
-        probability: with which a pixel is missing, or a range (low, high) from which each picture's own is drawn
-            uniformly.
-    """
-
-    def __init__(self, probability: float | tuple[float, float]) -> None:
-        self.probability = probability
+class Bernoulli(StrikingNoise):
+    """Takes pixels away."""
 
     def draw(self, source: Tensor, generator: torch.Generator) -> Tensor:
         """Return ``source`` with 0 in the place of missing pixels."""
-        return source.masked_fill(struck_pixels(self.probability, source, generator), 0.0)
+        return source.masked_fill(self.struck(source, generator), 0.0)
 
     def target(self, source: Tensor, generator: torch.Generator) -> Tensor:
         """Return ``source`` with NaN in the place of missing pixels."""
-        return source.masked_fill(struck_pixels(self.probability, source, generator), math.nan)
+        return source.masked_fill(self.struck(source, generator), math.nan)

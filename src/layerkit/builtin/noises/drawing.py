@@ -1,4 +1,4 @@
-"""What several noises draw: how strong they are in each picture, and which pixels they strike."""
+"""What several noises draw: how strong they are in each picture."""
 
 from __future__ import annotations
 
@@ -19,15 +19,3 @@ def strengths(
     shape = (source.shape[0], 1, 1, 1)
     uniform = torch.rand(shape, generator=generator, dtype=source.dtype, device=source.device)
     return uniform.mul_(high - low).add_(low)
-
-
-def struck_pixels(probability: float | tuple[float, float], source: Tensor, generator: torch.Generator) -> Tensor:
-    """Return which pixels of ``source`` (N, C, H, W) are struck, (N, 1, H, W): all channels together, each by chance.
-
-    Args:
-        probability: of each pixel, or a range (low, high) from which each picture's own is drawn.
-    """
-    count, _, height, width = source.shape
-    shape = (count, 1, height, width)
-    uniform = torch.rand(shape, generator=generator, dtype=source.dtype, device=source.device)
-    return uniform < strengths(probability, source, generator)

@@ -9,18 +9,14 @@ takes an approximation of the L0 loss, which finds the mode.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from layerkit.builtin.noises.drawing import struck_pixels
-from layerkit.contracts.fields import NumberOrRange
-from layerkit.contracts.noise import Noise
+from layerkit.builtin.noises.striking import Probability, StrikingNoise
 from layerkit.contracts.specs import NoiseSpec
-
-MAX_PROBABILITY = 0.99
 
 
 class ImpulseSpec(NoiseSpec):
@@ -33,7 +29,7 @@ class ImpulseSpec(NoiseSpec):
     unbiased = False
 
     type: Literal["impulse"] = Field(description="Pixels of a random colour.")
-    probability: Annotated[float | tuple[float, float], NumberOrRange(0.0, MAX_PROBABILITY, (0, 0.9))] = Field(
+    probability: Probability = Field(
         description="With which a pixel is replaced; a range [low, high] is drawn from uniformly, anew for every "
         'picture. To 0.5 the loss "l1" will do, beyond it only "annealed_l0".'
     )
@@ -44,19 +40,11 @@ class ImpulseSpec(NoiseSpec):
         return Impulse(self.probability)
 
 
-class Impulse(Noise):
-    """Gives pixels a random colour.
-
-    Args:
-        probability: with which a pixel is replaced, or a range (low, high) from which each picture's own is drawn
-            uniformly.
-    """
-
-    def __init__(self, probability: float | tuple[float, float]) -> None:
-        self.probability = probability
+class Impulse(StrikingNoise):
+    """Gives pixels a random colour."""
 
     def draw(self, source: Tensor, generator: torch.Generator) -> Tensor:
         """Return ``source`` with a uniformly random colour in some pixels."""
-        struck = struck_pixels(self.probability, source, generator)
+        struck = self.struck(source, generator)
         colours = torch.rand(source.shape, generator=generator, dtype=source.dtype, device=source.device)
         return torch.where(struck, colours, source)

@@ -18,13 +18,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from layerkit.arithmetic.windows import Pair
 from layerkit.contracts.noise import Noise
 from layerkit.contracts.specs import NoiseSpec
 from layerkit.errors import ShapeError
 
 MAX_BLOCK = 64
-
-Pair = tuple[int, int]
 
 
 class PixelateSpec(NoiseSpec):
@@ -52,6 +51,8 @@ class Pixelate(Noise):
 
     def __init__(self, block: int = 8) -> None:
         self.scale = block
+        # The pictures of a training have few different strides; without this a draw would take a tenth longer.
+        self._multiples = lru_cache(maxsize=256)(_multiples)
 
     def draw(self, source: Tensor, generator: torch.Generator) -> Tensor:
         """Return one random pixel of each block: (N, C, H, W) of a source (N, C, block * H, block * W).
@@ -71,11 +72,12 @@ class Pixelate(Noise):
             reach = 1 + sum(map(mul, last, (picture_stride, row_stride, column_stride)))
             # Half as long where that is enough, they are read in less time.
             short = max(reach, *source.stride()) < 2**31
-            like = {"dtype": torch.int32 if short else torch.int64, "device": source.device}
+            dtype, device = torch.int32 if short else torch.int64, source.device
             at = _random_below(self.scale**2, count * height * width, generator)
-            offsets = _grid((self.scale, self.scale), (row_stride, column_stride), like).index_select(0, at)
-            blocks = _grid((height, width), (self.scale * row_stride, self.scale * column_stride), like)
-            pictures = torch.arange(count, **like).mul_(picture_stride)
+            within = self._grid((self.scale, self.scale), (row_stride, column_stride), dtype, device)
+            blocks = self._grid((height, width), (self.scale * row_stride, self.scale * column_stride), dtype, device)
+            pictures = _multiples(count, picture_stride, dtype, device)
+            offsets = within.index_select(0, at)
             offsets.view(count, -1).add_(blocks).add_(pictures[:, None])
             for channel in range(channels):
                 flat = source.as_strided((reach,), (1,), source.storage_offset() + channel * channel_stride)
@@ -85,8 +87,14 @@ class Pixelate(Noise):
     def clean(self, source: Tensor) -> Tensor:
         """Return the blocks' means, the pictures without noise; shapes and errors are those of :meth:`draw`."""
         height, width = self._blocks(source)
-        rows = source.unflatten(2, (height, self.scale)).mean(3)  # first along the side where memory is contiguous
-        return rows.unflatten(3, (width, self.scale)).mean(4)
+        n, channels, _, columns = source.shape
+        rows = source.view(n, channels, height, self.scale, columns).mean(3)  # memory is contiguous along a row
+        return rows.view(n, channels, height, width, self.scale).mean(4)
+
+    def _grid(self, sizes: Pair, strides: Pair, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """Return ``i * strides[0] + j * strides[1]`` for all i and j below ``sizes``, flat."""
+        rows, columns = (self._multiples(sizes[k], strides[k], dtype, device) for k in range(2))
+        return (rows[:, None] + columns).view(-1)
 
     def _blocks(self, source: Tensor) -> tuple[int, int]:
         """Return how many blocks a source has below and beside one another."""
@@ -98,13 +106,6 @@ class Pixelate(Noise):
         return source.shape[2] // self.scale, source.shape[3] // self.scale
 
 
-def _grid(sizes: Pair, strides: Pair, like: dict[str, Any]) -> Tensor:
-    """Return ``i * strides[0] + j * strides[1]`` for all i and j below ``sizes``, flat."""
-    rows, columns = (_multiples(*along, **like) for along in zip(sizes, strides, strict=True))
-    return (rows[:, None] + columns).view(-1)
-
-
-@lru_cache(maxsize=256)
 def _multiples(count: int, number: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     return torch.arange(count, dtype=dtype, device=device) * number
 

@@ -19,7 +19,7 @@ from layerkit.builtin.schedules.warmup import Final, WarmedUp, Warmup
 from layerkit.contracts.specs import ScheduleSpec
 
 
-class LinearSpec(ScheduleSpec):
+class LinearScheduleSpec(ScheduleSpec):
     """The learning rate rises linearly over the warmup, then falls to its final share on a straight line.
 
     1 - (1 - f) (p - w) / (1 - w) after progress p = w, and p / w before.
@@ -39,12 +39,12 @@ class LinearSpec(ScheduleSpec):
             return None
         return "LinearLR", {"start_factor": 1.0, "end_factor": self.final, "total_iters": steps}
 
-    def build(self) -> Linear:
-        return Linear(self.warmup, self.final)
+    def build(self) -> LinearSchedule:
+        return LinearSchedule(self.warmup, self.final)
 
 
-class Linear(WarmedUp):
-    """``Linear(warmup=0.05, final=0.0)``: a linear rise, then a straight line down."""
+class LinearSchedule(WarmedUp):
+    """``LinearSchedule(warmup=0.05, final=0.0)``: a linear rise, then a straight line down."""
 
     def left(self, share: float) -> float:
         """Return 1 - share."""

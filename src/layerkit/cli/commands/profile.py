@@ -41,7 +41,7 @@ def profile(
 
     import torch
 
-    from layerkit.arithmetic.backends import fused as fused_sums
+    from layerkit.arithmetic.backends import fused
     from layerkit.cli.context import overrides_from
     from layerkit.spec.loading import load_architecture
     from layerkit.training.profiling import profile as measure
@@ -70,7 +70,7 @@ def profile(
         for layer in result.layers
     ]
     totals = {
-        "compiled_sums": fused_sums.AVAILABLE,
+        "compiled_sums": not fused.unavailable(),
         "step_seconds": result.step,
         "product_gflops": result.gflops,
         "steps": result.steps,
@@ -89,16 +89,12 @@ def _table(architecture: Architecture, result: Profile) -> Table:
     from rich import box
     from rich.table import Table
 
-    from layerkit.arithmetic.backends import fused as fused_sums
+    from layerkit.arithmetic.backends import BACKENDS
 
     tops = [layer for layer in result.layers if layer.depth == 0]
     rest = result.step - sum(layer.forward + layer.backward for layer in tops)
     leaves = [layer for layer in result.layers if not layer.container]
-    slower = (
-        ""
-        if fused_sums.AVAILABLE
-        else "\nwithout the compiled sums, which take a C compiler when layerkit is installed"
-    )
+    slower = "".join(f"\nwithout {reason}" for backend in BACKENDS if (reason := backend.unavailable()))
     table = Table(
         title=f"{architecture.name}: one step of {result.batch_size}, {torch.get_num_threads()} threads",
         caption=f"medians of {result.steps} steps; bare products at {result.gflops:.0f} GFLOP/s{slower}",
