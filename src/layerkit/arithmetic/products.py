@@ -14,6 +14,17 @@ from torch import Tensor
 
 from layerkit.arithmetic.passes import Allocate, Move
 
+Rows = tuple[tuple[float, ...], ...]
+"""A small matrix of constants, row by row."""
+
+
+def in_both_directions(down: Rows, across: Rows, like: Tensor) -> Tensor:
+    """Return the Kronecker product of two matrices, with the dtype and on the device of ``like``.
+
+    Applied to the taps of a kernel (kh * kw, ...) it is ``down`` along its columns and ``across`` along its rows.
+    """
+    return torch.kron(*(torch.tensor(rows, dtype=like.dtype, device=like.device) for rows in (down, across)))
+
 
 def multiply(n: int, rows: Tensor, matrix: Tensor, out: Tensor, bias: Tensor | None = None) -> Move:
     """Return what sets ``out`` (M, L) to ``rows`` (M, K) times ``matrix`` (K, L), plus ``bias`` (L,).

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from layerkit.arithmetic.bands import Band, bands, whole
 from layerkit.arithmetic.passes import Move, Pass
-from layerkit.arithmetic.products import multiply, multiply_and_add
+from layerkit.arithmetic.products import Rows, in_both_directions, multiply, multiply_and_add
 from layerkit.arithmetic.sums import Sums
 from layerkit.arithmetic.way import KernelLayer, Way
 from layerkit.arithmetic.windows import PLANAR_BELOW, Pair, channels_first, channels_last
@@ -27,12 +27,13 @@ class ShiftedProducts(Way):
     Args:
         layer: the convolution.
         sums: how the output comes from the products.
-        mixing: the matrix (products, taps) that makes the kernels of the weight's taps, where they are not the taps.
+        mixing: the matrices (products, taps), down and across, that make the kernels of the weight's taps; None where
+            they are the taps.
     """
 
     memory_order = (2, 3, 0, 1)
 
-    def __init__(self, layer: KernelLayer, sums: Sums, mixing: Tensor | None = None) -> None:
+    def __init__(self, layer: KernelLayer, sums: Sums, mixing: tuple[Rows, Rows] | None = None) -> None:
         super().__init__(layer)
         self.sums, self._mixing = sums, mixing
         # With few output channels the products are made, and shifted, as planes: runs of few channels crawl.
@@ -57,8 +58,9 @@ class ShiftedProducts(Way):
         taps = layer.in_memory(layer.weight)
         if self._mixing is None:
             return taps.view(-1, layer.in_channels), []
-        kernels = layer.empty("kernels", (len(self._mixing), layer.out_channels * layer.in_channels), taps)
-        mix = partial(torch.mm, self._mixing.to(taps), taps.view(-1, kernels.shape[1]), out=kernels)
+        mixing = in_both_directions(*self._mixing, taps)
+        kernels = layer.empty("kernels", (len(mixing), layer.out_channels * layer.in_channels), taps)
+        mix = partial(torch.mm, mixing, taps.view(-1, kernels.shape[1]), out=kernels)
         return kernels.view(-1, layer.in_channels), [mix]
 
     def _plan_weight_grad(self, n: int, rows: Tensor, grad_products: Tensor) -> list[Move]:
@@ -76,7 +78,8 @@ class ShiftedProducts(Way):
         grad = layer.scratch("grad_kernels", (len(grad_products), layer.in_channels), rows)
         products = multiply_and_add(n, grad_products, rows, grad, layer.scratch)
         by_product, by_tap = (tensor.view(-1, layer.out_channels * layer.in_channels) for tensor in (grad, taps))
-        return [grad.zero_, *products, partial(by_tap.addmm_, self._mixing.to(taps).t(), by_product)]
+        mixing = in_both_directions(*self._mixing, taps)
+        return [grad.zero_, *products, partial(by_tap.addmm_, mixing.t(), by_product)]
 
     def _bands(self, shape: torch.Size, height: int) -> list[Band]:
         """Return the bands of an output of this height, in units of as many rows as there are phases."""

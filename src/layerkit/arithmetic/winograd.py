@@ -29,6 +29,7 @@ from torch import Tensor
 from layerkit.arithmetic.axes import Axis, Term
 from layerkit.arithmetic.bands import Band, bands, whole
 from layerkit.arithmetic.passes import Allocate, Move, Pass
+from layerkit.arithmetic.products import Rows, in_both_directions
 from layerkit.arithmetic.sums import Sums
 from layerkit.arithmetic.way import KernelLayer, Way
 from layerkit.arithmetic.windows import Pair, channels_first, channels_last, picture_size
@@ -36,8 +37,6 @@ from layerkit.arithmetic.windows import Pair, channels_first, channels_last, pic
 KERNEL = (3, 3)
 FEW_ROWS = 48
 """Rows of a matrix product that take as long as everything about it that does not grow with its rows."""
-
-Rows = tuple[tuple[float, ...], ...]
 
 
 class Scheme(NamedTuple):
@@ -66,6 +65,10 @@ class Scheme(NamedTuple):
         """Return about how much work ``n`` outputs of ``size`` are, to compare schemes."""
         rows, columns = self.tiles(size)
         return self.points**2 * (n * rows * columns + FEW_ROWS)
+
+    def to_points(self, like: Tensor) -> Tensor:
+        """Return the matrix (points^2, 9) that makes u of a kernel's nine taps."""
+        return in_both_directions(self.taps, self.taps, like)
 
     def output_axis(self) -> Axis:
         """Return the terms that make y of z."""
@@ -140,7 +143,7 @@ class Winograd(Way):
 
     def plan_forward(self, x: Tensor, size: Pair) -> Pass[Tensor]:
         layer, variant = self.layer, self._variant(len(x), size)
-        taps, to_points = self._taps(layer.weight), _to_points(variant.scheme, x)
+        taps, to_points = self._taps(layer.weight), variant.scheme.to_points(x)
         kernels = layer.empty("kernels", (len(to_points), layer.out_channels, layer.in_channels), x)
         y = layer.empty("y", (len(x), *size, layer.out_channels), x)
         moves: list[Move] = [partial(torch.mm, to_points, taps, out=kernels.view(len(to_points), -1))]
@@ -181,7 +184,7 @@ class Winograd(Way):
         tiles = _shape(variant.scheme, n, size)
         grad_products = Tiles(layer.scratch, "products", tiles, layer.out_channels, grad_output)
         grad_kernels = layer.scratch("grad_kernels", kernels.shape, grad_output)
-        grad_taps, to_points = self._taps(layer.weight_grad), _to_points(variant.scheme, kernels)
+        grad_taps, to_points = self._taps(layer.weight_grad), variant.scheme.to_points(kernels)
         memory = partial(layer.scratch, "halfway", like=grad_output)
         moves: list[Move] = []
         if layer.bias is not None:
@@ -239,9 +242,3 @@ class _Variant(NamedTuple):
 def _variant(scheme: Scheme, padding: Pair) -> _Variant:
     axis = scheme.output_axis()
     return _Variant(scheme, Sums(axis, axis), Sums(*map(scheme.input_axis, padding)))
-
-
-def _to_points(scheme: Scheme, like: Tensor) -> Tensor:
-    """Return the matrix (points^2, 9) that makes u of a kernel's nine taps."""
-    one = torch.tensor(scheme.taps, dtype=like.dtype, device=like.device)
-    return torch.kron(one, one)

@@ -29,6 +29,7 @@ from pydantic import Field
 from torch import Tensor
 
 from layerkit.arithmetic.axes import Axis, Term
+from layerkit.arithmetic.products import Rows
 from layerkit.arithmetic.shifts import ShiftedProducts
 from layerkit.arithmetic.sums import Sums
 from layerkit.arithmetic.windows import Pair, output_size, picture_shape
@@ -50,9 +51,10 @@ def plain_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return the gradients of x, weight and bias; that of x is the sum over each pixel's copies in X."""
     enlarged = x.repeat_interleave(scale[0], 2).repeat_interleave(scale[1], 3)
-    grad, *parameters = conv2d.plain_backward(grad_output, enlarged, weight, (1, 1), padding, (1, 1))
+    grad, grad_weight, grad_bias = conv2d.plain_backward(grad_output, enlarged, weight, (1, 1), padding, (1, 1))
     n, channels, height, width = x.shape
-    return grad.reshape(n, channels, height, scale[0], width, scale[1]).sum((3, 5)), *parameters
+    grad_x = grad.reshape(n, channels, height, scale[0], width, scale[1]).sum((3, 5))
+    return grad_x, grad_weight, grad_bias
 
 
 class UpsamplingSpec(ConvolutionSpec):
@@ -98,7 +100,8 @@ class Upsampling(Convolution):
         super().__init__(in_channels, out_channels, kernel_size)
         self.scale_factor, self.padding = pair(scale_factor), pair(padding)
         sums = Sums(*map(_axis, self.kernel_size, self.scale_factor, self.padding))
-        self.compute_by(ShiftedProducts(self, sums, _summed_area(self.kernel_size)), bias, **start)
+        down, across = map(_cumulative, self.kernel_size)
+        self.compute_by(ShiftedProducts(self, sums, (down, across)), bias, **start)
 
     def output_size(self, size: Pair) -> Pair:
         return _output_size(size, self.kernel_size, self.scale_factor, self.padding)
@@ -108,10 +111,9 @@ def _output_size(size: Pair, kernel: Pair, scale: Pair, padding: Pair) -> Pair:
     return output_size((size[0] * scale[0], size[1] * scale[1]), kernel, (1, 1), padding)
 
 
-def _summed_area(kernel: Pair) -> Tensor:
-    """Return the matrix (kh * kw, kh * kw) of zeros and ones that makes a summed-area table of a kernel."""
-    down, across = (torch.ones(size, size).tril() for size in kernel)
-    return torch.kron(down, across)
+def _cumulative(kernel: int) -> Rows:
+    """Return the matrix of zeros and ones that makes the cumulative weights c of w."""
+    return tuple(tuple(float(tap <= last) for tap in range(kernel)) for last in range(kernel))
 
 
 def _axis(kernel: int, scale: int, padding: int) -> Axis:
