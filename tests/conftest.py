@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from layerkit import build, load_architecture, save
 
@@ -17,11 +21,42 @@ from layerkit import build, load_architecture, save
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 
+# The same examples in every run, and no limit of time for any of them: on a busy machine each takes what it takes.
+settings.register_profile("layerkit", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("layerkit")
+
 
 @pytest.fixture(scope="session")
 def thorough() -> bool:
     """Whether the long form of a test was asked for, with LAYERKIT_THOROUGH=1."""
     return os.environ.get("LAYERKIT_THOROUGH", "") not in ("", "0")
+
+
+@contextmanager
+def _at_most(calls: int) -> Iterator[None]:
+    left = calls
+
+    def count(frame: Any, event: str, argument: Any) -> None:
+        nonlocal left
+        left -= event in ("call", "c_call")
+        if left < 0:
+            sys.setprofile(None)
+            pytest.fail(f"more than {calls:,} functions are called")
+
+    sys.setprofile(count)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+
+
+@pytest.fixture(scope="session")
+def at_most() -> Callable[[int], AbstractContextManager[None]]:
+    """Return ``at_most(calls)``: a limit of work, and not of time, for what is done inside.
+
+    Calls of functions come out the same on every machine. One too many fails at once, so that work without end ends.
+    """
+    return _at_most
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import os
 import pickle
 import random
 import struct
-import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -212,15 +211,13 @@ def test_a_missing_file_a_folder_and_a_pipe(tmp_path):
 
 
 @pytest.mark.parametrize("size", [2**33, checkpoint.MAX_BYTES + 1])
-def test_a_huge_file_is_refused_at_once(tmp_path, saved, size):
+def test_a_huge_file_is_refused_at_once(tmp_path, saved, size, at_most):
     path = tmp_path / "huge"
     path.write_bytes(saved.read_bytes())
     os.truncate(path, size)  # a hole, which takes no space
     tracemalloc.start()
-    start = time.process_time()
-    with pytest.raises(CheckpointError, match="huge"):
+    with at_most(1000), pytest.raises(CheckpointError, match="huge"):
         load(path)
-    assert time.process_time() - start < 1
     assert tracemalloc.get_traced_memory()[1] < 2**25
     tracemalloc.stop()
 

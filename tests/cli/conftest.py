@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
 from collections.abc import Callable, Iterator
-from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from layerkit.cli import main
+if TYPE_CHECKING:
+    from stepwise import Stepwise
 
 ARCHITECTURES = Path(__file__).parents[2] / "architectures"
+
+sys.path.insert(0, str(Path(__file__).parent))  # the processes that a test starts look for stepwise.py here
 
 
 @pytest.fixture
@@ -23,19 +27,19 @@ def unet() -> str:
 
 
 @pytest.fixture(scope="module")
-def start() -> Iterator[Callable[..., BaseProcess]]:
+def start() -> Iterator[Callable[..., Stepwise]]:
     """Return a function that starts the command line in a process of its own, which has everything imported already."""
+    from stepwise import Stepwise
+
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["layerkit.cli.sweeping", "skimage.restoration", "skimage.metrics"])
-    processes = []
+    started = []
 
-    def start(*arguments: object) -> BaseProcess:
-        process = context.Process(target=main, args=([str(argument) for argument in arguments],))
-        process.start()
-        processes.append(process)
-        return process
+    def start(*arguments: object) -> Stepwise:
+        started.append(Stepwise(context, [str(argument) for argument in arguments]))
+        return started[-1]
 
     yield start
-    for process in processes:
-        process.kill()
-        process.join()
+    for one in started:
+        one.process.kill()
+        one.finish()

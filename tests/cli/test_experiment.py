@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections.abc import Callable
-from multiprocessing.process import BaseProcess
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +40,6 @@ def command(tiny, tmp_path) -> Callable[..., list[object]]:
     return command
 
 
-def finish(process: BaseProcess) -> int:
-    process.join(120)
-    return process.exitcode
-
-
 def results(folder: Path) -> dict[float, dict[str, Any]]:
     """Return what matters of every result, by learning rate."""
     found = [json.loads(path.read_text()) for path in (folder / "results").glob("*.json")]
@@ -57,13 +51,6 @@ def results(folder: Path) -> dict[float, dict[str, Any]]:
         }
         for tree in found
     }
-
-
-def wait_for(found: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not found():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def strings(arguments: list[object]) -> list[str]:
@@ -92,14 +79,15 @@ def test_redraw_trains_nothing_and_says_what_is_missing(command, tmp_path):
 
 
 def test_killed_at_any_moment_the_sweep_goes_on(command, start, tmp_path):
-    assert finish(start(*command("whole", epochs=4))) == 0
-    process = start(*command(epochs=4))
-    for done in (0, 1, 3):
-        wait_for(lambda done=done: len(results(tmp_path / "report")) >= done and running(tmp_path / "report"))
-        process.kill()
-        assert finish(process) == -signal.SIGKILL
-        process = start(*command(epochs=4))
-    assert finish(process) == 0
+    assert start(*command("whole", epochs=4)).finish() == 0
+    for done, later in ((0, 6), (1, 14), (3, 28)):
+        started, report = start(*command(epochs=4)), tmp_path / "report"
+        changes = started.changes()
+        assert any(len(results(report)) == done and running(report) for _ in changes)
+        assert len(list(islice(changes, later))) == later  # in the metrics of the next epoch, or its checkpoint
+        started.process.kill()
+        assert started.finish() == -signal.SIGKILL
+    assert start(*command(epochs=4)).finish() == 0
     assert results(tmp_path / "report") == results(tmp_path / "whole")
     assert not list((tmp_path / "report").rglob(".*.tmp"))
 
@@ -112,22 +100,22 @@ def running(folder: Path) -> int:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_and_stops(command, start, tmp_path, number, code):
-    process = start(*command(epochs=100_000))
-    wait_for(lambda: running(tmp_path / "report"))
-    os.kill(process.pid, number)
-    assert finish(process) == code
+    started = start(*command(epochs=100_000))
+    assert any(running(tmp_path / "report") for _ in started.changes())
+    os.kill(started.process.pid, number)
+    assert started.finish() == code
     assert results(tmp_path / "report") == {}
 
 
 def test_two_processes_share_the_trials(command, start, tmp_path):
-    arguments = command(epochs=40)
-    processes = [start(*arguments), start(*arguments)]
-    wait_for(lambda: running(tmp_path / "report") >= 2)
-    assert [finish(process) for process in processes] == [0, 0]
+    first, second = (start(*command(epochs=4)) for _ in range(2))
+    assert any(running(tmp_path / "report") == 1 for _ in first.changes())
+    assert any(running(tmp_path / "report") == 2 for _ in second.changes())  # while the first stands in its trial
+    assert [first.finish(), second.finish()] == [0, 0]
     assert [result["status"] for result in results(tmp_path / "report").values()] == ["done"] * len(LRS)
     # None is trained twice.
     for metrics in (tmp_path / "report" / "runs").glob("*/metrics.jsonl"):
-        assert metrics.read_text().count('"event": "epoch"') == 40
+        assert metrics.read_text().count('"event": "epoch"') == 4
 
 
 def test_a_trial_that_diverges_stops_nothing_and_is_shown(command, tmp_path, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from queue import SimpleQueue
 
 import pytest
 
@@ -33,20 +34,23 @@ def test_nothing_runs_beside_a_trial_that_must_be_alone(tmp_path, first):
 
 
 def test_no_trial_slips_in_before_one_that_waits_to_be_alone(tmp_path):
-    waiting, begun = threading.Event(), threading.Event()
-    told = []
+    happened: SimpleQueue[str] = SimpleQueue()
 
     def alone():
-        with machine_lock(tmp_path, True, lambda: None, lambda: (told.append(1), waiting.set())):
-            begun.set()
+        try:
+            with machine_lock(tmp_path, True, lambda: happened.put("asks"), lambda: happened.put("waits")):
+                happened.put("begins")
+        finally:
+            happened.put("ends")
 
     with at_once(tmp_path, exclusive=False):
         thread = threading.Thread(target=alone)
         thread.start()
-        assert waiting.wait(60)
+        for event in ("asks", "waits"):
+            assert happened.get() == event
         with pytest.raises(StoppedError), at_once(tmp_path, exclusive=False):
             pass
-        assert not begun.is_set()
-    assert begun.wait(60)
+        happened.put("the other ends")
     thread.join()
-    assert told == [1]
+    rest = [happened.get() for _ in range(happened.qsize())]
+    assert [event for event in rest if event != "asks"] == ["the other ends", "begins", "ends"]

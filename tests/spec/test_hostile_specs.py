@@ -6,7 +6,6 @@ import copy
 import json
 import os
 import random
-import time
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -162,21 +161,15 @@ LARGE = {
 
 
 @pytest.mark.parametrize("layers", LARGE.values(), ids=LARGE)
-def test_a_terabyte_is_refused_quickly_and_in_little_memory(layers):
+def test_a_terabyte_is_refused_with_little_work_and_in_little_memory(layers, at_most):
     tree = {"format": 1, "name": "large", "input": {"channels": 3, "height": 32, "width": 32}, "layers": layers}
     text = json.dumps(tree)
     read_or_refused(json.dumps(TREES[0]))  # whatever is made once
-    durations = []
-    for _ in range(3):
-        start = time.process_time()
-        with pytest.raises(SpecError, match="at most"):
-            load_architecture(text)
-        durations.append(time.process_time() - start)
+    with at_most(500_000), pytest.raises(SpecError, match="at most"):
+        load_architecture(text)
     tracemalloc.start()
     with pytest.raises(SpecError):
         load_architecture(text)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    print(f"{min(durations) * 1e3:.0f} ms, {peak / 1e6:.1f} MB")
-    assert min(durations) < 0.1
     assert peak < 10_000_000

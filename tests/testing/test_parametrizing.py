@@ -48,7 +48,7 @@ def pytest_in(folder: Path, factor: str, known: str = "") -> subprocess.Complete
     (folder / "halved.py").write_text(PLUGIN.replace("FACTOR", factor))
     (folder / "test_halved.py").write_text(TEST.replace("KNOWN", known))
     command = [sys.executable, "-m", "pytest", "-q", "-rsx", "-p", "no:cacheprovider", "test_halved.py"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
 def test_a_right_layer_passes_the_whole_battery_from_a_plain_pytest(tmp_path: Path) -> None:
