@@ -196,11 +196,11 @@ class TestFused:
         assert Sums(axis, axis).combine(z, y, lambda shape: _memory(shape, z)) == []
         assert Sums(axis, axis).combine_transposed(y, z, lambda shape: _memory(shape, z)) == []
 
-    def test_it_can_be_switched_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_it_suits_nothing_where_it_is_switched_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
         axis = Axis(1, 1, (Term(0, 0, 0, 1),))
         z, y = torch.empty(1, 4, 4, 1, 1, 8), torch.empty(1, 4, 4, 8)
         assert fused.suits(axis, axis, z, y)
-        monkeypatch.setenv("LAYERKIT_PLAIN_SUMS", "1")
+        monkeypatch.setattr(fused, "SWITCHED_OFF", True)
         assert not fused.suits(axis, axis, z, y)
         assert fused.unavailable() == "the compiled sums, which LAYERKIT_PLAIN_SUMS switches off"
 

@@ -43,7 +43,7 @@ def test_containers_stand_before_their_content(unet, capsys):
 
 def test_it_says_when_the_sums_are_not_compiled(table1, capsys, monkeypatch):
     arguments = ["profile", table1, "--batch-size", "1", "--threads", "1", "--seconds", "0.1"]
-    monkeypatch.setenv("LAYERKIT_PLAIN_SUMS", "1")
+    monkeypatch.setattr("layerkit.arithmetic.backends.fused.SWITCHED_OFF", True)
     assert run(arguments) == 0
     assert "without the compiled sums, which" in capsys.readouterr().out
     assert run([*arguments, "--json"]) == 0

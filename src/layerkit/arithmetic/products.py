@@ -23,7 +23,9 @@ def in_both_directions(down: Rows, across: Rows, like: Tensor) -> Tensor:
 
     Applied to the taps of a kernel (kh * kw, ...) it is ``down`` along its columns and ``across`` along its rows.
     """
-    return torch.kron(*(torch.tensor(rows, dtype=like.dtype, device=like.device) for rows in (down, across)))
+    vertical = torch.tensor(down, dtype=like.dtype, device=like.device)
+    horizontal = vertical if across == down else torch.tensor(across, dtype=like.dtype, device=like.device)
+    return torch.kron(vertical, horizontal)
 
 
 def multiply(n: int, rows: Tensor, matrix: Tensor, out: Tensor, bias: Tensor | None = None) -> Move:

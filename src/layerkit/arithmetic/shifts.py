@@ -41,7 +41,8 @@ class ShiftedProducts(Way):
 
     def plan_forward(self, x: Tensor, size: Pair) -> Pass[Tensor]:
         layer = self.layer
-        kernels, moves = self._plan_kernels()
+        mixing = None if self._mixing is None else in_both_directions(*self._mixing, layer.weight)
+        kernels, moves = self._plan_kernels(mixing)
         pixels = channels_last(x)
         if not pixels.is_contiguous():
             copy = layer.empty("rows", pixels.shape, x)
@@ -50,35 +51,34 @@ class ShiftedProducts(Way):
         y = self._pictures(len(x), size, x)
         for band in self._bands(x.shape, size[0]):
             moves += self._plan_band(band, pixels, kernels, y, x)
-        return Pass(moves, y, (_rows(pixels), kernels))
+        return Pass(moves, y, (_rows(pixels), kernels) if mixing is None else (_rows(pixels), kernels, mixing))
 
-    def _plan_kernels(self) -> tuple[Tensor, list[Move]]:
+    def _plan_kernels(self, mixing: Tensor | None) -> tuple[Tensor, list[Move]]:
         """Return the kernels of all products, (products * O, C), and what computes them."""
         layer = self.layer
         taps = layer.in_memory(layer.weight)
-        if self._mixing is None:
+        if mixing is None:
             return taps.view(-1, layer.in_channels), []
-        mixing = in_both_directions(*self._mixing, taps)
         kernels = layer.empty("kernels", (len(mixing), layer.out_channels * layer.in_channels), taps)
         mix = partial(torch.mm, mixing, taps.view(-1, kernels.shape[1]), out=kernels)
         return kernels.view(-1, layer.in_channels), [mix]
 
-    def _plan_weight_grad(self, n: int, rows: Tensor, grad_products: Tensor) -> list[Move]:
+    def _plan_weight_grad(self, n: int, rows: Tensor, grad_products: Tensor, mixing: Tensor | None) -> list[Move]:
         """Return what adds to ``weight_grad`` what comes through the kernels.
 
         Args:
             n: pictures in the batch.
             rows: the pixels of x, (N * H * W, C).
             grad_products: the gradient of the products, (products * O, N * H * W). Times the pixels it is the kernels'.
+            mixing: what made the kernels of the taps, in both directions.
         """
         layer = self.layer
         taps = layer.in_memory(layer.weight_grad)
-        if self._mixing is None:
+        if mixing is None:
             return multiply_and_add(n, grad_products, rows, taps.view(-1, layer.in_channels), layer.scratch)
         grad = layer.scratch("grad_kernels", (len(grad_products), layer.in_channels), rows)
         products = multiply_and_add(n, grad_products, rows, grad, layer.scratch)
         by_product, by_tap = (tensor.view(-1, layer.out_channels * layer.in_channels) for tensor in (grad, taps))
-        mixing = in_both_directions(*self._mixing, taps)
         return [grad.zero_, *products, partial(by_tap.addmm_, mixing.t(), by_product)]
 
     def _bands(self, shape: torch.Size, height: int) -> list[Band]:
@@ -104,7 +104,7 @@ class ShiftedProducts(Way):
         return moves + self.sums.combine(by_product, channels_last(y), memory, self.layer.bias, band.first - first)
 
     def plan_backward(self, grad_output: Tensor, kept: tuple[Tensor, ...], shape: torch.Size) -> Pass[Tensor | None]:
-        layer, (rows, kernels) = self.layer, kept
+        layer, (rows, kernels, *mixing) = self.layer, kept
         n, channels, height, width = shape
         products = self._products(n, (height, width), grad_output)
         moves: list[Move] = []
@@ -113,7 +113,7 @@ class ShiftedProducts(Way):
         by_product, memory = self._by_product(products, n, (height, width)), partial(self._halfway, like=grad_output)
         moves += self.sums.combine_transposed(channels_last(grad_output), by_product, memory)
         by_row = products.t() if self._planar else products
-        moves += self._plan_weight_grad(n, rows, by_row.t())
+        moves += self._plan_weight_grad(n, rows, by_row.t(), mixing[0] if mixing else None)
         if not layer.needs_input_grad:
             return Pass(moves, None)
         grad_input = layer.empty("grad_input", rows.shape, grad_output)

@@ -151,7 +151,7 @@ class Winograd(Way):
         for band in self._bands(variant.scheme, len(x), size):
             more, inputs = self._plan_band(band, variant, x, kernels, y)
             moves += more
-            kept = inputs, kernels
+            kept = inputs, kernels, to_points
         return Pass(moves, channels_first(y), kept)
 
     def _bands(self, scheme: Scheme, n: int, size: Pair) -> list[Band]:
@@ -177,14 +177,14 @@ class Winograd(Way):
         return moves + variant.sums.combine(products.by_point, y, memory, layer.bias), inputs.matrices
 
     def plan_backward(self, grad_output: Tensor, kept: tuple[Tensor, ...], shape: torch.Size) -> Pass[Tensor | None]:
-        layer, (inputs, kernels) = self.layer, kept
+        layer, (inputs, kernels, to_points) = self.layer, kept
         n, channels, height, width = shape
         size = picture_size(grad_output)
         variant = self._variant(n, size)
         tiles = _shape(variant.scheme, n, size)
         grad_products = Tiles(layer.scratch, "products", tiles, layer.out_channels, grad_output)
         grad_kernels = layer.scratch("grad_kernels", kernels.shape, grad_output)
-        grad_taps, to_points = self._taps(layer.weight_grad), variant.scheme.to_points(kernels)
+        grad_taps = self._taps(layer.weight_grad)
         memory = partial(layer.scratch, "halfway", like=grad_output)
         moves: list[Move] = []
         if layer.bias is not None:

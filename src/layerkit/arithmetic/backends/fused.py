@@ -25,6 +25,8 @@ except ImportError:  # there was no C compiler, or this processor lacks AVX2
 else:
     COMPILED = True
 
+SWITCHED_OFF = os.environ.get("LAYERKIT_PLAIN_SUMS", "0") not in ("", "0")
+
 DEVICE = "cpu"
 
 NUMBERS_A_THREAD = 2**14
@@ -37,12 +39,10 @@ ROWS, COLUMNS = 1, 2
 
 
 def unavailable() -> str:
-    """Return that there is no compiled code, or that ``LAYERKIT_PLAIN_SUMS=1`` switches it off; ``""`` otherwise."""
+    """Return that there is no compiled code, or that it was switched off when layerkit was loaded; ``""`` otherwise."""
     if not COMPILED:
         return "the compiled sums, which take a C compiler when layerkit is installed"
-    if os.environ.get("LAYERKIT_PLAIN_SUMS", "0") not in ("", "0"):
-        return "the compiled sums, which LAYERKIT_PLAIN_SUMS switches off"
-    return ""
+    return "the compiled sums, which LAYERKIT_PLAIN_SUMS switches off" if SWITCHED_OFF else ""
 
 
 def suits(down: Axis, across: Axis, z: Tensor, y: Tensor) -> bool:

@@ -18,7 +18,6 @@ from layerkit.contracts.specs import LayerSpec, Shape
 class ConvolutionSpec(LayerSpec):
     """The fields that all convolutions have, and what a convolution costs."""
 
-    type: str
     out_channels: Channels = Field(description="Channels of the output.")
     kernel_size: Kernel = Field(description="Height and width of the kernel: one number, or [height, width].")
     bias: bool = Field(default=True, description="Whether a learned number is added to each output channel.")

@@ -17,7 +17,6 @@ from layerkit.errors import ShapeError
 class PoolingSpec(LayerSpec):
     """The fields of all pooling layers."""
 
-    type: str
     kernel_size: Kernel = Field(description="Height and width of the window: one number, or [height, width].")
     stride: Stride | None = Field(default=None, description="Steps between neighbouring windows; null for kernel_size.")
     padding: Padding = Field(

@@ -27,7 +27,6 @@ from layerkit.contracts.specs import OptimizerSpec
 class MomentsSpec(OptimizerSpec):
     """The fields of the optimizers that keep running moments of the gradient."""
 
-    type: str
     lr: LearningRate = Field(default=0.001, description="The learning rate.")
     beta1: Decay = Field(default=0.9, description="What is left of the mean of the gradient after one step.")
     beta2: Decay = Field(default=0.999, description="What is left of the mean of its square after one step.")
