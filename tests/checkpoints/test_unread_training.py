@@ -102,14 +102,14 @@ def test_nothing_says_how_to_train(checkpoint):
         _ = architecture.trained
 
 
-@pytest.mark.parametrize("missing", MISSING)
+@pytest.mark.parametrize("missing", ["everything", "a field of a later version"])
 def test_denoise(checkpoint, picture, tmp_path, missing):
     path = str(checkpoint(**MISSING[missing]))
     assert run(["denoise", path, str(picture), "--output", str(tmp_path / "out")]) == 0
     assert (tmp_path / "out" / "picture.png").is_file()
 
 
-@pytest.mark.parametrize("missing", MISSING)
+@pytest.mark.parametrize("missing", ["everything", "a field of a later version"])
 def test_evaluate_on_data_with_noise_of_their_own(checkpoint, tiny, missing, capsys):
     assert run(["evaluate", str(checkpoint(**MISSING[missing])), "--data", str(tiny.data), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["pictures"] == 6
