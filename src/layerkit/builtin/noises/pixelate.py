@@ -10,7 +10,6 @@ models the pictures of the EPFL EE-559 project ("downsampled, pixelated images")
 
 from __future__ import annotations
 
-from functools import lru_cache
 from operator import mul
 from typing import Any, ClassVar, Literal
 
@@ -24,6 +23,10 @@ from layerkit.contracts.specs import NoiseSpec
 from layerkit.errors import ShapeError
 
 MAX_BLOCK = 64
+
+
+MAX_KNOWN = 256
+"""Rows of numbers that a noise keeps; pictures of a training have few sizes."""
 
 
 class PixelateSpec(NoiseSpec):
@@ -51,8 +54,7 @@ class Pixelate(Noise):
 
     def __init__(self, block: int = 8) -> None:
         self.scale = block
-        # The pictures of a training have few different strides; without this a draw would take a tenth longer.
-        self._multiples = lru_cache(maxsize=256)(_multiples)
+        self._known: dict[tuple[int, int, torch.dtype, torch.device], Tensor] = {}
 
     def draw(self, source: Tensor, generator: torch.Generator) -> Tensor:
         """Return one random pixel of each block: (N, C, H, W) of a source (N, C, block * H, block * W).
@@ -76,7 +78,7 @@ class Pixelate(Noise):
             at = _random_below(self.scale**2, count * height * width, generator)
             within = self._grid((self.scale, self.scale), (row_stride, column_stride), dtype, device)
             blocks = self._grid((height, width), (self.scale * row_stride, self.scale * column_stride), dtype, device)
-            pictures = _multiples(count, picture_stride, dtype, device)
+            pictures = self._multiples(count, picture_stride, dtype, device)
             offsets = within.index_select(0, at)
             offsets.view(count, -1).add_(blocks).add_(pictures[:, None])
             for channel in range(channels):
@@ -96,6 +98,15 @@ class Pixelate(Noise):
         rows, columns = (self._multiples(sizes[k], strides[k], dtype, device) for k in range(2))
         return (rows[:, None] + columns).view(-1)
 
+    def _multiples(self, count: int, number: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """Return ``number`` times 0 to ``count - 1``; made anew at every draw, they would cost a seventh of it."""
+        key = count, number, dtype, device
+        if key not in self._known:
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            self._known[key] = torch.arange(count, dtype=dtype, device=device) * number
+        return self._known[key]
+
     def _blocks(self, source: Tensor) -> tuple[int, int]:
         """Return how many blocks a source has below and beside one another."""
         if source.dim() != 4 or source.shape[2] % self.scale or source.shape[3] % self.scale:
@@ -104,10 +115,6 @@ class Pixelate(Noise):
                 f"block = {self.scale}, not {tuple(source.shape)}; cut off what is left over"
             )
         return source.shape[2] // self.scale, source.shape[3] // self.scale
-
-
-def _multiples(count: int, number: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.arange(count, dtype=dtype, device=device) * number
 
 
 def _random_below(bound: int, count: int, generator: torch.Generator) -> Tensor:
