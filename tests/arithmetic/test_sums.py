@@ -193,8 +193,8 @@ class TestFused:
     def test_of_nothing_there_is_nothing_to_do(self) -> None:
         axis = Axis(1, 2, (Term(0, 0, 0, 1), Term(0, 1, 1, 1)))
         z, y = torch.empty(0, 4, 4, 2, 2, 8), torch.empty(0, 4, 4, 8)
-        assert Sums(axis, axis).combine(z, y, lambda shape: _memory(shape, z)) == []
-        assert Sums(axis, axis).combine_transposed(y, z, lambda shape: _memory(shape, z)) == []
+        assert fused.combine(axis, axis, z, y, lambda shape: _memory(shape, z), None, 0) == []
+        assert fused.combine_transposed(axis, axis, y, z, lambda shape: _memory(shape, z), 0) == []
 
     def test_it_suits_nothing_where_it_is_switched_off(self, monkeypatch: pytest.MonkeyPatch) -> None:
         axis = Axis(1, 1, (Term(0, 0, 0, 1),))
