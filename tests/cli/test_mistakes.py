@@ -87,7 +87,9 @@ def test_a_folder_of_pictures_in_place_of_a_spec(here, capsys):
 def test_a_spec_without_training(here, tiny, capsys):
     tree = tiny.tree()
     del tree["training"]
-    assert 'net.json has no "training" block, so nothing says how' in refused(capsys, "train", spec(tree))
+    sentence = 'net.json: the network "tiny" has no "training" block, so nothing says how to train it; add one'
+    assert sentence in refused(capsys, "train", spec(tree))
+    assert not Path("runs").exists()
 
 
 @pytest.mark.parametrize(

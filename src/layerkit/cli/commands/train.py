@@ -131,13 +131,17 @@ def _started(
     from pathlib import Path
 
     from layerkit.data.sources import PHOTOS
+    from layerkit.errors import UserError
     from layerkit.spec.loading import load_architecture
     from layerkit.spec.requirements import with_requirements
     from layerkit.training.run import Run, Settings
 
     overrides = overrides_from(assignments, {FLAGS[flag]: value for flag, value in flags.items()})
     architecture = load_architecture(spec, overrides=overrides, catalogue=catalogue)
-    architecture.trained  # noqa: B018 - refuses a network that nothing says how to train, before a folder is made
+    try:
+        _ = architecture.trained  # asked for before a folder is made
+    except UserError as error:
+        raise UserError(f"{spec}: {error}") from None
     architecture = with_requirements(architecture, catalogue)
     # The run may go on from another working directory.
     settings = Settings(data=data if data == PHOTOS else str(Path(data).absolute()), clean_targets=clean_targets)
