@@ -61,7 +61,7 @@ class Way(ABC):
         layer = self.layer
         *kept, shape = layer.saved()
         name = "backward" if layer.needs_input_grad else "backward without input"
-        tensors = grad_output, *kept, *layer.parameters(), *layer.gradients()
+        tensors = grad_output, *kept, layer.weight, *layer.gradients()
         return layer.carry_out(name, tensors, lambda: self.plan_backward(grad_output, tuple(kept), shape)).result
 
     @abstractmethod

@@ -43,5 +43,5 @@ def test_deltas_that_are_refused(delta):
 
 
 def test_another_shape_is_refused():
-    with pytest.raises(ShapeError, match=r"Huber: prediction \(2, 3\) and target \(3,\) must have one shape"):
+    with pytest.raises(ShapeError, match=r"Huber: prediction \(2, 3\) and target \(3,\) must have the same shape"):
         Huber()(torch.zeros(2, 3), torch.zeros(3))

@@ -45,5 +45,5 @@ def test_the_loss_of_nothing_is_zero():
 
 
 def test_another_shape_is_refused():
-    with pytest.raises(ShapeError, match=r"L1: prediction \(2, 3\) and target \(3,\) must have one shape"):
+    with pytest.raises(ShapeError, match=r"L1: prediction \(2, 3\) and target \(3,\) must have the same shape"):
         L1()(torch.zeros(2, 3), torch.zeros(3))

@@ -110,7 +110,7 @@ def test_in_lent_memory_steps_with_other_numbers_of_known_targets_are_right():
 
 
 def test_another_shape_is_refused():
-    with pytest.raises(ShapeError, match=r"Masked: prediction \(2, 3\) and target \(3,\) must have one shape"):
+    with pytest.raises(ShapeError, match=r"Masked: prediction \(2, 3\) and target \(3,\) must have the same shape"):
         Masked(MSE())(torch.zeros(2, 3), torch.zeros(3))
 
 

@@ -36,7 +36,7 @@ def test_the_loss_of_nothing_is_zero():
 
 
 def test_errors_say_what_is_wrong():
-    with pytest.raises(ShapeError, match=r"MSE: prediction \(2, 3\) and target \(3,\) must have one shape"):
+    with pytest.raises(ShapeError, match=r"MSE: prediction \(2, 3\) and target \(3,\) must have the same shape"):
         MSE()(torch.zeros(2, 3), torch.zeros(3))
     with pytest.raises(StateError, match="MSE: backward before forward"):
         MSE().backward()
