@@ -128,7 +128,7 @@ class TestFromAPackageOfItsOwn:
 def train(folder: Path, stop_after: int | None = None) -> None:
     """Train until the end, or until it is asked to stop after a number of steps."""
     with Run.open(folder) as run:
-        session = Session(run, installed())
+        session = Session.open(run, installed())
         begin = session.curve.pictures
 
         def asked_to_stop() -> int | None:
