@@ -6,34 +6,59 @@ Run it on a machine that does nothing else: with two threads, a third process ma
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks import machine, report
+from benchmarks import machine, pictures, report
 from benchmarks.networks import ROOT, architectures
 from benchmarks.steps import time_sizes, time_steps
 from benchmarks.twin import train_both
 
-FULL = {"batches": (4, 16, 64, 256), "seconds": 8.0, "picture": (4000, 6000), "samples": 50_000, "epochs": 2}
-SHORT = {"batches": (4, 64), "seconds": 1.5, "picture": (1000, 1500), "samples": 4_000, "epochs": 1}
-PARTS = ("steps", "sizes", "memory", "inference", "epoch", "twin")
+FULL = {
+    "batches": (4, 16, 64, 256),
+    "seconds": 8.0,
+    "picture": (4000, 6000),
+    "sizes": ((512, 512), (1024, 1024), (4000, 6000)),
+    "samples": 50_000,
+    "epochs": 2,
+}
+SHORT = {
+    "batches": (4, 64),
+    "seconds": 1.5,
+    "picture": (1000, 1500),
+    "sizes": ((512, 512),),
+    "samples": 4_000,
+    "epochs": 1,
+}
+PARTS = ("steps", "sizes", "memory", "inference", "pictures", "epoch", "twin")
 
 
 def main() -> None:
     arguments = _arguments()
+    with busy(arguments.busy):
+        measure(arguments)
+
+
+def measure(arguments: argparse.Namespace) -> None:
     extent = SHORT if arguments.short else FULL
     batches = arguments.batches or extent["batches"]
     threads = [count for count in arguments.threads if count <= (os.cpu_count() or 1)]
     seconds = arguments.seconds or extent["seconds"]
     clock = time.thread_time if arguments.cpu_time else time.perf_counter
-    results: dict[str, Any] = {"machine": machine.describe(), "clock": clock.__name__}
+    results: dict[str, Any] = {
+        "machine": machine.describe(),
+        "clock": clock.__name__,
+        "busy_neighbours": arguments.busy,
+    }
     print("\n".join(f"{name}: {value}" for name, value in results["machine"].items()), flush=True)
     networks = {name: spec for name, spec in architectures().items() if name in (arguments.networks or architectures())}
     if "steps" in arguments.parts:
@@ -67,6 +92,10 @@ def main() -> None:
             for who in ("layerkit", "channels-last", "channels-last, tiled")
         ]
         show("One large picture", report.inference_table(rows))
+    if "pictures" in arguments.parts:
+        why = pictures.unavailable()
+        rows = results["pictures"] = [] if why else _pictures(extent["sizes"], threads, seconds)
+        show("One picture beside onnxruntime, milliseconds", why or report.pictures_table(rows))
     if "epoch" in arguments.parts:
         values = results["epoch"] = child("epoch", threads[-1], extent["samples"])
         show(
@@ -81,6 +110,29 @@ def main() -> None:
         Path(arguments.json).write_text(json.dumps(results, indent=1) + "\n")
 
 
+def _pictures(sizes: tuple[tuple[int, int], ...], threads: list[int], seconds: float) -> list[dict[str, Any]]:
+    rows = []
+    for count in threads:
+        for name in pictures.NAMES:
+            for height, width in sizes:
+                rows.append(pictures.time_picture(name, height, width, count, seconds))
+                ratio = rows[-1]["ratio_to_onnxruntime"]
+                say(f"{name}, {width}x{height}, threads {count}: {ratio:.2f}x onnxruntime")
+    return rows
+
+
+@contextlib.contextmanager
+def busy(neighbours: int) -> Iterator[None]:
+    """Let so many processes that never rest use the machine as well."""
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(neighbours)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--short", action="store_true", help="fewer sizes, in less than two minutes")
@@ -93,6 +145,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--cpu-time", action="store_true", help="the thread's own time, where others use the machine; 1 thread"
     )
+    parser.add_argument("--busy", type=int, default=0, metavar="N", help="beside N processes that never rest")
     parser.add_argument("--json", help="file for all numbers")
     return parser.parse_args()
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from benchmarks.networks import ROOT, architectures, own_step, rival_step, twin_of
+from benchmarks.pictures import bytes_through, in_tiles
 from layerkit import Denoiser, build
 
 
@@ -57,26 +58,10 @@ def inference(network: str, who: str, height: int, width: int, tile: int) -> dic
         run: Callable[[torch.Tensor], torch.Tensor] = denoiser.predict
     else:
         model = twin_of(architecture).to(memory_format=torch.channels_last).eval()
-
-        def run(picture: torch.Tensor) -> torch.Tensor:
-            with torch.no_grad():
-                x = picture.contiguous(memory_format=torch.channels_last).float().div_(255)
-                return model(x).mul_(255).clamp_(0, 255).round_().to(torch.uint8)
-
+        run = bytes_through(model, torch.channels_last)
         if who == "channels-last, tiled":
             # As far as the network sees, or the tiles would show.
-            whole, halo = run, Denoiser(build(architecture, seed=0), shape).halo
-
-            def run(picture: torch.Tensor) -> torch.Tensor:
-                output = torch.empty_like(picture)
-                for top in range(0, picture.shape[2], tile):
-                    for left in range(0, picture.shape[3], tile):
-                        above, before = min(top, halo), min(left, halo)
-                        piece = picture[..., top - above : top + tile + halo, left - before : left + tile + halo]
-                        place = output[..., top : top + tile, left : left + tile]
-                        place.copy_(whole(piece)[..., above : above + place.shape[2], before : before + place.shape[3]])
-                return output
-
+            run = in_tiles(run, tile, Denoiser(build(architecture, seed=0), shape).halo or 0)
     run(picture[..., : 2 * tile, : 2 * tile])
     before = resident_mebibytes()
     start = time.perf_counter()

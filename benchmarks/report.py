@@ -61,6 +61,23 @@ def sizes_table(rows: list[dict[str, Any]]) -> str:
     )
 
 
+def pictures_table(rows: list[dict[str, Any]]) -> str:
+    """Return one picture through each candidate, a row each, in milliseconds."""
+    names = list(rows[0]["milliseconds"])
+    lines = (
+        [
+            row["network"],
+            row["picture"],
+            str(row["threads"]),
+            *(milliseconds(row["milliseconds"][name]) for name in names),
+            f"{row['ratio_to_onnxruntime']:.2f}x",
+            f"{row['ratio_to_channels_last']:.2f}x",
+        ]
+        for row in rows
+    )
+    return table(["network", "picture", "threads", *names, "to onnxruntime", "to channels-last"], lines)
+
+
 def training_memory_table(rows: list[dict[str, Any]]) -> str:
     return table(
         ["network", "batch", "who", "peak MiB", "growth over steps, MiB"],

@@ -20,15 +20,20 @@ class Timing:
 
 
 def interleaved(
-    candidates: dict[str, Callable[[], object]], seconds: float, clock: Clock = time.perf_counter, burst: float = 0.01
+    candidates: dict[str, Callable[[], object]],
+    seconds: float,
+    clock: Clock = time.perf_counter,
+    burst: float = 0.01,
+    least: int = 5,
 ) -> dict[str, Timing]:
     """Return the timings of all candidates.
 
     Args:
         candidates: what to call, by name; each has been called before, so that nothing is compiled or allocated here.
-        seconds: how long to go on, in all; every candidate is timed at least five times.
+        seconds: how long to go on, in all.
         clock: of one thread, or of the wall.
         burst: seconds for which a candidate is called again and again before the next has its turn.
+        least: how often every candidate is timed at least.
     """
     counts = {}
     for name, call in candidates.items():
@@ -37,7 +42,7 @@ def interleaved(
         counts[name] = max(1, round(burst / max(time.perf_counter() - start, 1e-7)))
     times: dict[str, list[float]] = {name: [] for name in candidates}
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(next(iter(times.values()))) < 5:
+    while time.perf_counter() < end or len(next(iter(times.values()))) < least:
         for name, call in candidates.items():
             if counts[name] > 1:
                 call()  # the caches are this candidate's own again
