@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 import zoo_correct
 import zoo_gradients
+import zoo_promises
 import zoo_state
 from zoo_building import spec_of
 
@@ -14,7 +16,7 @@ from layerkit import PluginError, UserError
 from layerkit.registry.catalogue import installed
 from layerkit.testing import checks_for, run
 from layerkit.testing.cases.subjects import of_distribution, subjects
-from layerkit.testing.profiles import DEFAULT, QUICK, THOROUGH
+from layerkit.testing.profiles import DEFAULT, QUICK, THOROUGH, Profile
 
 HALF = spec_of(zoo_gradients.DividedByBatch)
 RIGHT = spec_of(zoo_correct.ChannelScale)
@@ -78,6 +80,14 @@ def test_failures_are_made_small() -> None:
 def test_a_component_that_does_not_do_the_same_twice_is_reported_all_the_same() -> None:
     report = run(spec_of(zoo_state.GradientsOnTheClass), only="gradients_accumulate", profile="quick")
     assert len(report.results) == 1
+
+
+def test_a_component_that_changes_torchs_settings_changes_them_for_no_other_check() -> None:
+    before = torch.get_num_threads()
+    profile = Profile("one case", examples=1, shrinks=0)
+    report = run(spec_of(zoo_promises.ThreadsChanged), only="backward_needs_forward", profile=profile)
+    assert report.results[0].examples == 1, "there it makes one forward, which changes them"
+    assert torch.get_num_threads() == before
 
 
 def test_known_failures_are_expected_and_strict() -> None:

@@ -15,6 +15,7 @@ from layerkit.testing.cases.case import CASES, Case
 from layerkit.testing.cases.examples import Examples
 from layerkit.testing.cases.subjects import Subject
 from layerkit.testing.check import Check, CheckFailed, NotApplicable, Rejected
+from layerkit.testing.instruments.observation import settings_put_back
 from layerkit.testing.results import Failure, Outcome, Result
 
 MOST_REJECTED = 0.2
@@ -73,7 +74,7 @@ def _try(check: Check, subject: Subject, case: Case[Spec] | None, tally: _Tally)
     """Run the check once and return whether it failed, with the failure in the tally."""
     try:
         # A layer must not care, but a check that compares must not build graphs of its own either.
-        with torch.no_grad():
+        with torch.no_grad(), settings_put_back():
             witnessed = check.function(subject if case is None else case)
         tally.examples += 1
         tally.witnessed |= bool(witnessed)

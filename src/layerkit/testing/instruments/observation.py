@@ -99,6 +99,18 @@ def nothing_global_touched(doing: str) -> Iterator[None]:
         require(before[name] == state, f"{doing} touched {name}, which belongs to the whole process")
 
 
+@contextmanager
+def settings_put_back() -> Iterator[None]:
+    """Undo what the block does to torch's settings, which would change every check and every test after it."""
+    threads, dtype = torch.get_num_threads(), torch.get_default_dtype()
+    try:
+        yield
+    finally:
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+        torch.set_default_dtype(dtype)
+
+
 def _global_state() -> dict[str, Any]:
     return {
         "torch's global random generator": torch.get_rng_state().numpy().tobytes(),
