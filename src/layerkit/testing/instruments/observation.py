@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -112,10 +111,11 @@ def settings_put_back() -> Iterator[None]:
 
 
 def _global_state() -> dict[str, Any]:
+    numpys = numpy.random.get_state(legacy=False)
     return {
         "torch's global random generator": torch.get_rng_state().numpy().tobytes(),
         "Python's global random generator": random.getstate(),
-        "numpy's global random generator": pickle.dumps(numpy.random.get_state()),
+        "numpy's global random generator": (numpys["state"]["key"].tobytes(), numpys["state"]["pos"], numpys["gauss"]),
         "torch's default dtype": torch.get_default_dtype(),
         "torch's number of threads": torch.get_num_threads(),
         "torch's gradient mode": torch.is_grad_enabled(),
