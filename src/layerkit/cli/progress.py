@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from layerkit.cli.context import printer
-from layerkit.denoising.evaluation import Evaluation
-from layerkit.denoising.metrics import PSNR_MEAN, SECONDARY
+from layerkit.training.bars import Bars, bars, epoch_line
 from layerkit.training.loop import EpochDone, StepDone
 from layerkit.training.session import Session
 
@@ -20,22 +18,14 @@ POINTS_A_LINE = 10
 
 
 @contextmanager
-def progress_of(session: Session, quiet: bool) -> Iterator[_Bars | _Lines]:
+def progress_of(session: Session, quiet: bool) -> Iterator[Bars | _Lines]:
     """Give what the events of a training are shown on."""
     console = printer()
     if quiet or not console.is_terminal:
         yield _Lines(session, quiet)
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[loss]}"),
-        TextColumn("{task.fields[speed]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
-        yield _Bars(session, progress)
+    with bars(session, console) as shown:
+        yield shown
 
 
 class _Lines:
@@ -61,68 +51,4 @@ class _Lines:
     def epoch(self, event: EpochDone) -> None:
         """Show the end of an epoch."""
         if not self.quiet:
-            click.echo(_epoch_line(event, self.epochs))
-
-
-class _Bars:
-    """Progress on a terminal: a bar an epoch, with loss, speed and time left."""
-
-    INTERVAL = 0.1
-    """Seconds between two looks; looking at every step would cost more than some steps."""
-
-    def __init__(self, session: Session, progress: Progress) -> None:
-        self.session, self.progress = session, progress
-        training = session.architecture.trained
-        self.epochs, self.samples = training.epochs, len(session.pairs)
-        self.batch_size = training.batch_size
-        self.task: TaskID | None = None
-        self.done, self.before, self.last, self.start = 0, 0, 0.0, 0.0
-
-    def step(self, event: StepDone) -> None:
-        """Show a step."""
-        now = time.perf_counter()
-        if self.task is None:
-            label = f"epoch {event.epoch + 1}/{self.epochs}"
-            self.task = self.progress.add_task(label, total=self.samples, loss="", speed="")
-            # The clock begins when the first step has ended, so that step is not counted.
-            self.done = event.batch * self.batch_size
-            self.before = self.done + event.pictures
-            self.start = self.last = now
-        self.done += event.pictures
-        if now - self.last >= self.INTERVAL:
-            self.last = now
-            points = self.session.curve.points
-            loss = points[-1].loss if points else event.loss
-            speed = (self.done - self.before) / (now - self.start)
-            self.progress.update(
-                self.task, completed=self.done, loss=f"loss {loss:.5f}", speed=f"{speed:,.0f} pictures/s"
-            )
-
-    def epoch(self, event: EpochDone) -> None:
-        """Show the end of an epoch."""
-        if self.task is not None:  # a training that goes on at the end of an epoch makes no step in it
-            self.progress.remove_task(self.task)
-            self.task = None
-        self.progress.console.print(_epoch_line(event, self.epochs))
-
-
-def _epoch_line(event: EpochDone, epochs: int) -> str:
-    text = f"epoch {event.epoch}/{epochs} took {event.train_seconds:.0f} s"
-    if event.evaluation is None:
-        return text
-    noisy, denoised = event.evaluation.noisy, event.evaluation.denoised
-    text += f": validation {PSNR_MEAN.text(denoised.headline)} (noisy {PSNR_MEAN.text(noisy.headline)}"
-    text += ", both estimated)" if event.evaluation.estimated else ")"
-    for metric in SECONDARY:
-        before, after = noisy.get(metric.name), denoised.get(metric.name)
-        if before is not None and after is not None:
-            text += f", {metric.label} {metric.text(after)} (noisy {metric.text(before)})"
-    return text + (". " + nothing_learned(event.evaluation) if event.evaluation.learned_nothing else "")
-
-
-def nothing_learned(evaluation: Evaluation) -> str:
-    """Return the warning that a network does no better than a constant image."""
-    return (
-        f"warning: {PSNR_MEAN.text(evaluation.denoised.headline)} is no better than one constant colour "
-        f"({PSNR_MEAN.text(evaluation.constant)}): the network has learned nothing; try another learning rate"
-    )
+            click.echo(epoch_line(event, self.epochs))

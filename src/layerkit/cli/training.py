@@ -7,15 +7,16 @@ from contextlib import suppress
 import click
 
 from layerkit.cli.context import printer
-from layerkit.cli.interruption import interruptible
-from layerkit.cli.progress import nothing_learned, progress_of
+from layerkit.cli.progress import progress_of
 from layerkit.cli.tables import classical_results, quality_table
 from layerkit.denoising.evaluation import Evaluation, evaluate, examples
 from layerkit.drawing.loss_curve import loss_curve
 from layerkit.drawing.montage import montage
 from layerkit.errors import LayerkitError, RunError
 from layerkit.registry.catalogue import Catalogue
+from layerkit.training.bars import nothing_learned
 from layerkit.training.display import train_shown
+from layerkit.training.interruption import interruptible
 from layerkit.training.run import Run
 from layerkit.training.save_interval import SaveInterval
 from layerkit.training.session import Session

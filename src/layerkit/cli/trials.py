@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from layerkit.cli.context import printer
-from layerkit.cli.interruption import interruptible
 from layerkit.denoising.metrics import PSNR_MEAN
 from layerkit.experiments.plan import Trial
 from layerkit.experiments.results import TrialResult
+from layerkit.training.interruption import interruptible
 from layerkit.training.loop import EpochDone, StepDone
 from layerkit.training.session import Session
 

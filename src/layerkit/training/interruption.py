@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,7 +15,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def interruptible() -> Iterator[Callable[[], int | None]]:
     """Catch these signals inside ``with``, and give a function that returns the one that has arrived, or None.
 
-    Only the first is caught; a second does what it does anywhere else.
+    Only the first is caught; a second does what it does anywhere else. Outside the main thread nothing is caught, since
+    signals arrive in the main thread alone.
     """
     received: list[int] = []
 
@@ -26,7 +28,8 @@ def interruptible() -> Iterator[Callable[[], int | None]]:
         for number, handler in before.items():
             signal.signal(number, handler)
 
-    before = {number: signal.signal(number, remember) for number in SIGNALS}
+    caught = SIGNALS if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.signal(number, remember) for number in caught}
     try:
         yield lambda: received[0] if received else None
     finally:

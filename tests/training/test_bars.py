@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 from rich.progress import Progress
 
-from layerkit.cli import progress as module
-from layerkit.cli.progress import _Bars, _epoch_line
 from layerkit.denoising.evaluation import Evaluation
 from layerkit.denoising.metrics import Quality
+from layerkit.training import bars as module
+from layerkit.training.bars import Bars, epoch_line
 from layerkit.training.loop import EpochDone, StepDone
 
 
@@ -25,7 +25,7 @@ def test_the_speed_is_that_of_the_steps_since_the_first(monkeypatch):
         monkeypatch.setattr(
             progress, "update", lambda task, **fields: shown.append((fields["completed"], fields["speed"]))
         )
-        bars = _Bars(session, progress)
+        bars = Bars(session, progress)
         for batch in range(3, 7):
             bars.step(StepDone(0, batch, 0.5, 4))
     assert shown == [(24, "16 pictures/s"), (28, "6 pictures/s")]
@@ -36,9 +36,9 @@ QUALITIES = Quality(psnr_mean=20.0, psnr_of_mse=19.0, ssim=0.5), Quality(psnr_me
 
 def test_an_epoch_s_line_has_the_headline_and_every_other_metric():
     evaluation = Evaluation(6, *QUALITIES, constant=10.0)
-    line = _epoch_line(EpochDone(2, evaluation, 3.0, 1.0), 5)
+    line = epoch_line(EpochDone(2, evaluation, 3.0, 1.0), 5)
     assert line == "epoch 2/5 took 3 s: validation 25.12 dB (noisy 20.00 dB), SSIM 0.750 (noisy 0.500)"
-    assert _epoch_line(EpochDone(2, None, 3.0, 1.0), 5) == "epoch 2/5 took 3 s"
+    assert epoch_line(EpochDone(2, None, 3.0, 1.0), 5) == "epoch 2/5 took 3 s"
 
 
 def test_an_epoch_s_line_says_what_is_estimated_and_that_nothing_was_learned():
@@ -49,7 +49,7 @@ def test_an_epoch_s_line_says_what_is_estimated_and_that_nothing_was_learned():
         constant=10.0,
         estimated=True,
     )
-    assert _epoch_line(EpochDone(1, estimated, 3.0, 1.0), 5) == (
+    assert epoch_line(EpochDone(1, estimated, 3.0, 1.0), 5) == (
         "epoch 1/5 took 3 s: validation 10.25 dB (noisy 19.00 dB, both estimated). warning: 10.25 dB is no better than "
         "one constant colour (10.00 dB): the network has learned nothing; try another learning rate"
     )
