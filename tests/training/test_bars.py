@@ -17,7 +17,7 @@ def test_the_speed_is_that_of_the_steps_since_the_first(monkeypatch):
     training = SimpleNamespace(epochs=1, batch_size=4)
     session = SimpleNamespace(
         architecture=SimpleNamespace(trained=training),
-        samples=100,
+        pairs=range(100),
         curve=SimpleNamespace(points=[]),
     )
     shown = []
