@@ -206,6 +206,23 @@ def test_half_of_the_arrays(tmp_path):
     assert len(dataset.validation.noisy) == 3
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("limit", [1, 255])
+def test_floats_go_as_far_as_the_file_says(tmp_path, dtype, limit):
+    noisy, clean = (pictures(3, seed) + 0.25 for seed in (1, 2))  # what no byte is
+    arrays = {name: (values * limit / 255).to(dtype) for name, values in (("noisy", noisy), ("clean", clean))}
+    validation = load(write(tmp_path / "data.npz", **arrays, range=torch.tensor(limit))).validation
+    tolerance = 1e-3 if dtype == torch.float16 else 1e-6
+    torch.testing.assert_close(validation.noisy, noisy / 255, rtol=0, atol=tolerance)
+    torch.testing.assert_close(validation.clean, clean / 255, rtol=0, atol=tolerance)
+
+
+def test_bytes_beside_floats_stay_what_they_are(tmp_path):
+    arrays = {"noisy": pictures(3) / 255, "clean": pictures(3), "range": torch.tensor(1.0)}
+    validation = load(write(tmp_path / "data.npz", **arrays)).validation
+    torch.testing.assert_close(validation.noisy, validation.clean, rtol=0, atol=1e-6)
+
+
 def test_compressed_and_fortran_ordered_arrays(tmp_path):
     arrays = {"noisy": np.asfortranarray(pictures(3).numpy()), "clean": pictures(3, 2).numpy()}
     np.savez_compressed(tmp_path / "data.npz", **arrays)
@@ -231,7 +248,29 @@ def test_clean_targets_keep_a_tenth_for_validation(tmp_path):
         ({"noisy_2": pictures(3)}, {}, r'the array "noisy_1" is missing'),
         ({"x": pictures(3)}, {}, r'expected arrays "noisy_1" and "noisy_2" for training or .*, found x'),
         ({"noisy": pictures(3), "clean": pictures(2)}, {}, '"noisy" and "clean" must have the same shape'),
-        ({"noisy": pictures(3).float(), "clean": pictures(3)}, {}, r'array "noisy": expected uint8 values .* float32'),
+        (
+            {"noisy": pictures(3).int(), "clean": pictures(3)},
+            {},
+            r'array "noisy": expected uint8 or float values .* int32',
+        ),
+        (
+            {"noisy": pictures(3).float(), "clean": pictures(3)},
+            {},
+            r'array "noisy": floats, and nothing says .* from 0 to 1 or from 0 to 255; add "range"',
+        ),
+        (
+            {"noisy": pictures(3) / 0, "clean": pictures(3), "range": torch.tensor(255)},
+            {},
+            r'array "noisy": some values are not finite',
+        ),
+        *(
+            (
+                {"noisy": pictures(3).float(), "clean": pictures(3), "range": torch.tensor(wrong)},
+                {},
+                '"range": expected the number 1 or 255, where the floats end',
+            )
+            for wrong in (2, [1, 255], 1j)
+        ),
         (
             {"noisy": pictures(3)[0], "clean": pictures(3)},
             {},
@@ -256,7 +295,7 @@ def test_arrays_of_the_wrong_form(tmp_path, arrays, changes, message):
 def test_no_pickle_is_read_from_arrays(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.savez(tmp_path / "data.npz", noisy=np.array([Malicious()]), clean=np.array([Malicious()]))
-    with pytest.raises(DataError, match=r'array "noisy": expected uint8 values \(N, C, H, W\), found object'):
+    with pytest.raises(DataError, match=r'array "noisy": expected uint8 or float values \(N, C, H, W\), found object'):
         load(tmp_path / "data.npz")
     assert not (tmp_path / "reached").exists()
 

@@ -2,7 +2,8 @@
 
 Both hold uint8 arrays (N, C, H, W). A ``.pkl`` file is a ``torch.save``d tuple of two: noisy and noisy anew for
 training, noisy and clean for validation. An ``.npz`` file names them: ``noisy_1`` and ``noisy_2``, ``noisy`` and
-``clean``, or all four. Neither is ever opened in a way that would run code from the file.
+``clean``, or all four. Its arrays may also hold floats, if a number ``range`` beside them, 1 or 255, says where
+the values end; noise may reach beyond. Neither is ever opened in a way that would run code from the file.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 import warnings
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,12 +25,16 @@ from layerkit.errors import DataError
 
 TRAIN_NAME = "train_data.pkl"
 VALIDATION_NAME = "val_data.pkl"
+RANGE = "range"
+"""The number in an ``.npz`` file that says where its floats end."""
+RANGES = (1, 255)
+FLOATS = ("float16", "float32", "float64")
 MAX_VALUES = 2**32
 """Values of one array; the course's largest has 154 million."""
 
 
 class FilePairs:
-    """Training pairs from two uint8 tensors (N, C, H, W); each epoch has its own random order.
+    """Training pairs from two tensors (N, C, H, W), values 0..255; each epoch has its own random order.
 
     Args:
         inputs: the network's inputs.
@@ -163,10 +169,11 @@ def _read_npz(path: Path, request: Request) -> dict[str, Tensor]:
                 names = {name.removesuffix(".npy") for name in archive.namelist()}
                 found = ", ".join(sorted(names)[:10]) or "none"
                 pairs = [pair for pair in (("noisy_1", "noisy_2"), ("noisy", "clean")) if names.intersection(pair)]
+                limit = _read_range(path, archive) if RANGE in names else None
                 for name in (name for pair in pairs for name in pair):
                     if name not in names:
                         raise DataError(f'{path}: the array "{name}" is missing beside its other half; found {found}')
-                    arrays[name] = _read_array(path, archive, name, request)
+                    arrays[name] = _read_array(path, archive, name, request, limit)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except DataError:
@@ -186,21 +193,53 @@ def _read_npz(path: Path, request: Request) -> dict[str, Tensor]:
     return arrays
 
 
-def _read_array(path: Path, archive: zipfile.ZipFile, name: str, request: Request) -> Tensor:
+def _read_range(path: Path, archive: zipfile.ZipFile) -> float:
+    """Return where the floats of a file end, 1 or 255."""
+    shape, dtype = _header(archive, RANGE)
+    limit = _content(archive, RANGE).item() if math.prod(shape) == 1 and dtype.kind in "iuf" else None
+    if limit not in RANGES:
+        raise DataError(f'{path}: "{RANGE}": expected the number 1 or 255, where the floats end')
+    return float(limit)
+
+
+def _read_array(path: Path, archive: zipfile.ZipFile, name: str, request: Request, limit: float | None) -> Tensor:
+    """Return an array, uint8 or float32, values from 0 to 255; ``limit`` is where the file's floats end."""
+    subject = f'{path}: array "{name}"'
+    # By its header, so that nothing is allocated for an array that claims to be enormous.
+    shape, dtype = _header(archive, name)
+    if str(dtype) in FLOATS and limit is None:
+        raise DataError(
+            f"{subject}: floats, and nothing says whether they go from 0 to 1 or from 0 to 255; "
+            f'add "{RANGE}" to the file, as in numpy.savez(..., {RANGE}=255)'
+        )
+    _check(subject, str(dtype), shape, request, floats=True)
+    array = _content(archive, name)
+    if dtype == np.uint8:
+        return torch.from_numpy(array)
+    values = torch.from_numpy(array.astype(np.float32, copy=False))
+    if not all(end.isfinite() for end in values.aminmax()):  # NaN is least and greatest of any numbers it is among
+        raise DataError(f"{subject}: some values are not finite")
+    return values if limit == 255 else values.mul_(255)
+
+
+def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
     with archive.open(f"{name}.npy") as file:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(file)
-    # By its header, so that nothing is allocated for an array that claims to be enormous.
-    _check(f'{path}: array "{name}"', str(dtype), shape, request)
+    return shape, dtype
+
+
+def _content(archive: zipfile.ZipFile, name: str) -> np.ndarray[Any, np.dtype[Any]]:
     with archive.open(f"{name}.npy") as file:
-        return torch.from_numpy(np.ascontiguousarray(np.lib.format.read_array(file, allow_pickle=False)))
+        return np.ascontiguousarray(np.lib.format.read_array(file, allow_pickle=False))
 
 
-def _check(subject: str, dtype: str, shape: tuple[int, ...], request: Request) -> None:
+def _check(subject: str, dtype: str, shape: tuple[int, ...], request: Request, *, floats: bool = False) -> None:
     """Check the kind and size of one array."""
-    if dtype != "uint8" or len(shape) != 4:
-        raise DataError(f"{subject}: expected uint8 values (N, C, H, W), found {dtype} {shape}")
+    if (dtype != "uint8" and not (floats and dtype in FLOATS)) or len(shape) != 4:
+        expected = "uint8 or float values" if floats else "uint8 values"
+        raise DataError(f"{subject}: expected {expected} (N, C, H, W), found {dtype} {shape}")
     if shape[0] == 0:
         raise DataError(f"{subject}: holds no pictures")
     if math.prod(shape) > MAX_VALUES:

@@ -110,7 +110,7 @@ def _picture(image: Image.Image) -> Picture:
 
 
 def unit(values: Tensor) -> Tensor:
-    """Return 8-bit values as float32 from 0 to 1, in memory of their own."""
+    """Return values from 0 to 255, of 8 bits or floats, as float32 from 0 to 1, in memory of their own."""
     return values.float().mul_(1 / 255)
 
 
