@@ -23,11 +23,11 @@ README = Path(__file__).parents[1] / "README.md"
 
 
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README.read_text(), re.DOTALL)
-NETWORK, PLUGIN, ENTRY_POINT, CONFORMANCE, PYTHON = (text for _, text in BLOCKS)
+NETWORK, PLUGIN, ENTRY_POINT, CONFORMANCE, THREE_LINES, PYTHON = (text for _, text in BLOCKS)
 
 
 def test_these_are_all_blocks():
-    assert [language for language, _ in BLOCKS] == ["json", "python", "toml", "python", "python"]
+    assert [language for language, _ in BLOCKS] == ["json", "python", "toml", "python", "python", "python"]
 
 
 def test_the_network_is_valid():
@@ -66,6 +66,16 @@ def test_the_plugin_is_proven_by_the_test_that_is_shown(installed_plugin):
         except pytest.skip.Exception:
             skipped += 1
     assert skipped < len(checks) / 2
+
+
+def test_the_three_lines_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    noisy, again = torch.randint(256, (2, 4, 3, 32, 32), dtype=torch.uint8)
+    namespace = {"noisy": noisy, "noisy_again": again}
+    exec(THREE_LINES, namespace)
+    assert namespace["clean"].shape == noisy.shape
+    assert not torch.equal(namespace["clean"], noisy)
+    assert (tmp_path / "runs" / "strong" / "checkpoint.safetensors").exists()
 
 
 def test_the_python_runs(tmp_path, monkeypatch):

@@ -59,6 +59,7 @@ from .denoising.evaluation import evaluate as evaluate
 from .environment import __version__ as __version__
 from .errors import CheckpointError as CheckpointError
 from .errors import DataError as DataError
+from .errors import DataWarning as DataWarning
 from .errors import LayerkitError as LayerkitError
 from .errors import PluginError as PluginError
 from .errors import RunError as RunError
@@ -71,4 +72,5 @@ from .registry.catalogue import installed as installed
 from .spec.architecture import Architecture as Architecture
 from .spec.architecture import build as build
 from .spec.loading import load_architecture as load_architecture
+from .training.model import Model as Model
 from .training.trainer import Trainer as Trainer

@@ -18,7 +18,7 @@ from layerkit.errors import FolderInUseError, RunError
 _TEMPORARY = ".tmp"
 
 
-def write_atomically(path: str | Path, data: bytes) -> None:
+def write_atomically(path: str | Path, data: bytes | memoryview) -> None:
     """Write ``data`` to ``path`` so that a reader, or a crash, finds the old content or the new, never half of it.
 
     The bytes go to a temporary file in the same folder and to the disk before it takes the name; then the folder itself
@@ -92,7 +92,7 @@ def _refused(path: Path, error: OSError) -> RunError:
     return RunError(f"{path} cannot be written: {error.strerror or error}")
 
 
-def _write(descriptor: int, data: bytes) -> None:
+def _write(descriptor: int, data: bytes | memoryview) -> None:
     # The system may take less than it was given, as it does when the disk is nearly full.
     rest = memoryview(data)
     while rest:

@@ -1,4 +1,4 @@
-"""Every exception that layerkit raises for its callers, under one :class:`LayerkitError`.
+"""Every exception that layerkit raises for its callers, under one :class:`LayerkitError`, and its warnings.
 
 The exit code of the command line is part of the error: 2 for a mistake that the user can correct, 1 for a run that
 failed.
@@ -26,6 +26,10 @@ class UserError(LayerkitError):
 
 class DataError(UserError):
     """Pictures or data files that are missing, unreadable or of the wrong form."""
+
+
+class DataWarning(UserWarning):
+    """Pictures that can be used, and that are probably not what they were meant to be."""
 
 
 class CheckpointError(UserError):

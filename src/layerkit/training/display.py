@@ -9,6 +9,9 @@ from layerkit.denoising.evaluation import Evaluation
 from layerkit.training.loop import EpochDone, StepDone
 from layerkit.training.session import Session
 
+Callback = Callable[[StepDone | EpochDone], None]
+"""Is told of each step and each epoch when it is done."""
+
 
 class Display(Protocol):
     """What the events of a training are shown on."""
@@ -20,10 +23,21 @@ class Display(Protocol):
         """Show the end of an epoch."""
 
 
-def train_shown(session: Session, display: Display, asked_to_stop: Callable[[], int | None]) -> Evaluation | None:
+def train_shown(
+    session: Session,
+    display: Display | None,
+    asked_to_stop: Callable[[], int | None],
+    callback: Callback | None = None,
+) -> Evaluation | None:
     """Train to the end, and return the evaluation after the last epoch.
 
     It is None if no epoch was left, or if there are no validation pictures.
+
+    Args:
+        session: the training.
+        display: what it is shown on; None where nobody looks.
+        asked_to_stop: gives the signal that asks for the end, or None.
+        callback: called with each event after it was shown.
 
     Raises:
         LayerkitError: as :meth:`layerkit.training.session.Session.events` does.
@@ -32,7 +46,10 @@ def train_shown(session: Session, display: Display, asked_to_stop: Callable[[], 
     for event in session.events(asked_to_stop):
         if isinstance(event, EpochDone):
             evaluation = event.evaluation
-            display.epoch(event)
-        else:
+            if display is not None:
+                display.epoch(event)
+        elif display is not None:
             display.step(event)
+        if callback is not None:
+            callback(event)
     return evaluation

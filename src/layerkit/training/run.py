@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -16,6 +18,7 @@ from layerkit.errors import FolderInUseError, FolderTakenError, RunError, SpecEr
 from layerkit.spec import text as jsontext
 from layerkit.spec.architecture import Architecture
 
+CHECKPOINT = "checkpoint.safetensors"
 _END = "end"
 
 
@@ -48,7 +51,7 @@ class Run:
         self.architecture = self.folder / "architecture.json"
         self.settings = self.folder / "run.json"
         self.metrics = self.folder / "metrics.jsonl"
-        self.checkpoint = self.folder / "checkpoint.safetensors"
+        self.checkpoint = self.folder / CHECKPOINT
         self.loss_curve = self.folder / "loss.png"
         self.montage = self.folder / "montage.png"
         self._lock = lock
@@ -112,15 +115,10 @@ class Run:
     @classmethod
     def start_in(cls, parent: str | Path, architecture: Architecture, settings: Settings) -> Run:
         """Return what :meth:`start` gives in the first fitting folder ``name``, ``name-2``, ... of ``parent``."""
-        name = architecture.name
-        safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).strip(".") or "run"
-        folder, number = Path(parent) / safe[:100], 1
+        folders = folders_in(parent, architecture.name)
         while True:
-            try:
-                return cls.start(folder, architecture, settings)
-            except (FolderTakenError, FolderInUseError):
-                number += 1
-                folder = Path(parent) / f"{safe[:100]}-{number}"
+            with suppress(FolderTakenError, FolderInUseError):
+                return cls.start(next(folders), architecture, settings)
 
     def _begin(self, architecture: Architecture, settings: Settings) -> None:
         self.write_settings(settings)
@@ -263,3 +261,19 @@ class Run:
                 os.truncate(self.metrics, size)
         except OSError as error:
             raise RunError(f"{self.metrics} cannot be written: {error.strerror or error}") from error
+
+
+def folders_in(parent: str | Path, name: str) -> Iterator[Path]:
+    """Yield the folders of ``parent`` for runs of one name, without end: ``name``, ``name-2``, ``name-3``, ..."""
+    safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).strip(".") or "run"
+    folder = Path(parent) / safe[:100]
+    yield folder
+    for number in count(2):
+        yield folder.with_name(f"{folder.name}-{number}")
+
+
+def last_checkpoint_in(parent: str | Path, name: str) -> Path | None:
+    """Return the checkpoint of the last run of that name in ``parent``; None where there is none."""
+    runs = takewhile(Path.exists, folders_in(parent, name))
+    checkpoints = [folder / CHECKPOINT for folder in runs if (folder / CHECKPOINT).exists()]
+    return checkpoints[-1] if checkpoints else None

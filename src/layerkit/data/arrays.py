@@ -1,0 +1,152 @@
+"""Pictures in a caller's memory: what their arrays must be, and pairs of them as a data file.
+
+A training that is to go on another day needs its data on disk. So pairs in memory become an ``.npz`` file as anyone may
+write it (see :mod:`layerkit.data.pairfiles`), and everything that takes a data file takes them too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from layerkit.data.pairfiles import RANGE
+from layerkit.disk import write_atomically
+from layerkit.errors import DataError, DataWarning, ShapeError
+
+Array = Tensor | np.ndarray[Any, np.dtype[Any]]
+
+DARK = 4
+"""Values from 0 to 1 stay below it, noise and all; of pictures with values from 0 to 255 only black ones do."""
+BRIGHT = 1024
+"""Values from 0 to 255 stay below it, noise and all."""
+
+
+def tensor_of(values: Array, name: str) -> Tensor:
+    """Return a tensor or a numpy array as a tensor, in the same memory where torch can share it.
+
+    Args:
+        values: of a dtype that pictures have, uint8 or floats.
+        name: what errors call it.
+
+    Raises:
+        DataError: when it is something else.
+    """
+    if isinstance(values, np.ndarray):
+        dtype = values.dtype.newbyteorder("=")
+        if dtype not in (np.uint8, np.float16, np.float32, np.float64):
+            raise _wrong_kind(name, str(values.dtype))
+        values = torch.from_numpy(np.require(values, dtype, ["C_CONTIGUOUS", "WRITEABLE"]))
+    if not isinstance(values, Tensor):
+        raise _wrong_kind(name, type(values).__name__)
+    if values.dtype != torch.uint8 and not values.is_floating_point():
+        raise _wrong_kind(name, str(values.dtype))
+    return values.detach()
+
+
+def pictures(values: Array, name: str) -> Tensor:
+    """Return what :func:`tensor_of` does, and warn where the values are evidently not meant to go from 0 to 255.
+
+    The warning points to the caller's caller.
+
+    Args:
+        values: (N, C, H, W), uint8 or floats from 0 to 255; noise may reach beyond.
+        name: what errors call them.
+
+    Raises:
+        DataError: when it is no tensor or array of such a dtype, or not all values are finite.
+        ShapeError: when its shape is another.
+    """
+    tensor = tensor_of(values, name)
+    if tensor.dim() != 4 or 0 in tensor.shape[1:]:
+        one = f"; one picture alone is {name}[None]" if tensor.dim() == 3 else ""
+        raise ShapeError(f"{name}: expected pictures of shape (N, C, H, W), got {tuple(tensor.shape)}{one}")
+    if tensor.dtype == torch.uint8 or not len(tensor):
+        return tensor
+    least, most = (float(end) for end in tensor.aminmax())
+    if not np.isfinite([least, most]).all():  # NaN is least and greatest of any numbers it is among
+        raise DataError(f"{name}: some values are not finite; expected values from 0 to 255")
+    greatest = max(-least, most)
+    if 0 < greatest < DARK or greatest > BRIGHT:
+        remedy = "if 1 is white in them, multiply them by 255" if greatest < DARK else "divide 16-bit values by 257"
+        text = f"{name}: the values go from {least:.4g} to {most:.4g}, and 0 to 255 is expected; {remedy}"
+        warnings.warn(text, DataWarning, stacklevel=3)
+    return tensor
+
+
+def _wrong_kind(name: str, given: str) -> DataError:
+    return DataError(
+        f"{name}: expected a torch tensor or a numpy array of uint8 or floats, values from 0 to 255, got {given}"
+    )
+
+
+class ArrayPairs:
+    """Pairs for training and, if there are any, pictures for validation, uint8 or floats from 0 to 255.
+
+    Args:
+        inputs: what the network is given, (N, C, H, W).
+        targets: what its output is compared with, of the same shape.
+        validation: noisy pictures and the clean ones, (M, C, H, W) each; None where there are none.
+
+    Raises:
+        ShapeError: when the shapes do not fit together.
+    """
+
+    def __init__(self, inputs: Tensor, targets: Tensor, validation: tuple[Tensor, Tensor] | None = None) -> None:
+        if not len(inputs):
+            raise ShapeError("train_input: there are no pictures")
+        _check_same("train_input and train_target", inputs.shape, targets.shape)
+        self.shape: tuple[int, int, int] = (inputs.shape[1], inputs.shape[2], inputs.shape[3])
+        self._arrays = {"noisy_1": inputs, "noisy_2": targets}
+        if validation is not None:
+            noisy, clean = validation
+            if not len(noisy):
+                raise ShapeError("validation: there are no pictures")
+            _check_same("the noisy and the clean pictures of validation", noisy.shape, clean.shape)
+            _check_same("each picture of validation and of train_input", noisy.shape[1:], inputs.shape[1:])
+            self._arrays |= {"noisy": noisy, "clean": clean}
+        self.file_name = f"pairs-{self._digest()}.npz"
+
+    def __len__(self) -> int:
+        return len(self._arrays["noisy_1"])
+
+    def write(self, folder: Path) -> Path:
+        """Write the file, unless it is there already, and return its path; its name says what it holds.
+
+        Raises:
+            RunError: when it cannot be written.
+        """
+        path = folder.absolute() / self.file_name
+        if not path.exists():
+            content = io.BytesIO()
+            arrays = dict(self._numpy())
+            if any(array.dtype != np.uint8 for array in arrays.values()):
+                arrays[RANGE] = np.array(255)
+            np.savez(content, **arrays)  # type: ignore[arg-type]  # mypy takes an array for the option allow_pickle
+            write_atomically(path, content.getbuffer())
+        return path
+
+    def _digest(self) -> str:
+        digest = hashlib.sha256()
+        for name, array in self._numpy():
+            digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+            digest.update(array.data)
+        return digest.hexdigest()[:16]
+
+    def _numpy(self) -> Iterator[tuple[str, np.ndarray[Any, np.dtype[Any]]]]:
+        """Yield each array by its name in the file."""
+        for name, tensor in self._arrays.items():
+            plain = tensor if tensor.dtype == torch.uint8 else tensor.float()  # training computes in float32
+            yield name, plain.cpu().contiguous().numpy()
+
+
+def _check_same(subject: str, first: torch.Size, second: torch.Size) -> None:
+    if first != second:
+        raise ShapeError(f"{subject} must have the same shape, got {tuple(first)} and {tuple(second)}")
