@@ -18,7 +18,7 @@ from layerkit import (
 )
 from layerkit.contracts.schedule import Schedule
 from layerkit.contracts.workspace import Workspace
-from layerkit.errors import DivergedError
+from layerkit.errors import DivergedError, ShapeError
 
 
 def pair(n: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -172,3 +172,12 @@ def test_an_empty_batch_changes_nothing():
     before = network[0].weight.clone()
     assert trainer.step(*pair(0)) == 0
     assert torch.equal(network[0].weight, before)
+
+
+def test_an_output_of_another_shape_than_the_targets_is_refused_and_changes_no_weight():
+    network, trainer = convolution()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    noisy, target = pair(2)
+    with pytest.raises(ShapeError, match=r"output is \(2, 3, 8, 8\), and it is compared with targets \(2, 1, 8, 8\)"):
+        trainer.step(noisy, target[:, :1])
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())

@@ -31,12 +31,18 @@ class Source:
         claims: whether what was given, a name or a path, stands for such data.
         files: the files that are read for them, in an order that is the same everywhere; none where it is a name.
         open: returns the data set.
+        channels: the numbers of channels that such data can have; None where they have those of the network.
     """
 
     help: str
     claims: Callable[[str | Path], bool]
     files: Callable[[Path], Sequence[Path]]
     open: Callable[[Path, Request], Dataset]
+    channels: tuple[int, ...] | None = None
+
+
+OF_PICTURES = (1, 3)
+"""The numbers of channels of pictures: gray, and red, green and blue."""
 
 
 def _open_photographs(_: Path, request: Request) -> Dataset:
@@ -86,6 +92,7 @@ SOURCES = (
         claims=lambda given: given == PHOTOS,
         files=lambda path: (),
         open=_open_photographs,
+        channels=OF_PICTURES,
     ),
     Source(
         help="a folder with train_data.pkl and val_data.pkl, or one of the two",
@@ -105,6 +112,7 @@ SOURCES = (
         claims=lambda given: Path(given).exists(),
         files=_picture_files,
         open=_open_pictures,
+        channels=OF_PICTURES,
     ),
 )
 """All sources; the first that claims what was given opens it."""
@@ -138,6 +146,15 @@ def load_dataset(
     channels, height, width = shape
     request = Request((channels, height, width), noise, seed, samples, clean_targets, validation_samples)
     return _source(given).open(Path(given), request)
+
+
+def channels_of(given: str | Path) -> tuple[int, ...] | None:
+    """Return the numbers of channels that data can have, or None where they have those of the network.
+
+    Raises:
+        DataError: when there are no such data.
+    """
+    return _source(given).channels
 
 
 def fingerprint(given: str) -> str:

@@ -6,14 +6,14 @@ import json
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field, PrivateAttr, StringConstraints, ValidationInfo, field_validator
+from pydantic import Field, PrivateAttr, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
 
 from layerkit.builtin.layers.sequential import Sequential, SequentialSpec
 from layerkit.contracts.fields import MAX_CHANNELS, MAX_SIZE
 from layerkit.contracts.noise import Noise
 from layerkit.contracts.registered import AnyLayer, AnyLoss, AnyNoise, AnyOptimizer, AnySchedule
-from layerkit.contracts.specs import KindName, NoiseSpec, StrictModel
+from layerkit.contracts.specs import KindName, StrictModel
 from layerkit.errors import UserError
 from layerkit.spec.unread import UnknownNoise, UnreadTraining
 
@@ -57,19 +57,6 @@ class Training(StrictModel):
     )
     seed: int = Field(default=0, ge=0, le=2**63 - 1, description="Of the weights, the crops, the order and the noise.")
 
-    @field_validator("noise")
-    @classmethod
-    def _loss_takes_its_targets(cls, noise: NoiseSpec, info: ValidationInfo) -> NoiseSpec:
-        loss = info.data.get("loss")  # none where it is a mistake itself
-        if noise.masks_targets and loss is not None and not loss.takes_masked:
-            raise PydanticCustomError(
-                "component",
-                'marks values of its targets as unknown, which the loss "{loss}" does not leave out; '
-                'take {masked} as "loss"',
-                {"loss": loss.type, "masked": json.dumps({"type": "masked", "loss": loss.model_dump(mode="json")})},
-            )
-        return noise
-
 
 class Architecture(StrictModel):
     """A network, as one file declares it."""
@@ -84,7 +71,12 @@ class Architecture(StrictModel):
     layers: tuple[AnyLayer, ...] = Field(
         strict=False, min_length=1, max_length=10_000, description="The layers, first to last."
     )
-    training: Training | None = Field(default=None, description="How the network is trained.")
+    training: Training | None = Field(
+        default=None,
+        description="How the network is trained. With this block the output of the last layer must have the shape of "
+        "the input, since the loss compares it with pictures of that shape. A JSON Schema cannot say so; "
+        "`layerkit validate` checks it.",
+    )
     requires: Requires | None = Field(
         default=None,
         description="The packages that provided the components when this was saved; layerkit writes it.",

@@ -16,12 +16,13 @@ from layerkit.disk import why_unreadable
 from layerkit.errors import Problem, ShapeError, SpecError
 from layerkit.registry.catalogue import Catalogue, installed
 from layerkit.spec import text as jsontext
+from layerkit.spec.agreement import disagreements
 from layerkit.spec.architecture import Architecture, Input, Training
 from layerkit.spec.constants import DEFINE, Expanded, expand
 from layerkit.spec.diagnosis import at_most_twenty, kind_around, problems_of
 from layerkit.spec.overrides import apply_overrides, overridden_at
 from layerkit.spec.requirements import readable_requirements
-from layerkit.spec.tracing import check_affordable, trace
+from layerkit.spec.tracing import Step, check_affordable, trace
 from layerkit.spec.unread import UnreadTraining
 from layerkit.wording import show
 
@@ -31,38 +32,51 @@ DEFAULT = Path(__file__).with_name("default.json")
 
 
 def load_architecture(
-    source: str | Path, *, overrides: Mapping[str, Any] | None = None, catalogue: Catalogue | None = None
+    source: str | Path,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    catalogue: Catalogue | None = None,
+    data: str | Path | None = None,
 ) -> Architecture:
     """Return the architecture that a file, or a JSON text, declares.
 
-    Its names, values, shapes and sizes are all checked; what is returned can be built.
+    Its names, values, shapes and sizes are all checked; what is returned can be built, and trained if the file says
+    how.
 
     Args:
         source: the path of a file, or a text that begins with ``{``.
         overrides: values by path that replace those of the file, such as ``{"training.optimizer.lr": 0.5}``.
         catalogue: of the components that may be named; by default everything installed.
+        data: the name or path of what the network is to be trained on, if it must be fit for that.
 
     Raises:
         SpecError: with every mistake that was found, up to twenty.
+        DataError: when there are no such data.
     """
     if isinstance(source, str) and source.lstrip().startswith("{"):
-        return read_architecture(source, "<text>", overrides=overrides, catalogue=catalogue)
+        return read_architecture(source, "<text>", overrides=overrides, catalogue=catalogue, data=data)
     text = jsontext.decode(read_bytes(Path(source)), str(source))
-    return read_architecture(text, str(source), overrides=overrides, catalogue=catalogue)
+    return read_architecture(text, str(source), overrides=overrides, catalogue=catalogue, data=data)
 
 
 def read_architecture(
-    text: str, source: str, *, overrides: Mapping[str, Any] | None = None, catalogue: Catalogue | None = None
+    text: str,
+    source: str,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    catalogue: Catalogue | None = None,
+    data: str | Path | None = None,
 ) -> Architecture:
     """Return the architecture that a JSON text declares; ``source`` is what errors call the text.
 
     Raises:
         SpecError: with every mistake that was found, up to twenty.
+        DataError: when there are no such ``data``.
     """
     catalogue = catalogue or installed()
     tree = jsontext.parse(text, source)
     try:
-        return _checked(expand(apply_overrides(tree, overrides or {})), catalogue)
+        return _checked(expand(apply_overrides(tree, overrides or {})), catalogue, data)
     except SpecError as error:
         raise located(error, text, source, overrides or {}) from None
 
@@ -70,27 +84,36 @@ def read_architecture(
 def read_network(text: str, source: str, *, catalogue: Catalogue | None = None) -> Architecture:
     """Return the architecture that a JSON text declares, of which only the network must be readable.
 
-    A ``training`` block with mistakes, most of all one that names what no installed package provides, becomes the
-    architecture's :attr:`~layerkit.spec.architecture.Architecture.unread_training`.
+    A ``training`` block with mistakes becomes the architecture's
+    :attr:`~layerkit.spec.architecture.Architecture.unread_training`: most of all one that names what no installed
+    package provides, and one that does not agree with the network.
 
     Raises:
-        SpecError: with every mistake that was found, up to twenty, when one of them is not in that block.
+        SpecError: with every mistake that was found, up to twenty, when the network without that block has some too.
     """
     catalogue = catalogue or installed()
     try:
         return read_architecture(text, source, catalogue=catalogue)
     except SpecError as error:
-        if any(problem.path[:1] != (TRAINING,) for problem in error.problems):
-            raise
-        problems = error.problems
-    expanded = expand(jsontext.parse(text, source))
-    network = {key: value for key, value in expanded.tree.items() if key != TRAINING}
+        mistakes = error
     try:
-        architecture = _checked(expanded._replace(tree=network, problems=()), catalogue)
+        expanded = expand(jsontext.parse(text, source))
+        if not isinstance(expanded.tree, dict) or TRAINING not in expanded.tree:
+            raise mistakes
+        architecture = _checked(_without_training(expanded), catalogue)
     except SpecError as error:
-        raise located(error, text, source, {}) from None
+        # Shapes are looked at only when all values are right, so that the block's mistakes may have hidden this one.
+        hidden = all(problem.path[:1] == (TRAINING,) for problem in mistakes.problems)
+        raise (located(error, text, source, {}) if hidden else mistakes) from None
     training = expanded.tree[TRAINING]
-    return architecture.with_unread_training(UnreadTraining(training, problems, _noise(training, catalogue)))
+    return architecture.with_unread_training(UnreadTraining(training, mistakes.problems, _noise(training, catalogue)))
+
+
+def _without_training(expanded: Expanded) -> Expanded:
+    return expanded._replace(
+        tree={key: value for key, value in expanded.tree.items() if key != TRAINING},
+        problems=tuple(problem for problem in expanded.problems if problem.path[:1] != (TRAINING,)),
+    )
 
 
 def _noise(training: Any, catalogue: Catalogue) -> NoiseSpec | None:
@@ -106,9 +129,13 @@ def _noise(training: Any, catalogue: Catalogue) -> NoiseSpec | None:
 _NOISE: TypeAdapter[NoiseSpec] = TypeAdapter(AnyNoise)
 
 
-def _checked(expanded: Expanded, catalogue: Catalogue) -> Architecture:
+def _checked(expanded: Expanded, catalogue: Catalogue, data: str | Path | None = None) -> Architecture:
     architecture = _validate(expanded, catalogue)
-    _check_shapes(architecture, expanded.tree)
+    steps = _traced(architecture, expanded.tree)
+    if architecture.training is not None:
+        found = disagreements(architecture.training, architecture.input.shape, steps, data)
+        if found:
+            raise SpecError(found)
     return architecture
 
 
@@ -157,9 +184,16 @@ def _fields(tree: Any, path: jsontext.Path, catalogue: Catalogue) -> list[str]:
     return [name for component in catalogue.find(kind or "") for name in component.spec.model_fields]
 
 
-def _check_shapes(architecture: Architecture, tree: Any) -> None:
+def _traced(architecture: Architecture, tree: Any) -> list[Step]:
+    """Return the network's layers with their shapes.
+
+    Raises:
+        SpecError: when the shapes do not fit each other, or the network is not affordable.
+    """
     try:
-        check_affordable(trace(architecture.network, architecture.input.shape))
+        steps = trace(architecture.network, architecture.input.shape)
+        check_affordable(steps)
+        return steps
     except ShapeError as error:
         raise SpecError((Problem(error.message, error.path, kind_around(tree, error.path)),)) from None
 

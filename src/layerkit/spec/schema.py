@@ -2,8 +2,9 @@
 
 That of an architecture file has every component of a catalogue, and admits what the models of
 :mod:`layerkit.spec.architecture` admit. What a JSON Schema cannot say is left to layerkit:
-whether shapes fit and a network is affordable, whether a constant is defined and has a value that fits, what a spec's
-own validators ask for, and that 1.0 is no whole number, which to JSON Schema it is.
+whether shapes fit, whether the network and its training agree, whether a network is affordable, whether a constant is
+defined and has a value that fits, what a spec's own validators ask for, and that 1.0 is no whole number, which to JSON
+Schema it is.
 """
 
 from __future__ import annotations

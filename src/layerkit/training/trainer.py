@@ -19,7 +19,7 @@ from layerkit.contracts.module import Module
 from layerkit.contracts.optimizer import Optimizer
 from layerkit.contracts.schedule import Schedule
 from layerkit.contracts.workspace import Workspace
-from layerkit.errors import DivergedError
+from layerkit.errors import DivergedError, ShapeError
 from layerkit.training.dry_run import dry_run
 
 NUMBERS_AT_ONCE = 1_000_000
@@ -61,6 +61,7 @@ class Trainer:
         """Return the loss of a batch (N, C, H, W) against its targets, and take one step of the optimizer.
 
         Raises:
+            ShapeError: when the network's output does not have the shape of the targets; no weight is changed.
             DivergedError: when the loss is not finite; the network is left as it was before.
         """
         if not self.network.training:
@@ -104,7 +105,13 @@ class Trainer:
         """Add the gradients of a part of the batch, and return what it adds to the batch's mean loss."""
         # Copied to one place: what layers prepare for an input can be used again only where the next lies there too.
         noisy = self.workspace.empty(self, "noisy", noisy.shape, noisy).copy_(noisy)
-        loss = self.loss.forward(self.network.forward(noisy), target).item()
+        prediction = self.network.forward(noisy)
+        if prediction.shape != target.shape:
+            raise ShapeError(
+                f"for noisy pictures {tuple(noisy.shape)} the network's output is {tuple(prediction.shape)}, and it is "
+                f"compared with targets {tuple(target.shape)}; give targets of that shape, or change the last layers"
+            )
+        loss = self.loss.forward(prediction, target).item()
         if not math.isfinite(loss):
             raise DivergedError(f"the loss is {loss}; try a smaller learning rate")
         grad = self.loss.backward()

@@ -137,7 +137,7 @@ def _started(
     from layerkit.training.run import Run, Settings
 
     overrides = overrides_from(assignments, {FLAGS[flag]: value for flag, value in flags.items()})
-    architecture = load_architecture(spec, overrides=overrides, catalogue=catalogue)
+    architecture = load_architecture(spec, overrides=overrides, catalogue=catalogue, data=data)
     try:
         _ = architecture.trained  # asked for before a folder is made
     except UserError as error:
