@@ -38,13 +38,14 @@ def test_files_and_folders(tmp_path, checkpoint, capsys):
     (tmp_path / "folder" / "note.txt").write_text("no picture")
     output = tmp_path / "new" / "clean"
     assert run(["denoise", checkpoint, first, str(tmp_path / "folder"), "--output", str(output)]) == 0
-    assert sorted(os.listdir(output)) == ["one.png", "three.png", "two.png"]
-    for name, size in (("one.png", (9, 5)), ("two.png", (40, 33)), ("three.png", (1, 1))):
+    assert sorted(os.listdir(output)) == ["folder", "one.png"]
+    assert sorted(os.listdir(output / "folder")) == ["three.png", "two.png"]
+    for name, size in (("one.png", (9, 5)), ("folder/two.png", (40, 33)), ("folder/three.png", (1, 1))):
         with Image.open(output / name) as result:
             assert result.size == size
     said = capsys.readouterr().out
     assert f"{first} -> {output / 'one.png'}\n" in said  # too small for an estimate
-    assert f"{tmp_path / 'folder' / 'two.jpg'} -> {output / 'two.png'}, noise about " in said
+    assert f"{tmp_path / 'folder' / 'two.jpg'} -> {output / 'folder' / 'two.png'}, noise about " in said
 
 
 @pytest.mark.parametrize(("mode", "expected"), [("RGB", "RGB"), ("L", "L"), ("RGBA", "RGBA"), ("LA", "LA")])
@@ -90,6 +91,33 @@ def test_subfolders_are_left_alone_and_names_are_kept(tmp_path, checkpoint):
     picture(tmp_path / "in" / "below" / "other.png", "RGB")
     assert run(["denoise", checkpoint, str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 0
     assert os.listdir(tmp_path / "out") == ["a b.c.png"]
+
+
+def test_pictures_of_one_name_keep_their_old_ending_which_is_told_once(tmp_path, checkpoint, capsys):
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "a.jpg", "b.jpg", "b.bmp", "c.jpg"):
+        picture(tmp_path / "in" / name, "RGB")
+    arguments = ["denoise", checkpoint, str(tmp_path / "in"), "--output", str(tmp_path / "out"), "--compare"]
+    assert run(arguments) == 0
+    written = [name for name in sorted(os.listdir(tmp_path / "out")) if "-compare" not in name]
+    assert written == ["a.jpg.png", "a.png", "b.bmp.png", "b.jpg.png", "c.png"]
+    assert (tmp_path / "out" / "a.jpg-compare.png").exists()
+    said = capsys.readouterr()
+    assert said.err.count("keep their old ending") == 1
+    assert "note: 3 of 5 pictures keep their old ending, such as a.jpg.png, because others have the same" in said.err
+    assert f"{tmp_path / 'in' / 'a.jpg'} -> {tmp_path / 'out' / 'a.jpg.png'}" in said.out
+    with Image.open(tmp_path / "out" / "a.png") as one, Image.open(tmp_path / "out" / "a.jpg.png") as other:
+        assert one.tobytes() != other.tobytes()
+
+
+def test_pictures_from_several_folders_keep_their_tree(tmp_path, checkpoint):
+    for folder in ("2023/spring", "2024"):
+        (tmp_path / folder).mkdir(parents=True)
+        picture(tmp_path / folder / "a.png", "RGB")
+    folders = [str(tmp_path / "2024"), str(tmp_path / "2023" / "spring")]
+    assert run(["denoise", checkpoint, *folders, "--output", str(tmp_path / "out")]) == 0
+    written = [path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png")]
+    assert sorted(written) == ["2023/spring/a.png", "2024/a.png"]
 
 
 def test_one_picture_that_cannot_be_read_does_not_stop_the_others(tmp_path, checkpoint, capsys):
@@ -214,5 +242,5 @@ def test_a_comparison_beside_every_picture(tmp_path, checkpoint):
 def test_a_comparison_does_not_replace_a_picture(tmp_path, checkpoint, capsys):
     paths = [picture(tmp_path / f"{name}.png", "L") for name in ("a", "a-compare")]
     assert run(["denoise", checkpoint, *paths, "--output", str(tmp_path / "out"), "--compare"]) == 2
-    assert "several pictures would be written as " in capsys.readouterr().err
+    assert f"would both be written as {tmp_path / 'out' / 'a-compare.png'}; leave out" in capsys.readouterr().err
     assert run(["denoise", checkpoint, *paths, "--output", str(tmp_path / "out")]) == 0

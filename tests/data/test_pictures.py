@@ -219,7 +219,7 @@ def test_find_pictures(tmp_path):
     for name in ("b.png", "a.JPG", ".hidden.png", "notes.txt", "c.webp"):
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()
-    found = find_pictures([tmp_path / "notes.txt", tmp_path, str(tmp_path / "b.png")])
+    found = find_pictures([tmp_path / "notes.txt", tmp_path, tmp_path / ".." / tmp_path.name / "b.png"])
     assert [path.name for path in found] == ["notes.txt", "a.JPG", "b.png", "c.webp"]
 
 

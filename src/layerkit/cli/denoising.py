@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+from layerkit.cli.targets import renamed, targets_of
 from layerkit.data.noise_level import NoiseRange, estimate_noise
 from layerkit.data.pictures import read_picture, write_picture
 from layerkit.denoising.denoiser import Denoiser
@@ -28,7 +29,7 @@ def denoise_files(
     overwrite: bool = False,
     compared: bool = False,
 ) -> None:
-    """Write the denoised version of each file as a PNG of its name into ``output``.
+    """Write the denoised version of each file as a PNG below ``output``; see :mod:`layerkit.cli.targets`.
 
     A picture that cannot be read, or denoised, does not stop the others; it is an error at the end.
 
@@ -42,18 +43,28 @@ def denoise_files(
         compared: write NAME-compare.png as well, beside classical methods.
 
     Raises:
-        UserError: when two pictures would get one name, or a picture is there already.
+        UserError: when a comparison would get the name of a picture, or a picture is there already.
         DataError: when some pictures could not be denoised.
     """
-    targets = {file: output / f"{file.stem}.png" for file in files}
-    comparisons = {file: output / f"{file.stem}-compare.png" for file in files} if compared else {}
+    targets = targets_of(files, output)
+    comparisons = {file: target.with_stem(f"{target.stem}-compare") for file, target in targets.items() if compared}
     written = [*targets.values(), *comparisons.values()]
     twice = [str(target) for target, count in Counter(written).items() if count > 1]
     if twice:
-        raise UserError(f"several pictures would be written as {twice[0]}; denoise them into different folders")
+        raise UserError(
+            f"a picture and the comparison of another would both be written as {twice[0]}; leave out --compare, or "
+            "denoise them into different folders"
+        )
     existing = [str(target) for target in written if target.exists()]
     if existing and not overwrite:
         raise UserError(f"{existing[0]} exists already; use --overwrite, or another --output")
+    kept = renamed(targets)
+    if kept:
+        click.echo(
+            f"note: {len(kept)} of {len(files)} pictures keep their old ending, such as {targets[kept[0]].name}, "
+            "because others have the same name without it",
+            err=True,
+        )
     problems = []
     with Progress(console=console, disable=not console.is_terminal) as progress:
         for file, target in progress.track(targets.items(), description="denoising"):
@@ -67,7 +78,6 @@ def denoise_files(
             except (DataError, ShapeError) as error:
                 problems.append(f"{file}: {error}")
                 continue
-            output.mkdir(parents=True, exist_ok=True)
             write_picture(target, done)
             if compared:
                 compare(comparisons[file], picture.pixels, done.pixels)

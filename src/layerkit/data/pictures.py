@@ -6,6 +6,7 @@ Everything that can be wrong with a picture file becomes one :class:`~layerkit.e
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -167,12 +168,13 @@ def find_pictures(paths: Iterable[str | Path]) -> list[Path]:
     Raises:
         DataError: when a path does not exist, or a folder holds no picture.
     """
-    found: list[Path] = []
+    found: dict[str, Path] = {}
     for path in map(Path, paths):
         if not path.exists():
             raise DataError(f"{path}: no such file or folder")
-        found += _in_folder(path) if path.is_dir() else [path]
-    return list(dict.fromkeys(found))
+        for picture in _in_folder(path) if path.is_dir() else [path]:
+            found.setdefault(os.path.abspath(picture), picture)
+    return list(found.values())
 
 
 def _in_folder(folder: Path) -> list[Path]:

@@ -30,7 +30,8 @@ def denoise(
 ) -> None:
     """Denoise PICTURES, files or folders, with the network in CHECKPOINT. Sizes, transparency and colours are kept.
 
-    Of a folder, the pictures directly in it are taken. The noise of each picture is estimated, and a warning says when
+    Of a folder, the pictures directly in it are taken; pictures of several folders keep their tree below the output
+    folder. The noise of each picture is estimated, and a warning says when
     it is not what the network was trained for.
     """
     from layerkit.checkpoints.checkpoint import load
