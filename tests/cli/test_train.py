@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable
@@ -136,10 +137,12 @@ def test_the_same_command_goes_on(train, monkeypatch, capsys):
         stop_after(patch, 13)
         assert train() == 143
     said = capsys.readouterr()
-    assert "stopped and saved after 52 pictures; go on with: layerkit train --resume run" in said.err
+    assert re.search(r"saved after 52 pictures in \d+ s; go on with: layerkit train --resume run\n", said.err)
     assert "error" not in said.err
     assert train() == 0
-    assert "continuing run in epoch 2, after 52 pictures" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert re.search(r"continuing run in epoch 2, after 52 pictures in \d+ s\n", said)
+    assert re.search(r"trained on 80 pictures in \d+ s\n", said)
     ours, theirs = (load(f"{folder}/checkpoint.safetensors").network.state_dict() for folder in ("run", "whole"))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 

@@ -27,7 +27,7 @@ def test_the_speed_is_that_of_the_steps_since_the_first(monkeypatch):
         )
         bars = Bars(session, progress)
         for batch in range(3, 7):
-            bars.step(StepDone(0, batch, 0.5, 4))
+            bars.step(StepDone(0, batch, 0.5, 4, 0.1))
     assert shown == [(24, "16 pictures/s"), (28, "6 pictures/s")]
 
 

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from layerkit.training.loop import EpochDone, StepDone
 from layerkit.training.run import Run, Settings
 from layerkit.training.save_interval import SaveInterval
 from layerkit.training.session import Session
+from layerkit.training.trainer import Trainer
 
 OPTIMIZERS = [component.example | {"lr": 0.01} for component in installed().of_kind("optimizer")]
 
@@ -67,7 +69,8 @@ def assert_same_run(folder: Path, whole: Path) -> None:
     ours, theirs = (load(path / "checkpoint.safetensors") for path in (folder, whole))
     assert ours.noise_range == theirs.noise_range
     ours, theirs = ours.position, theirs.position
-    del ours["metrics"], theirs["metrics"]  # the length of a duration differs
+    for position in (ours, theirs):  # durations differ, and so does their length in the metrics
+        del position["metrics"], position["seconds"], position["epoch_seconds"]
     assert ours == theirs
     ours, theirs = (
         [line | {"seconds": 0} for line in map(json.loads, (path / "metrics.jsonl").read_text().splitlines())]
@@ -231,6 +234,63 @@ def test_points_of_the_curve_survive(tmp_path, tiny, points):
         assert [point.pictures for point in session.curve.points] == [12, 24]
         assert session.curve.pictures == 32
         assert session.curve.point_pictures == 8
+
+
+# Time
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return the time in seconds; each step of a training takes three of them."""
+    now, step = [0.0], Trainer.step
+
+    def ticking(self: Trainer, *pair: torch.Tensor) -> float:
+        now[0] += 3
+        return step(self, *pair)
+
+    monkeypatch.setattr(Trainer, "step", ticking)
+    monkeypatch.setattr("layerkit.training.loop.time", SimpleNamespace(perf_counter=lambda: now[0]))
+    return now
+
+
+def seconds_of_epochs(folder: Path) -> list[float]:
+    lines = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+    return [line["seconds"] for line in lines if line["event"] == "epoch"]
+
+
+@pytest.mark.parametrize("stops", [[], [3], [10], [19], [1, 1, 6, 2, 5]])
+def test_an_epoch_that_was_interrupted_is_told_with_all_its_seconds(tmp_path, tiny, clock, stops):
+    folder = tmp_path / "run"
+    start(folder, tiny.tree(), tiny.data)
+    for steps in [*stops, None]:
+        go_on(folder, steps)
+        clock[0] += 1_000  # between two processes
+    assert seconds_of_epochs(folder) == [30, 30]
+    position = load(folder / "checkpoint.safetensors").position
+    assert (position["seconds"], position["epoch_seconds"]) == (60, 0)
+
+
+def test_time_spent_stands_in_the_checkpoint(tmp_path, tiny, clock):
+    start(tmp_path / "run", tiny.tree(), tiny.data)
+    go_on(tmp_path / "run", 13)
+    position = load(tmp_path / "run" / "checkpoint.safetensors").position
+    assert (position["seconds"], position["epoch_seconds"]) == (39, 9)
+    with Run.open(tmp_path / "run") as run:
+        assert Session.open(run, installed()).position.seconds == 39
+
+
+def test_a_checkpoint_of_before_tells_no_time_and_goes_on(tmp_path, tiny, clock):
+    from layerkit.checkpoints.checkpoint import save
+
+    folder = tmp_path / "run"
+    start(folder, tiny.tree(), tiny.data)
+    go_on(folder, 13)
+    held = load(folder / "checkpoint.safetensors")
+    position = {name: value for name, value in held.position.items() if "seconds" not in name}
+    save(folder / "checkpoint.safetensors", held.network, held.architecture, position=position)
+    go_on(folder)
+    assert seconds_of_epochs(folder) == [30, 21]
+    assert load(folder / "checkpoint.safetensors").position["seconds"] == 21
 
 
 # What a checkpoint says

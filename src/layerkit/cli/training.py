@@ -60,7 +60,8 @@ def _introduce(session: Session) -> None:
         click.echo(f"{session.run.folder} has been trained for its {architecture.trained.epochs} epochs")
     elif position.pictures:
         click.echo(
-            f"continuing {session.run.folder} in epoch {position.epoch + 1}, after {position.pictures:,} pictures"
+            f"continuing {session.run.folder} in epoch {position.epoch + 1}, "
+            f"after {position.pictures:,} pictures in {position.seconds:,.0f} s"
         )
 
 
@@ -87,5 +88,7 @@ def _conclude(session: Session, evaluation: Evaluation | None) -> None:
             click.echo(nothing_learned(evaluation))
     if not run.finished:
         run.record_end()
+    position = session.position
+    click.echo(f"trained on {position.pictures:,} pictures in {position.seconds:,.0f} s")
     written = [run.checkpoint, run.architecture, run.metrics, run.loss_curve, run.montage]
     click.echo("written: " + ", ".join(str(path) for path in written if path.exists()))

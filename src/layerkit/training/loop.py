@@ -19,12 +19,13 @@ from layerkit.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class StepDone:
-    """One step: its place, its loss, and how many pictures it saw."""
+    """One step: its place, its loss, how many pictures it saw, and the seconds that its epoch has taken so far."""
 
     epoch: int
     batch: int
     loss: float
     pictures: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def fit(
     batch_size: int,
     epoch: int = 0,
     batch: int = 0,
+    seconds: float = 0.0,
     inspector: Inspector | None = None,
 ) -> Iterator[StepDone | EpochDone]:
     """Train, and yield each step and epoch when it is done; training goes on when the next event is asked for.
@@ -59,13 +61,14 @@ def fit(
         epochs: where to stop; the trainer's progress is the share of all their steps.
         batch_size: pairs in one step.
         epoch, batch: where to begin; both from 0.
+        seconds: that the steps of ``epoch`` before ``batch`` took when they were made; they count as part of it.
         inspector: of the trainer's network; it names the layer at fault when a step fails.
     """
     like = next((parameter for parameter, _ in trainer.network.param()), torch.empty(0))
     steps = -(-len(pairs) // batch_size)
     for number in range(epoch, epochs):
-        start = time.perf_counter()
-        first = batch if number == epoch else 0
+        first, spent = (batch, seconds) if number == epoch else (0, 0.0)
+        start = time.perf_counter() - spent
         for index, (noisy, target) in enumerate(batches(pairs, number, batch_size, first), first):
             noisy, target = noisy.to(like), target.to(like)
             trainer.progress = (number * steps + index) / (epochs * steps)
@@ -77,7 +80,7 @@ def fit(
                 if inspector is not None and not out_of_memory(error):
                     inspector.inspect(noisy, target)
                 raise
-            yield StepDone(number, index, loss, len(noisy))
+            yield StepDone(number, index, loss, len(noisy), time.perf_counter() - start)
         trained = time.perf_counter()
         evaluation = None if validation is None else evaluate(denoiser, *validation)
         yield EpochDone(number + 1, evaluation, trained - start, time.perf_counter() - trained)

@@ -14,6 +14,7 @@ PICTURES_A_POINT = 1_000
 """Pictures over which the loss is averaged for one point of the curve."""
 
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Seconds = Annotated[float, Field(ge=0)]
 
 
 class Position(StrictModel):
@@ -27,6 +28,8 @@ class Position(StrictModel):
         pictures: seen since the beginning.
         point_pictures, point_loss: pictures seen, and their losses added up, since the last point of the loss curve.
         metrics: bytes in the metrics file.
+        seconds: of training since the beginning, without validation; an interruption does not count.
+        epoch_seconds: of these, those of the epoch that the next step belongs to.
     """
 
     epoch: Count = 0
@@ -35,6 +38,8 @@ class Position(StrictModel):
     point_pictures: Count = 0
     point_loss: float = 0.0
     metrics: Count = 0
+    seconds: Seconds = 0.0
+    epoch_seconds: Seconds = 0.0
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,8 @@ class Session:
         self.denoiser = Denoiser(trainer.network, architecture.input.shape)
         self.curve, self.save_interval = curve, save_interval
         self._place, self._recorded = (position.epoch, position.batch), position.metrics
+        self._earlier_epochs_seconds = max(0.0, position.seconds - position.epoch_seconds)
+        self._epoch_seconds = position.epoch_seconds
 
     @classmethod
     def open(
@@ -126,6 +128,8 @@ class Session:
             point_pictures=curve.point_pictures,
             point_loss=curve.point_loss,
             metrics=self._recorded,
+            seconds=self._earlier_epochs_seconds + self._epoch_seconds,
+            epoch_seconds=self._epoch_seconds,
         )
 
     def events(self, asked_to_stop: Callable[[], int | None] = lambda: None) -> Iterator[StepDone | EpochDone]:
@@ -155,6 +159,7 @@ class Session:
             batch_size=training.batch_size,
             epoch=position.epoch,
             batch=position.batch,
+            seconds=position.epoch_seconds,
             inspector=self.inspector,
         )
         try:
@@ -176,13 +181,15 @@ class Session:
             values |= asdict(event.evaluation) if event.evaluation else {}
             self._recorded = self.run.record("epoch", values)
             self._place = event.epoch, 0
+            self._earlier_epochs_seconds += event.train_seconds
+            self._epoch_seconds = 0.0
             return
         point = self.curve.add(event.loss, event.pictures)
         if point:
             # To wait for the disk would take as long as some steps; it is enough when the next checkpoint waits.
             values = {"epoch": event.epoch + 1, **asdict(point)}
             self._recorded = self.run.record("loss", values, durable=False)
-        self._place = event.epoch, event.batch + 1
+        self._place, self._epoch_seconds = (event.epoch, event.batch + 1), event.seconds
         self.save_interval.count_step()
 
     def _save(self) -> None:
@@ -209,7 +216,9 @@ class Session:
 
     def _stopped(self) -> str:
         command = f"layerkit train --resume {shlex.quote(str(self.run.folder))}"
-        return f"stopped and saved after {self.position.pictures:,} pictures; go on with: {command}"
+        position = self.position
+        done = f"{position.pictures:,} pictures in {position.seconds:,.0f} s"
+        return f"stopped and saved after {done}; go on with: {command}"
 
     def _remedy(self) -> str:
         text = f", such as --lr {self.trainer.base_lr / 4:g}"
