@@ -161,7 +161,7 @@ def test_another_command_does_not_go_on(train, monkeypatch, capsys):
         stop_after(patch, 3)
         assert train() == 143
     assert train("--seed", 1) == 2
-    assert 'run already holds a run, with another "training"; choose another folder' in capsys.readouterr().err
+    assert "run already holds another run: training.seed is 0 there and 1 here; choose" in capsys.readouterr().err
 
 
 def test_resume_from_another_folder(train, monkeypatch, tmp_path, tiny):
@@ -247,6 +247,41 @@ def test_resume_from_a_damaged_checkpoint(train, monkeypatch, capsys):
     assert resume("run") == 2
     assert "is damaged or was cut short" in capsys.readouterr().err
     assert Path("run/checkpoint.safetensors").read_bytes() == data[:-1]
+
+
+def test_files_of_two_runs_are_told_apart_and_kept(train, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 13)
+        assert train() == 143
+    path = Path("run/architecture.json")
+    edited = path.read_text().replace('"out_channels": 2', '"out_channels": 5')
+    path.write_text(edited)
+    before = {path: path.read_bytes() for path in Path("run").iterdir()}
+    capsys.readouterr()
+    assert resume("run") == 2
+    said = capsys.readouterr().err
+    assert "layers[0].out_channels is 5 in architecture.json and 2 in checkpoint.safetensors" in said
+    assert train() == 2
+    assert "run already holds another run: layers[0].out_channels is 5 there and 2 here" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in Path("run").iterdir()} == before
+
+
+def test_a_folder_with_a_checkpoint_alone_is_kept(train, capsys):
+    assert train() == 0
+    Path("other").mkdir()
+    shutil.copy("run/checkpoint.safetensors", "other")
+    assert train(output="other") == 2
+    assert "other/checkpoint.safetensors is there already, without the architecture.json" in capsys.readouterr().err
+    assert os.listdir("other") == ["checkpoint.safetensors"]
+
+
+def test_metrics_that_are_gone_are_told(train, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 13)
+        assert train() == 143
+    os.unlink("run/metrics.jsonl")
+    assert resume("run") == 0
+    assert "note: run/metrics.jsonl is missing, so the loss up to here is not known" in capsys.readouterr().out
 
 
 # Failures

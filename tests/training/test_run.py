@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
 
 import pytest
 
-from layerkit.errors import FolderInUseError, RunError, UserError
+from layerkit.errors import FolderInUseError, FolderTakenError, RunError, UserError
 from layerkit.spec.architecture import Architecture
 from layerkit.spec.loading import load_architecture
 from layerkit.training.run import Run, Settings
@@ -55,8 +56,8 @@ def test_another_run_is_kept(tmp_path, tiny, architecture, change):
         before = run.architecture.read_bytes()
     other = load_architecture(json.dumps(tiny.tree(seed=1))) if change == "spec" else architecture
     settings = PHOTOS if change == "spec" else Settings(data="photos", clean_targets=True)
-    what = '"training"' if change == "spec" else "data set"
-    with pytest.raises(UserError, match=f"already holds a run, with another {what}; choose another folder"):
+    what = "training.seed is 0 there and 1 here" if change == "spec" else "clean_targets is false there and true here"
+    with pytest.raises(UserError, match=f"already holds another run: {what}; choose another folder"):
         Run.start(tmp_path / "run", other, settings)
     assert run.architecture.read_bytes() == before
     Run.open(tmp_path / "run").close()  # the lock was released
@@ -90,8 +91,33 @@ def test_damaged_files_are_no_run_of_ours(tmp_path, architecture, name, text):
     with Run.start(tmp_path / "run", architecture, PHOTOS) as run:
         trained(run.folder)
     (tmp_path / "run" / name).write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(UserError, match="already holds a run, with another"):
+    with pytest.raises(
+        UserError, match=r"already holds another run: (its architecture.json or run.json cannot|name is)"
+    ):
         Run.start(tmp_path / "run", architecture, PHOTOS)
+
+
+@pytest.mark.parametrize("name", ["checkpoint.safetensors", "metrics.jsonl"])
+def test_parts_of_a_run_are_kept(tmp_path, architecture, name):
+    (tmp_path / name).write_bytes(b"of another run")
+    message = f"{name} is there already, without the architecture.json of its run; put that back, choose another folder"
+    with pytest.raises(FolderTakenError, match=message):
+        Run.start(tmp_path, architecture, PHOTOS)
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_a_run_that_was_killed_when_it_had_just_begun_begins_again(tmp_path, architecture):
+    (tmp_path / "metrics.jsonl").write_bytes(b"")
+    Run.start(tmp_path, architecture, PHOTOS).close()
+
+
+def test_the_checksum_of_metrics_is_that_of_their_beginning(tmp_path, architecture):
+    with Run.start(tmp_path / "run", architecture, PHOTOS) as run:
+        run.metrics.write_bytes(b"abc\ndef\n")
+        assert run.metrics_checksum(4) == hashlib.sha256(b"abc\n").hexdigest()
+        assert run.metrics_checksum(9) == ""
+        run.metrics.unlink()
+        assert run.metrics_checksum(0) == ""
 
 
 def test_names_of_runs(tmp_path, tiny, architecture):

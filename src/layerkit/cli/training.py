@@ -56,6 +56,8 @@ def _introduce(session: Session) -> None:
     click.echo(session.dataset.description)
     if session.changed_packages:
         click.echo(f"note: begun with {', '.join(session.changed_packages)}; another version is installed now")
+    if session.metrics_lost:
+        click.echo(f"note: {session.run.metrics} is missing, so the loss up to here is not known any more")
     if position.epoch >= architecture.trained.epochs:
         click.echo(f"{session.run.folder} has been trained for its {architecture.trained.epochs} epochs")
     elif position.pictures:

@@ -28,6 +28,7 @@ class Position(StrictModel):
         pictures: seen since the beginning.
         point_pictures, point_loss: pictures seen, and their losses added up, since the last point of the loss curve.
         metrics: bytes in the metrics file.
+        metrics_sha256: their checksum, which a checkpoint has; empty in one of an older layerkit.
         seconds: of training since the beginning, without validation; an interruption does not count.
         epoch_seconds: of these, those of the epoch that the next step belongs to.
     """
@@ -38,6 +39,7 @@ class Position(StrictModel):
     point_pictures: Count = 0
     point_loss: float = 0.0
     metrics: Count = 0
+    metrics_sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
     seconds: Seconds = 0.0
     epoch_seconds: Seconds = 0.0
 

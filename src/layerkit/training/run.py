@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -17,9 +18,11 @@ from layerkit.disk import FolderLock, append, remove_leftovers, write_atomically
 from layerkit.errors import FolderInUseError, FolderTakenError, RunError, SpecError, UserError
 from layerkit.spec import text as jsontext
 from layerkit.spec.architecture import Architecture
+from layerkit.spec.differences import how_they_differ
 
-CHECKPOINT = "checkpoint.safetensors"
+ARCHITECTURE, METRICS, CHECKPOINT = "architecture.json", "metrics.jsonl", "checkpoint.safetensors"
 _END = "end"
+_REMEDY = "choose another folder with --output, or remove"
 
 
 class Settings(StrictModel):
@@ -48,9 +51,9 @@ class Run:
 
     def __init__(self, folder: Path, lock: FolderLock) -> None:
         self.folder = folder
-        self.architecture = self.folder / "architecture.json"
+        self.architecture = self.folder / ARCHITECTURE
         self.settings = self.folder / "run.json"
-        self.metrics = self.folder / "metrics.jsonl"
+        self.metrics = self.folder / METRICS
         self.checkpoint = self.folder / CHECKPOINT
         self.loss_curve = self.folder / "loss.png"
         self.montage = self.folder / "montage.png"
@@ -87,7 +90,7 @@ class Run:
         Raises:
             UserError: when there is none, or another process trains in it.
         """
-        if not (Path(folder) / "architecture.json").is_file():
+        if not (Path(folder) / ARCHITECTURE).is_file():
             raise UserError(f"{folder} holds no run; give a folder that layerkit train has written")
         return cls.lock(folder)
 
@@ -96,9 +99,11 @@ class Run:
         """Return a new run in ``folder``, or the one it holds if that was started in the same way and is not finished.
 
         Raises:
-            UserError: when the folder holds another run or a finished one, or another process trains in it.
+            UserError: when the folder holds another run, a finished one, or parts of one, or another process trains in
+                it; then nothing is changed.
             RunError: when it cannot be written.
         """
+        _refuse_parts(Path(folder))
         try:
             Path(folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -134,32 +139,29 @@ class Run:
         """
         if not self.architecture.exists():
             return False
-        remedy = "choose another folder with --output, or remove this one"
         if not self.settings.exists():
-            raise FolderTakenError(f"{self.architecture} is there already, and is not part of a run; {remedy}")
-        different = self._differences(architecture, settings)
-        if different and self.checkpoint.exists():
-            others = " and ".join(different)
-            raise FolderTakenError(f"{self.folder} already holds a run, with another {others}; {remedy}")
+            raise FolderTakenError(f"{self.architecture} is there already, and is not part of a run; {_REMEDY} it")
+        different = self._difference(architecture, settings)
+        if different and (self.checkpoint.exists() or self.epochs_recorded > 1 or self.finished):
+            raise FolderTakenError(f"{self.folder} already holds another run: {different}; {_REMEDY} this one")
         if self.finished:
             raise FolderTakenError(
-                f"{self.folder} already holds this run, finished; {remedy}, "
+                f"{self.folder} already holds this run, finished; {_REMEDY} this one, "
                 f"or train on with: layerkit train --resume {self.folder} --epochs N"
             )
         return not different
 
-    def _differences(self, architecture: Architecture, settings: Settings) -> list[str]:
-        """Return what of a spec and settings is not as it is here, the packages aside."""
+    def _difference(self, architecture: Architecture, settings: Settings) -> str:
+        """Return how a spec and settings differ from those here, the packages aside, or nothing where they do not."""
         try:
-            here = jsontext.parse(self.architecture.read_text("utf-8"), str(self.architecture))
-            if self.read_settings() != settings:
-                return ["data set"]
-        except (OSError, SpecError, UserError, ValueError):
-            return ["spec"]
-        if not isinstance(here, dict):
-            return ["spec"]
-        given = json.loads(architecture.to_json())
-        return [f'"{key}"' for key in {**given, **here} if key != "requires" and given.get(key) != here.get(key)]
+            text = self.architecture.read_text("utf-8")
+            here = self.read_settings().model_dump() | jsontext.parse(text, str(self.architecture))
+        except (OSError, SpecError, UserError, ValueError, TypeError):
+            return f"its {self.architecture.name} or {self.settings.name} cannot be read"
+        given = settings.model_dump() | json.loads(architecture.to_json())
+        for tree in (here, given):
+            tree.pop("requires", None)
+        return how_they_differ(here, given, "there", "here")
 
     def write_architecture(self, architecture: Architecture) -> None:
         """Write the resolved spec.
@@ -225,6 +227,20 @@ class Run:
         self.record(_END, {})
 
     @property
+    def epochs_recorded(self) -> int:
+        """How many epochs the metrics tell of; after each, a checkpoint is written before anything else happens."""
+        return sum(event.get("event") == "epoch" for event in self.events())
+
+    def metrics_checksum(self, size: int) -> str:
+        """Return the SHA-256 of the first ``size`` bytes of the metrics, or "" where there are not so many."""
+        try:
+            with self.metrics.open("rb") as file:
+                data = file.read(size)
+        except OSError:
+            return ""
+        return hashlib.sha256(data).hexdigest() if len(data) == size else ""
+
+    @property
     def finished(self) -> bool:
         """Whether everything was done."""
         events = self.events()
@@ -277,3 +293,15 @@ def last_checkpoint_in(parent: str | Path, name: str) -> Path | None:
     runs = takewhile(Path.exists, folders_in(parent, name))
     checkpoints = [folder / CHECKPOINT for folder in runs if (folder / CHECKPOINT).exists()]
     return checkpoints[-1] if checkpoints else None
+
+
+def _refuse_parts(folder: Path) -> None:
+    """Refuse a folder that holds something trained, without the file that says what it is."""
+    if (folder / ARCHITECTURE).exists():
+        return
+    for path in (folder / CHECKPOINT, folder / METRICS):
+        # Empty metrics are what a run leaves that was killed when it had just begun.
+        if path.exists() and path.stat().st_size:
+            raise FolderTakenError(
+                f"{path} is there already, without the {ARCHITECTURE} of its run; put that back, {_REMEDY} this one"
+            )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -10,7 +9,7 @@ from functools import cached_property
 
 from pydantic import ValidationError
 
-from layerkit.checkpoints.checkpoint import Checkpoint, load, save
+from layerkit.checkpoints.checkpoint import save
 from layerkit.data.dataset import Dataset, TrainingPairs
 from layerkit.data.noise_level import NoiseRange, estimate_range
 from layerkit.data.sources import load_dataset
@@ -18,13 +17,13 @@ from layerkit.denoising.denoiser import Denoiser
 from layerkit.errors import CheckpointError, DataError, DivergedError, StoppedError, UserError
 from layerkit.registry.catalogue import Catalogue
 from layerkit.spec.architecture import Architecture, Training, build
-from layerkit.spec.loading import load_architecture
 from layerkit.spec.requirements import with_requirements
 from layerkit.training.inspection import Inspector
 from layerkit.training.loop import EpochDone, StepDone, fit
 from layerkit.training.progress import LossCurve, Point, Position
 from layerkit.training.run import Run, Settings
 from layerkit.training.save_interval import SaveInterval
+from layerkit.training.standing import Standing, standing_of
 from layerkit.training.trainer import Trainer
 
 
@@ -40,24 +39,25 @@ class Session:
         changed_packages: the packages it was begun with, where others are installed now.
         dataset: of which ``pairs`` are the part to train on.
         curve: the loss so far.
+        metrics_lost: whether the metrics of the training so far are gone, so that the curve begins here.
     """
 
     def __init__(
         self,
         run: Run,
         settings: Settings,
-        begun: Architecture,
+        standing: Standing,
         architecture: Architecture,
         trainer: Trainer,
         inspector: Inspector,
         dataset: Dataset,
         pairs: TrainingPairs,
-        position: Position,
         curve: LossCurve,
         save_interval: SaveInterval,
     ) -> None:
         self.run, self.settings, self.architecture = run, settings, architecture
-        self.changed_packages = _changed_packages(begun, architecture)
+        position, begun = standing.position, (standing.checkpoint or standing).architecture
+        self.changed_packages, self.metrics_lost = _changed_packages(begun, architecture), standing.metrics_lost
         self.trainer, self.inspector = trainer, inspector
         self.dataset, self.pairs = dataset, pairs
         self.denoiser = Denoiser(trainer.network, architecture.input.shape)
@@ -80,21 +80,19 @@ class Session:
                 that looks at the progress, run over the new number.
 
         Raises:
-            UserError: when the run cannot go on: its files are damaged, or its data or packages are gone.
+            UserError: when the run cannot go on: its files are damaged or contradict each other, or its data or
+                packages are gone.
         """
-        settings = run.read_settings()
-        restored = load(run.checkpoint, catalogue=catalogue) if run.checkpoint.exists() else None
-        begun = restored.architecture if restored else load_architecture(run.architecture, catalogue=catalogue)
-        architecture = with_requirements(_for_epochs(begun, epochs), catalogue)
+        settings, standing = run.read_settings(), standing_of(run, catalogue)
+        restored, position = standing.checkpoint, standing.position
+        architecture = with_requirements(_for_epochs(standing.architecture, epochs), catalogue)
         training = architecture.trained
         network = restored.network if restored else build(architecture, training.seed)
         loss = training.loss.build()
         schedule = training.schedule.build() if training.schedule else None
         trainer = Trainer(network, loss, training.optimizer.build(network.param()), schedule)
-        position = Position()
         if restored:
             trainer.optimizer.load_state_dict(restored.optimizer_state)
-            position = _position(restored, run)
         noise, shape = training.noise.build(), architecture.input.shape
         dataset = load_dataset(
             settings.data, shape, noise, training.seed, training.samples, clean_targets=settings.clean_targets
@@ -106,13 +104,12 @@ class Session:
         return cls(
             run=run,
             settings=settings,
-            begun=begun,
+            standing=standing,
             architecture=architecture,
             trainer=trainer,
             inspector=Inspector(network, loss, architecture, catalogue),
             dataset=dataset,
             pairs=dataset.train,
-            position=position,
             curve=_curve(run, position),
             save_interval=save_interval or SaveInterval(),
         )
@@ -149,6 +146,8 @@ class Session:
             # What was recorded after the last checkpoint is trained, and recorded, again.
             self.run.rewind(position.metrics)
         self.run.write_architecture(self.architecture)
+        if self.metrics_lost:
+            self._save()  # the checkpoint that is there counts on the metrics that were lost
         self.save_interval.restart()
         events = fit(
             self.trainer,
@@ -195,13 +194,14 @@ class Session:
     def _save(self) -> None:
         self.run.check()
         self.run.sync()
+        checksum = self.run.metrics_checksum(self._recorded)
         try:
             save(
                 self.run.checkpoint,
                 self.trainer.network,
                 self.architecture,
                 optimizer=self.trainer.optimizer,
-                position=self.position.model_dump(),
+                position=self.position.model_copy(update={"metrics_sha256": checksum}).model_dump(),
                 noise_range=self.noise_range,
             )
         except CheckpointError:
@@ -244,13 +244,6 @@ def _changed_packages(before: Architecture, now: Architecture) -> list[str]:
         for architecture in (before, now)
     )
     return sorted(old - new)
-
-
-def _position(restored: Checkpoint, run: Run) -> Position:
-    try:
-        return Position.model_validate_json(json.dumps(restored.position))
-    except ValidationError:
-        raise CheckpointError(f"{run.checkpoint} does not say how far the training had come") from None
 
 
 def _curve(run: Run, position: Position) -> LossCurve:

@@ -1,0 +1,103 @@
+"""Where a run stands, from the files in its folder, once it is certain that they belong together.
+
+``architecture.json`` says what is trained. A checkpoint holds the same architecture, and the size and checksum of the
+metrics up to it. So files of another run, or files that were changed by hand, contradict each other, and a training
+that went on with them would not be the one that was asked for.
+
+Two things may differ. The packages are those of the layerkit that last wrote the file. And the number of epochs may be
+changed while a run goes on: a checkpoint has the number of the time when it was saved.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from layerkit.checkpoints.checkpoint import Checkpoint, load
+from layerkit.errors import CheckpointError, UserError
+from layerkit.registry.catalogue import Catalogue
+from layerkit.spec.architecture import Architecture
+from layerkit.spec.differences import how_they_differ
+from layerkit.spec.loading import load_architecture
+from layerkit.training.progress import Position
+from layerkit.training.run import Run
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a run stands.
+
+    Attributes:
+        architecture: what is trained.
+        checkpoint: the last one; None before the first.
+        position: how far the training had come.
+        metrics_lost: whether there was something in the metrics, and the file is gone.
+    """
+
+    architecture: Architecture
+    checkpoint: Checkpoint | None
+    position: Position
+    metrics_lost: bool = False
+
+
+def standing_of(run: Run, catalogue: Catalogue) -> Standing:
+    """Return where a run stands; nothing is written.
+
+    Raises:
+        UserError: when its files are damaged, or contradict each other.
+    """
+    architecture = load_architecture(run.architecture, catalogue=catalogue)
+    if not run.checkpoint.exists():
+        if run.epochs_recorded > 1 or run.finished:
+            raise UserError(
+                f"{run.checkpoint} is missing, and {run.metrics.name} tells of a training that had one; "
+                f"put it back, or remove {run.metrics} to begin again"
+            )
+        return Standing(architecture, None, Position())
+    checkpoint = load(run.checkpoint, catalogue=catalogue)
+    _check_architecture(run, architecture, checkpoint)
+    position = _position(run, checkpoint)
+    if run.metrics.exists():
+        _check_metrics(run, position)
+        return Standing(architecture, checkpoint, position)
+    begun_anew = position.model_copy(update={"metrics": 0})
+    return Standing(architecture, checkpoint, begun_anew, metrics_lost=position.metrics > 0)
+
+
+def _check_architecture(run: Run, architecture: Architecture, checkpoint: Checkpoint) -> None:
+    names = f"in {run.architecture.name}", f"in {run.checkpoint.name}"
+    different = how_they_differ(_what_is_trained(architecture), _what_is_trained(checkpoint.architecture), *names)
+    if different:
+        raise UserError(
+            f"the files in {run.folder} are not of one run: {different}; "
+            "put back the file that was changed, or train in another folder with --output"
+        )
+
+
+def _what_is_trained(architecture: Architecture) -> dict[str, Any]:
+    tree: dict[str, Any] = json.loads(architecture.to_json())
+    tree.pop("requires", None)
+    if isinstance(tree.get("training"), dict):
+        tree["training"].pop("epochs", None)
+    return tree
+
+
+def _position(run: Run, checkpoint: Checkpoint) -> Position:
+    try:
+        return Position.model_validate_json(json.dumps(checkpoint.position))
+    except ValidationError:
+        raise CheckpointError(f"{run.checkpoint} does not say how far the training had come") from None
+
+
+def _check_metrics(run: Run, position: Position) -> None:
+    checksum = run.metrics_checksum(position.metrics)
+    others = not checksum or position.metrics_sha256 not in ("", checksum)
+    if others or (not position.metrics and run.epochs_recorded > 1):
+        raise UserError(
+            f"the files in {run.folder} are not of one run: {run.metrics.name} is not the one that "
+            f"{run.checkpoint.name} was saved with, at {position.metrics:,} bytes; put back the file that was changed, "
+            f"or remove {run.metrics} to go on without the earlier metrics"
+        )
