@@ -65,7 +65,7 @@ class StoppedError(LayerkitError):
 
     def __init__(self, message: str, signal: int) -> None:
         super().__init__(message)
-        self.exit_code = 128 + signal
+        self.signal, self.exit_code = signal, 128 + signal
 
 
 class StateError(LayerkitError, RuntimeError):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 ARCHITECTURES = Path(__file__).parents[2] / "architectures"
 
-sys.path.insert(0, str(Path(__file__).parent))  # the processes that a test starts look for stepwise.py here
+sys.path.insert(0, str(Path(__file__).parent))  # for stepwise.py and stopping.py, in processes that tests start too
 
 
 @pytest.fixture

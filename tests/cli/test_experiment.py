@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 from collections.abc import Callable
 from itertools import islice
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stopping import stop_after
 
 from layerkit.cli import run
 
@@ -105,6 +107,59 @@ def test_a_signal_saves_and_stops(command, start, tmp_path, number, code):
     os.kill(started.process.pid, number)
     assert started.finish() == code
     assert results(tmp_path / "report") == {}
+
+
+def test_a_stop_says_the_sweep_s_own_command(command, tiny, tmp_path, capsys, monkeypatch):
+    arguments = strings(command())
+    arguments.insert(4, "--quick")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 13)
+        assert run(["--without", "optimizers", *arguments]) == 143
+    said = capsys.readouterr().err
+    assert said.startswith("stopped and saved after 12 pictures; go on with: ")
+    assert shlex.split(said.partition("go on with: ")[2]) == [
+        *("layerkit", "--without", "optimizers", "experiment", str(tmp_path / "rates.json")),
+        *("--data", str(tiny.data), "--quick", "--output", str(tmp_path / "report")),
+    ]
+
+
+def test_a_resumed_sweep_counts_from_where_it_is(command, capsys, monkeypatch):
+    arguments = strings(command())
+    with monkeypatch.context() as patch:
+        stop_after(patch, 25)
+        assert run(arguments) == 143
+    said = capsys.readouterr().out
+    assert "have their results" not in said
+    assert [line.split()[0] for line in said.splitlines()] == ["1/4", "2/4"]
+    assert run(arguments) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "2 of 4 trainings have their results"
+    assert [line.split()[0] for line in said[1:-1]] == ["3/4", "4/4"]
+
+
+def test_a_training_of_two_experiments_counts_once(command, tmp_path, capsys):
+    arguments = strings(command())
+    other = json.loads((tmp_path / "rates.json").read_text())
+    other |= {"name": "again", "vary": {"training.optimizer.lr": [0.04, 0.05]}}
+    (tmp_path / "again.json").write_text(json.dumps(other))
+    arguments.insert(1, str(tmp_path / "again.json"))
+    assert run(arguments) == 0
+    numbers = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert numbers[:-1] == ["1/5", "2/5", "3/5", "4/5", "5/5"]
+
+
+def test_a_run_that_train_has_finished_is_taken_as_it_is(command, tmp_path, monkeypatch):
+    assert run(strings(command("whole"))) == 0
+    arguments = strings(command())
+    with monkeypatch.context() as patch:
+        stop_after(patch, 3)
+        assert run(arguments) == 143
+    (folder,) = (tmp_path / "report" / "runs").iterdir()
+    assert run(["train", "--resume", str(folder)]) == 0
+    with monkeypatch.context() as patch:
+        stop_after(patch, 31)  # the other three take thirty steps
+        assert run(arguments) == 0
+    assert results(tmp_path / "report") == results(tmp_path / "whole")
 
 
 def test_two_processes_share_the_trials(command, start, tmp_path):

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from stopping import stop_after
 
 from layerkit import disk as files
 from layerkit.checkpoints.checkpoint import load
@@ -44,21 +45,6 @@ def train(tiny, tmp_path, monkeypatch) -> Train:
 
 def resume(*arguments: object) -> int:
     return run(["train", "--resume", *map(str, arguments)])
-
-
-def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
-    """Let the training receive SIGTERM during its nth step."""
-    from layerkit.training.trainer import Trainer
-
-    step, left = Trainer.step, [steps]
-
-    def counted(self: Trainer, *pair: torch.Tensor) -> float:
-        left[0] -= 1
-        if left[0] == 0:
-            signal.raise_signal(signal.SIGTERM)
-        return step(self, *pair)
-
-    monkeypatch.setattr(Trainer, "step", counted)
 
 
 # What it writes and says

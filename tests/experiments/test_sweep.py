@@ -157,6 +157,29 @@ def test_a_trial_that_fails_is_recorded_and_tried_again_later(work, tiny, tmp_pa
     assert {result.status for result in sweep.results.values()} == {"done"}
 
 
+def test_what_a_trial_failed_on_is_not_tried_again(work):
+    sweep = work(vary={"training.batch_size": [4]})
+    with pytest.raises(StoppedError):
+        sweep.work(stop_after=5)
+    (key,) = sweep.planned.trials
+    checkpoint = sweep.store.run(key) / "checkpoint.safetensors"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-1])
+    assert [text.rsplit(": ", 1)[1] for text in sweep.work().ended] == ["failed"]
+    assert sweep.work().steps == 10
+    assert sweep.store.settled(key)
+
+
+def test_a_finished_run_whose_result_is_missing_is_not_trained_again(work):
+    sweep = work(vary={"training.batch_size": [4]})
+    sweep.work()
+    ((label, result),) = sweep.results.items()
+    (sweep.store.folder / "results" / f"{result.key}.json").unlink()
+    watcher = sweep.work()
+    assert (watcher.steps, watcher.ended) == (0, [f"{label}: done"])
+    again = sweep.results[label]
+    assert again.model_copy(update={"finished": result.finished}) == result
+
+
 def test_a_trial_that_another_process_trains_is_left_to_it(work):
     sweep = work()
     key = next(iter(sweep.planned.trials))

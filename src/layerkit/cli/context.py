@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,6 +31,27 @@ def catalogue_of(ctx: click.Context, notes: bool = True) -> Catalogue:
     for plugin in catalogue.failures() if notes else ():
         click.echo(f"note: {plugin} is not used: {plugin.reason}", err=True)
     return catalogue
+
+
+def command_line(ctx: click.Context) -> str:
+    """Return the command that was given, written as a shell takes it."""
+    return shlex.join(_words(ctx))
+
+
+def _words(ctx: click.Context) -> list[str]:
+    words = [*(_words(ctx.parent) if ctx.parent else ()), str(ctx.info_name)]
+    for param in ctx.command.params:
+        if ctx.get_parameter_source(param.name) is not ParameterSource.COMMANDLINE:
+            continue
+        value = ctx.params[param.name]
+        values = value if isinstance(value, tuple) else (value,)
+        if isinstance(param, click.Argument):
+            words += map(str, values)
+        elif isinstance(param, click.Option) and param.is_flag:
+            words.append(param.opts[0])
+        else:
+            words += [word for each in values for word in (param.opts[0], str(each))]
+    return words
 
 
 def printer(*, err: bool = False) -> Console:

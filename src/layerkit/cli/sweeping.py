@@ -17,12 +17,21 @@ from layerkit.experiments.plan import Trial, plan
 from layerkit.experiments.report.page import write_page
 from layerkit.experiments.report.section import Outcome, Section
 from layerkit.experiments.store import Store
-from layerkit.experiments.sweep import Planned, Sweep
+from layerkit.experiments.sweep import Planned, Sweep, wanted
 from layerkit.registry.catalogue import Catalogue
+from layerkit.training.interruption import going_on_with
 
 
 def run_experiments(
-    files: Sequence[str], data: str, folder: Path, catalogue: Catalogue, *, quick: bool, redraw: bool, quiet: bool
+    files: Sequence[str],
+    data: str,
+    folder: Path,
+    catalogue: Catalogue,
+    *,
+    quick: bool,
+    redraw: bool,
+    quiet: bool,
+    command: str,
 ) -> None:
     """Train what has no result yet, and write the page.
 
@@ -34,6 +43,7 @@ def run_experiments(
         quick: train the short forms.
         redraw: train nothing.
         quiet: print nothing but the page's name.
+        command: goes on after a stop.
 
     Raises:
         LayerkitError: as :class:`layerkit.experiments.sweep.Sweep` does.
@@ -44,18 +54,12 @@ def run_experiments(
     dataset = _dataset(data, plans[0][0])
     left_out = [_why_left_out(experiment, dataset) for experiment in experiments]
     if not redraw:
-        settled = 0
-        with sweep_display(sum(map(len, plans)), quiet) as display:
-            sweep = Sweep(store, data, catalogue, display)
-            for experiment, trials, why in zip(experiments, plans, left_out, strict=True):
-                display.experiment = experiment.experiment.name
-                if why:
-                    display.says(f"{experiment.experiment.name}: left out: {why}")
-                else:
-                    keyed = {trial.key(data_key): trial for trial in trials}
-                    sweep.work(Planned(experiment.experiment.name, experiment.experiment.timed, keyed))
-                settled += len(trials)
-                display.settled(settled)
+        planned = [
+            Planned(file.experiment.name, file.experiment.timed, {trial.key(data_key): trial for trial in trials})
+            for file, trials in zip(experiments, plans, strict=True)
+        ]
+        with going_on_with(command):
+            _train(store, data, catalogue, list(zip(planned, left_out, strict=True)), quiet)
     sections = []
     for experiment, trials, why in zip(experiments, plans, left_out, strict=True):
         timed = experiment.experiment.timed
@@ -63,6 +67,25 @@ def run_experiments(
         sections.append(Section(experiment.experiment, outcomes, why))
     write_page(store, sections, dataset, data_key, quick)
     click.echo(f"written: {store.page}")
+
+
+def _train(store: Store, data: str, catalogue: Catalogue, work: Sequence[tuple[Planned, str]], quiet: bool) -> None:
+    """Train what has no result yet of experiments, each with why it is left out, or nothing."""
+    needed = wanted(planned for planned, why in work if not why)
+
+    def settled() -> int:
+        return sum(store.settled(key, timed) for key, timed in needed.items())
+
+    with sweep_display(len(needed), settled, quiet) as display:
+        if done := settled():
+            display.says(f"{done} of {len(needed)} trainings have their results")
+        sweep = Sweep(store, data, catalogue, display)
+        for planned, why in work:
+            display.experiment = planned.name
+            if why:
+                display.says(f"{planned.name}: left out: {why}")
+            else:
+                sweep.work(planned)
 
 
 def _read(files: Sequence[str]) -> list[ExperimentFile]:

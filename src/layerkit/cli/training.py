@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import suppress
 
 import click
@@ -16,7 +17,7 @@ from layerkit.errors import LayerkitError, RunError
 from layerkit.registry.catalogue import Catalogue
 from layerkit.training.bars import nothing_learned
 from layerkit.training.display import train_shown
-from layerkit.training.interruption import interruptible
+from layerkit.training.interruption import going_on_with, interruptible
 from layerkit.training.run import Run
 from layerkit.training.save_interval import SaveInterval
 from layerkit.training.session import Session
@@ -39,7 +40,11 @@ def train_run(run: Run, catalogue: Catalogue, save_interval: SaveInterval, epoch
     if not quiet:
         _introduce(session)
     try:
-        with interruptible() as asked_to_stop, progress_of(session, quiet) as progress:
+        with (
+            going_on_with(f"layerkit train --resume {shlex.quote(str(run.folder))}"),
+            interruptible() as asked_to_stop,
+            progress_of(session, quiet) as progress,
+        ):
             evaluation = train_shown(session, progress, asked_to_stop)
     except LayerkitError:
         with suppress(RunError):  # what stopped the training is the news

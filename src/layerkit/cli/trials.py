@@ -23,21 +23,24 @@ class SweepDisplay:
 
     Args:
         progress: where the bars are.
-        total: trials of all experiments.
+        total: trainings that the experiments need.
+        settled: gives how many of them have their result, whichever process made it.
         asked_to_stop: gives the signal that asks for the end, or None.
         quiet: show nothing.
     """
 
-    def __init__(self, progress: Progress, total: int, asked_to_stop: Callable[[], int | None], quiet: bool) -> None:
-        self.progress, self.total, self.quiet = progress, total, quiet
+    def __init__(
+        self,
+        progress: Progress,
+        total: int,
+        settled: Callable[[], int],
+        asked_to_stop: Callable[[], int | None],
+        quiet: bool,
+    ) -> None:
+        self.progress, self.total, self.settled, self.quiet = progress, total, settled, quiet
         self.asked_to_stop = asked_to_stop
-        self.experiment, self.number = "", 0
-        self._trials = progress.add_task("trials", total=total)
-
-    def settled(self, count: int) -> None:
-        """Show that so many trials need nothing more."""
-        self.number = count
-        self.progress.update(self._trials, completed=count)
+        self.experiment = ""
+        self._trials = progress.add_task("trials", total=total, completed=settled())
 
     def says(self, text: str) -> None:
         """Show a line."""
@@ -50,10 +53,11 @@ class SweepDisplay:
 
     def ends(self, trial: Trial, result: TrialResult) -> None:
         """Show what a trial came to."""
-        self.settled(self.number + 1)
+        settled = self.settled()
+        self.progress.update(self._trials, completed=settled)
         text = f"{PSNR_MEAN.text(result.psnr)}, {result.seconds:.1f} s" if result.psnr is not None else result.status
         text += f" ({result.message})" if result.message else ""
-        self.says(f"{self.number}/{self.total} {self.experiment}: {trial.label}: {text}")
+        self.says(f"{settled}/{self.total} {self.experiment}: {trial.label}: {text}")
 
     @contextmanager
     def watch(self, session: Session) -> Iterator[_Training]:
@@ -86,12 +90,16 @@ class _Training:
 
 
 @contextmanager
-def sweep_display(total: int, quiet: bool) -> Iterator[SweepDisplay]:
-    """Give what a sweep of so many trials is shown on; Ctrl-C and SIGTERM are remembered until it asks for them."""
+def sweep_display(total: int, settled: Callable[[], int], quiet: bool) -> Iterator[SweepDisplay]:
+    """Give what a sweep is shown on; Ctrl-C and SIGTERM are remembered until it asks for them.
+
+    Args:
+        total, settled, quiet: as :class:`SweepDisplay` takes them.
+    """
     console: Console = printer()
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with (
         interruptible() as asked_to_stop,
         Progress(*columns, console=console, disable=quiet or not console.is_terminal) as progress,
     ):
-        yield SweepDisplay(progress, total, asked_to_stop, quiet)
+        yield SweepDisplay(progress, total, settled, asked_to_stop, quiet)

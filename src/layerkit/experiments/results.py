@@ -88,6 +88,11 @@ class TrialResult(StrictModel):
         return sum(epoch.seconds for epoch in self.epochs)
 
     @property
+    def settled(self) -> bool:
+        """Whether the training need not be tried again; one that failed may go better next time."""
+        return self.status != "failed"
+
+    @property
     def psnr(self) -> float | None:
         """The headline after denoising, in dB; None where nothing was denoised, or the trial is not done."""
         if self.denoised is None or self.status != "done":

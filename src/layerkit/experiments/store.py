@@ -33,6 +33,11 @@ class Store:
         result = read_result(self._path(key), key)
         return None if result is None or (timed and not result.timed) else result
 
+    def settled(self, key: str, timed: bool = False) -> bool:
+        """Return whether a trial has a result that counts and need not be tried again."""
+        result = self.result(key, timed)
+        return result is not None and result.settled
+
     def keep(self, result: TrialResult) -> None:
         """Write a trial's result.
 

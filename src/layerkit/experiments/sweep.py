@@ -6,6 +6,7 @@ being trained by another process, and every other one is taken by locking its ru
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Protocol
@@ -54,6 +55,15 @@ class Planned:
     name: str
     timed: bool
     trials: dict[str, Trial]
+
+
+def wanted(plans: Iterable[Planned]) -> dict[str, bool]:
+    """Return the trainings that experiments need by key, each once, with whether one of them needs it timed."""
+    timed: dict[str, bool] = {}
+    for planned in plans:
+        for key in planned.trials:
+            timed[key] = timed.get(key, False) or planned.timed
+    return timed
 
 
 @dataclass(frozen=True)
@@ -106,12 +116,7 @@ class Sweep:
 
     def _missing(self, planned: Planned) -> list[str]:
         """Return the keys of the trials that must be trained."""
-        return [key for key in planned.trials if not self._settled(key, planned)]
-
-    def _settled(self, key: str, planned: Planned) -> bool:
-        """Return whether a trial has a result that counts; a failed one may go better next time."""
-        result = self.store.result(key, planned.timed)
-        return result is not None and result.status != "failed"
+        return [key for key in planned.trials if not self.store.settled(key, planned.timed)]
 
     def _train(self, key: str, planned: Planned) -> bool:
         """Train a trial, unless it is settled meanwhile; return False where another process is at it."""
@@ -124,7 +129,7 @@ class Sweep:
                     self.data,
                     self.catalogue,
                     anew=planned.timed,
-                    settled=lambda: self._settled(key, planned),
+                    earlier=lambda: self.store.result(key, planned.timed),
                 )
             except FolderInUseError:
                 return False

@@ -26,17 +26,24 @@ Watch = Callable[[Session], AbstractContextManager[Display]]
 
 
 def open_run(
-    folder: Path, trial: Trial, data: str, catalogue: Catalogue, *, anew: bool, settled: Callable[[], bool]
+    folder: Path,
+    trial: Trial,
+    data: str,
+    catalogue: Catalogue,
+    *,
+    anew: bool,
+    earlier: Callable[[], TrialResult | None],
 ) -> Run | None:
-    """Return the run of a trial, locked against other processes, new or where it was interrupted.
+    """Return the run of a trial, locked against other processes: new, or as far as it has come, finished included.
 
     Args:
         folder: of this trial alone.
         trial: what is trained.
         data: the name of the data set.
         catalogue: of the components that may be named.
-        anew: whether what an interrupted process has left is thrown away.
-        settled: whether the trial has its result. It is called while the folder is locked; if so, None is returned.
+        anew: whether a run that is there is thrown away.
+        earlier: gives the result that the trial has. It is called while the folder is locked; if the trial needs no
+            other attempt, None is returned.
 
     Raises:
         FolderInUseError: when another process trains it.
@@ -46,15 +53,16 @@ def open_run(
     settings = Settings(data=data, clean_targets=trial.clean_targets)
     if folder.exists():
         with Run.lock(folder) as run:
-            if settled():  # by a process that has just let go of it
+            result = earlier()
+            if result is not None and result.settled:  # by a process that has just let go of it
                 return None
-            # Whose result is missing has not come to its end, or came there with a result that does not count any more.
-            if anew or run.finished:
+            # Another attempt at a training that failed does not begin with the files that it failed on.
+            if anew or (run.finished and result is not None):
                 for path in (run.checkpoint, run.metrics, run.architecture):
                     path.unlink(missing_ok=True)
             if run.settings.exists():
                 run.write_settings(settings)  # the same data may lie elsewhere on this machine
-    return Run.start(folder, architecture, settings)
+    return Run.start(folder, architecture, settings, finished=True)
 
 
 def train(

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from layerkit.errors import StoppedError
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -34,3 +36,12 @@ def interruptible() -> Iterator[Callable[[], int | None]]:
         yield lambda: received[0] if received else None
     finally:
         restore()
+
+
+@contextmanager
+def going_on_with(command: str) -> Iterator[None]:
+    """Add to the message of a stop inside ``with`` which command goes on with the work."""
+    try:
+        yield
+    except StoppedError as stop:
+        raise StoppedError(f"{stop}; go on with: {command}", stop.signal) from None

@@ -7,6 +7,7 @@ and every command takes it.
 
 from __future__ import annotations
 
+import shlex
 import signal
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -27,7 +28,7 @@ from layerkit.spec.loading import DEFAULT, load_architecture
 from layerkit.spec.requirements import with_requirements
 from layerkit.training.bars import bars
 from layerkit.training.display import Callback, train_shown
-from layerkit.training.interruption import interruptible
+from layerkit.training.interruption import going_on_with, interruptible
 from layerkit.training.run import CHECKPOINT, Run, Settings, last_checkpoint_in
 from layerkit.training.session import Session
 
@@ -250,7 +251,8 @@ class Model:
         console = Console(highlight=False)
         display = nullcontext() if quiet or not console.is_terminal else bars(session, console)
         try:
-            with interruptible() as asked_to_stop, display as shown:
+            resume = going_on_with(f"layerkit train --resume {shlex.quote(str(run.folder))}")
+            with resume, interruptible() as asked_to_stop, display as shown:
                 evaluation = train_shown(session, shown, asked_to_stop, callback)
         except StoppedError as stopped:
             if stopped.exit_code == 128 + signal.SIGINT:

@@ -95,8 +95,11 @@ class Run:
         return cls.lock(folder)
 
     @classmethod
-    def start(cls, folder: str | Path, architecture: Architecture, settings: Settings) -> Run:
+    def start(cls, folder: str | Path, architecture: Architecture, settings: Settings, finished: bool = False) -> Run:
         """Return a new run in ``folder``, or the one it holds if that was started in the same way and is not finished.
+
+        Args:
+            finished: whether one that is finished is returned as well.
 
         Raises:
             UserError: when the folder holds another run, a finished one, or parts of one, or another process trains in
@@ -110,7 +113,7 @@ class Run:
             raise RunError(f"{folder} cannot be made: {error.strerror or error}") from error
         run = cls.lock(folder)
         try:
-            if not run._continues(architecture, settings):
+            if not run._continues(architecture, settings, finished):
                 run._begin(architecture, settings)
         except BaseException:
             run.close()
@@ -131,11 +134,11 @@ class Run:
         # Last, since a folder with this file holds a run.
         self.write_architecture(architecture)
 
-    def _continues(self, architecture: Architecture, settings: Settings) -> bool:
-        """Return whether the folder holds the unfinished run of these; False where it holds none.
+    def _continues(self, architecture: Architecture, settings: Settings, finished: bool) -> bool:
+        """Return whether the folder holds the run of these; False where it holds none.
 
         Raises:
-            UserError: when it holds another run, or that run is finished.
+            UserError: when it holds another run, or that run is finished and a finished one is not asked for.
         """
         if not self.architecture.exists():
             return False
@@ -144,7 +147,7 @@ class Run:
         different = self._difference(architecture, settings)
         if different and (self.checkpoint.exists() or self.epochs_recorded > 1 or self.finished):
             raise FolderTakenError(f"{self.folder} already holds another run: {different}; {_REMEDY} this one")
-        if self.finished:
+        if self.finished and not finished:
             raise FolderTakenError(
                 f"{self.folder} already holds this run, finished; {_REMEDY} this one, "
                 f"or train on with: layerkit train --resume {self.folder} --epochs N"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import cached_property
@@ -169,7 +168,9 @@ class Session:
                     self._save()
                 yield event
                 if signal is not None:
-                    raise StoppedError(self._stopped(), signal)
+                    position = self.position
+                    done = f"{position.pictures:,} pictures in {position.seconds:,.0f} s"
+                    raise StoppedError(f"stopped and saved after {done}", signal)
         except DivergedError as error:
             raise DivergedError(f"{error}{self._remedy()}") from None
 
@@ -213,12 +214,6 @@ class Session:
         """How strong the noise of the training inputs is; None where they are too small to tell."""
         inputs, _ = self.pairs.chunk(0, 0)
         return estimate_range(inputs)
-
-    def _stopped(self) -> str:
-        command = f"layerkit train --resume {shlex.quote(str(self.run.folder))}"
-        position = self.position
-        done = f"{position.pictures:,} pictures in {position.seconds:,.0f} s"
-        return f"stopped and saved after {done}; go on with: {command}"
 
     def _remedy(self) -> str:
         text = f", such as --lr {self.trainer.base_lr / 4:g}"

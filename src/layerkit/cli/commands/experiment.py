@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from layerkit.cli.context import catalogue_of
+from layerkit.cli.context import catalogue_of, command_line
 
 
 @click.command()
@@ -34,4 +34,13 @@ def experiment(
 
     source = data if data == PHOTOS else str(Path(data).absolute())
     folder = Path(output or ("runs/report-quick" if quick else "runs/report"))
-    run_experiments(files, source, folder, catalogue_of(ctx), quick=quick, redraw=redraw, quiet=quiet)
+    run_experiments(
+        files,
+        source,
+        folder,
+        catalogue_of(ctx),
+        quick=quick,
+        redraw=redraw,
+        quiet=quiet,
+        command=command_line(ctx),
+    )
