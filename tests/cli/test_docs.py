@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from layerkit.cli import run
 
 
@@ -23,5 +25,11 @@ def test_writes_all_pages(tmp_path, capsys):
 
 
 def test_an_unknown_name_is_a_sentence(capsys):
-    assert run(["docs", "conv3d"]) == 2
-    assert 'no installed component is named "conv3d"' in capsys.readouterr().err
+    assert run(["docs", "wavelet"]) == 2
+    assert capsys.readouterr().err == ('error: no installed component is named "wavelet"; `layerkit docs` lists them\n')
+
+
+@pytest.mark.parametrize(("misspelt", "meant"), [("con2d", "conv2d"), ("Adam", "adam"), ("hook", "hooks")])
+def test_a_misspelt_name_is_answered_with_the_nearest(misspelt, meant, capsys):
+    assert run(["docs", misspelt]) == 2
+    assert f'is named "{misspelt}"; did you mean "{meant}"?' in capsys.readouterr().err

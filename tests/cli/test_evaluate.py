@@ -18,6 +18,7 @@ def checkpoint(tmp_path, tiny, capsys) -> str:
 def test_a_table(checkpoint, tiny, capsys):
     assert run(["evaluate", checkpoint, "--data", str(tiny.data)]) == 0
     said = capsys.readouterr().out
+    assert "for training" not in said
     for word in ("6 pictures", "PSNR (mean of pictures)", "PSNR (of mean error)", "SSIM", "best on these pictures"):
         assert word in said
     names = [line.split("  ")[1] for line in said.splitlines() if " dB" in line]
@@ -28,6 +29,7 @@ def test_json_for_programs_is_what_training_said(checkpoint, tiny, capsys, tmp_p
     assert run(["evaluate", checkpoint, "--data", str(tiny.data), "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["pictures"] == 6
+    assert result["data"] == f"6 noisy and clean pictures for validation from {tiny.data}"
     assert result["gain"] == result["denoised"]["psnr_mean"] - result["noisy"]["psnr_mean"]
     epoch = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[0])
     assert result["denoised"] == epoch["denoised"]
@@ -56,7 +58,7 @@ def test_data_without_clean_pictures(checkpoint, tiny, tmp_path, capsys):
     arrays = np.load(tiny.data)
     np.savez(tmp_path / "train.npz", noisy_1=arrays["noisy_1"], noisy_2=arrays["noisy_2"])
     assert run(["evaluate", checkpoint, "--data", str(tmp_path / "train.npz")]) == 2
-    assert "has no pictures whose clean version is known" in capsys.readouterr().err
+    assert "train.npz holds pairs for training and nothing to measure on; give noisy and" in capsys.readouterr().err
 
 
 def test_a_checkpoint_without_training(checkpoint, tmp_path, capsys):

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from layerkit.builtin.noises.gaussian import Gaussian
+from layerkit.builtin.noises.pixelate import Pixelate
 from layerkit.data import splits
 from layerkit.data.pictures import Picture, write_picture
 from layerkit.data.sources import load_dataset
@@ -36,6 +37,8 @@ def test_no_picture_is_in_both_parts(tmp_path, count):
     assert not training & validation
     assert training | validation == set(values)
     assert f"{count} of the {count} pictures" in dataset.description
+    held_out = f"in {tmp_path}: 1,000 crops of {len(validation)} for validation; crops of one photograph resemble"
+    assert held_out in dataset.validation_description
     other = load_dataset(str(tmp_path), (3, 8, 8), NOISELESS, 99, 2000)
     assert levels(other.validation.clean) == validation
 
@@ -94,6 +97,19 @@ def test_folders_that_cannot_be_used(tmp_path, sizes, message):
         plain(tmp_path, [value], size)
     with pytest.raises(DataError, match=message):
         load_dataset(tmp_path, (3, 8, 8), NOISELESS, 0, 10)
+
+
+@pytest.mark.parametrize(("sizes", "more"), [([(20, 20), (30, 12)], "none of 2 has that"), ([(50, 50)], "crops need")])
+def test_it_is_said_when_the_noise_asks_for_larger_pictures(tmp_path, sizes, more):
+    for value, size in enumerate(sizes):
+        plain(tmp_path, [value], size)
+    with pytest.raises(DataError, match=more) as caught:
+        load_dataset(tmp_path, (3, 8, 8), Pixelate(4), 0, 10)
+    assert (
+        "; it is the noise that asks for so much, since it makes one pixel of 4x4, and one that keeps the size, such "
+        'as {"type": "gaussian", "sigma": 25}, needs no more than 8x8; '
+    ) in str(caught.value)
+    assert load_dataset(tmp_path, (3, 8, 8), Gaussian(25), 0, 10).train
 
 
 def test_a_broken_picture_in_a_folder_is_named(tmp_path):

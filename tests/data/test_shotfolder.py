@@ -84,7 +84,9 @@ def test_the_noise_is_that_of_the_shots(tmp_path):
     assert clean is None
     assert noisy.shape == again.shape == (1000, *SHAPE)
     assert (noisy - again)[:, :2].mul(255).square().mean().div(2).sqrt().item() == pytest.approx(20, rel=0.03)
-    assert "whose quality is estimated, for no clean picture is known" in dataset.description
+    for text in (dataset.description, dataset.validation_description):
+        assert "for validation, whose quality is estimated, because no clean picture is known" in text
+    assert "for training" in dataset.description and "for training" not in dataset.validation_description
 
 
 def test_known_clean_pictures_are_for_validation(tmp_path):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from layerkit.registry.catalogue import Catalogue
+    from layerkit.spec.architecture import Architecture
+
+STDIN = "<stdin>"
+"""What standard input is called in messages."""
 
 
 def catalogue_of(ctx: click.Context, notes: bool = True) -> Catalogue:
@@ -59,6 +64,35 @@ def printer(*, err: bool = False) -> Console:
     from rich.console import Console
 
     return Console(stderr=err, highlight=False)
+
+
+def read_spec(
+    spec: str, catalogue: Catalogue, overrides: Mapping[str, Any] | None = None, data: str | None = None
+) -> Architecture:
+    """Return the architecture in a file, or in standard input where ``spec`` is ``-``.
+
+    Raises:
+        SpecError: with every mistake that was found.
+        DataError: when there are no such ``data``; see :func:`layerkit.load_architecture`.
+    """
+    from layerkit.spec.loading import load_architecture, read_architecture
+
+    if spec != "-":
+        return load_architecture(spec, overrides=overrides, catalogue=catalogue, data=data)
+    return read_architecture(_standard_input(), STDIN, overrides=overrides, catalogue=catalogue, data=data)
+
+
+def _standard_input() -> str:
+    from layerkit.errors import Problem, SpecError
+    from layerkit.spec import text
+
+    try:
+        if sys.stdin is None:
+            raise OSError("it is closed")
+        content = sys.stdin.buffer.read(text.MAX_BYTES + 1)
+    except OSError as error:
+        raise SpecError((Problem(f"cannot be read: {error.strerror or error}", source=STDIN),)) from None
+    return text.decode(content, STDIN)
 
 
 def set_option(function: Callable[..., Any]) -> Callable[..., Any]:

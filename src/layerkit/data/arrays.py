@@ -1,7 +1,7 @@
 """Pictures in a caller's memory: what their arrays must be, and pairs of them as a data file.
 
 A training that is to go on another day needs its data on disk. So pairs in memory become an ``.npz`` file as anyone may
-write it (see :mod:`layerkit.data.pairfiles`), and everything that takes a data file takes them too.
+write it (see :mod:`layerkit.data.npzfiles`), and everything that takes a data file takes them too.
 """
 
 from __future__ import annotations

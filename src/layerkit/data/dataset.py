@@ -42,14 +42,21 @@ class Validation(NamedTuple):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set: pairs for training, pictures for validation, and one sentence that says what they are.
+    """A data set: pairs for training and pictures for validation.
 
     Either part may be missing, when the source is a file that holds only the other.
+
+    Attributes:
+        train: the pairs.
+        validation: the pictures.
+        description: one sentence that says what both are.
+        validation_description: one that says what the pictures for validation are; empty where there are none.
     """
 
     train: TrainingPairs | None
     validation: Validation | None
     description: str
+    validation_description: str
 
 
 @dataclass(frozen=True)

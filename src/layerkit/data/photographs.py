@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from layerkit.data.dataset import Dataset, Request
-from layerkit.data.picturefolder import picture_dataset, scaled, source_sides, views
+from layerkit.data.picturefolder import asked_by_noise, picture_dataset, scaled, source_sides, views
 from layerkit.data.pictures import read_picture
 from layerkit.errors import DataError
 
@@ -33,9 +33,8 @@ def builtin_photographs(request: Request) -> Dataset:
     Raises:
         DataError: when a photograph is missing from the installed packages, or much too small for the input.
     """
-    sides = source_sides(request)
     training, validation = (
-        [views(_enlarged(read_photograph(*name), sides), request, augmented) for name in names]
+        [views(_enlarged(read_photograph(*name), request), request, augmented) for name in names]
         for names, augmented in ((TRAINING, True), (VALIDATION, False))
     )
     text = "7 photographs that come with layerkit and scikit-image"
@@ -57,16 +56,18 @@ def read_photograph(package: str, name: str) -> Tensor:
     return read_picture(Path(spec.submodule_search_locations[0]) / name).pixels
 
 
-def _enlarged(pixels: Tensor, sides: tuple[int, int]) -> Tensor:
-    """Return a picture at least as large as ``sides``, as it is if it can be.
+def _enlarged(pixels: Tensor, request: Request) -> Tensor:
+    """Return a picture that is large enough for a crop, as it is if it can be.
 
     Raises:
         DataError: when it would have to be enlarged beyond reason.
     """
+    sides = source_sides(request)
     scale = max(side / length for side, length in zip(sides, pixels.shape[1:], strict=True))
     if scale > MAX_ENLARGEMENT:
         raise DataError(
-            f"the built-in photographs are too small for crops of {sides[0]}x{sides[1]} pixels; "
+            f"the built-in photographs are too small for crops of {sides[0]}x{sides[1]} pixels"
+            f"{asked_by_noise(request)}; "
             'use a folder of larger pictures or a smaller network "input"'
         )
     return scaled(pixels, scale) if scale > 1 else pixels

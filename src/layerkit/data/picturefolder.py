@@ -47,11 +47,11 @@ def picture_folder(path: Path, request: Request, note: str = "") -> Dataset:
     if not usable:
         raise DataError(
             f"{path}: no picture is large enough: crops need {height}x{width} pixels (height x width) and none of "
-            f'{len(order):,} has that; use larger pictures or a smaller network "input"'
+            f'{len(order):,} has that{asked_by_noise(request)}; use larger pictures or a smaller network "input"'
         )
     text = f"{usable:,} of the {len(found):,} pictures in {path}"
     if usable < len(order):
-        text += f" ({len(order) - usable:,} smaller than a crop's {height}x{width} pixels)"
+        text += f" ({len(order) - usable:,} smaller than a crop's {height}x{width} pixels{asked_by_noise(request)})"
     if usable == 1:
         text += ", cut in two halves"
         training, validation = _halves(only, path, request)
@@ -73,11 +73,11 @@ def picture_dataset(text: str, training: Views, validation: Views, request: Requ
     noise, shape, seed, samples = request.noise, request.shape, request.seed, request.samples
     pairs = PictureCrops(training, noise, shape, seed, samples, request.clean_targets, recolour)
     noisy, clean = validation_crops(PictureCrops(validation, noise, shape, seed, samples, clean_targets=True), request)
-    description = (
-        f"{text}: random crops of {len(training):,} for training, {len(noisy):,} crops of {len(validation):,} for "
-        "validation; crops of one photograph resemble one another"
+    held_out = (
+        f"{len(noisy):,} crops of {len(validation):,} for validation; crops of one photograph resemble one another"
     )
-    return Dataset(pairs, Validation(noisy, clean), description)
+    description = f"{text}: random crops of {len(training):,} for training, {held_out}"
+    return Dataset(pairs, Validation(noisy, clean), description, f"{text}: {held_out}")
 
 
 def source_sides(request: Request) -> tuple[int, int]:
@@ -88,6 +88,17 @@ def source_sides(request: Request) -> tuple[int, int]:
     """
     check_channels(request.shape)
     return request.noise.scale * request.shape[1], request.noise.scale * request.shape[2]
+
+
+def asked_by_noise(request: Request) -> str:
+    """Return what a sentence on pictures that are too small must add where it is the noise that needs larger ones."""
+    scale, (_, height, width) = request.noise.scale, request.shape
+    if scale == 1:
+        return ""
+    return (
+        f"; it is the noise that asks for so much, since it makes one pixel of {scale}x{scale}, and one that keeps the "
+        f'size, such as {{"type": "gaussian", "sigma": 25}}, needs no more than {height}x{width}'
+    )
 
 
 def views(pixels: Tensor, request: Request, augmented: bool) -> list[Tensor]:
@@ -113,7 +124,8 @@ def _halves(pixels: Tensor, path: Path, request: Request) -> tuple[list[list[Ten
         height, width = source_sides(request)
         raise DataError(
             f"{path}: the only usable picture, {pixels.shape[1]}x{pixels.shape[2]} pixels, is too small to be cut into "
-            f"a half for training and one for validation: crops need {height}x{width}; add a picture"
+            f"a half for training and one for validation: crops need {height}x{width}{asked_by_noise(request)}; "
+            "add a picture"
         )
     return [training], [validation]
 

@@ -49,29 +49,36 @@ def shot_folder(path: Path, found: Findings, request: Request) -> Dataset:
     pairs = ShotPairs([_stack(held, shape, True) for held in training], shape, seed, samples, request.clean_targets)
     held_out = ShotPairs([_stack(held, shape, False) for held in validation], shape, seed, samples, known)
     noisy, other = validation_crops(held_out, request)
-    text = _description(path, request, usable, len(scenes), (len(training), len(noisy), len(validation)), known)
-    text += _left_out(left_out, "have no partner")
-    text += _left_out(
+    texts = _descriptions(path, request, usable, len(scenes), (len(training), len(noisy), len(validation)), known)
+    more = _left_out(left_out, "have no partner")
+    more += _left_out(
         [shot for held in read if held not in usable for shot in held.scene.shots],
         f"are smaller than a crop's {height}x{width} pixels",
     )
-    return Dataset(pairs, Validation(noisy, other) if known else Validation(noisy, None, other), text)
+    return Dataset(
+        pairs, Validation(noisy, other) if known else Validation(noisy, None, other), *(text + more for text in texts)
+    )
 
 
-def _description(
+def _descriptions(
     path: Path, request: Request, usable: Sequence[_Held], scenes: int, counts: tuple[int, int, int], known: bool
-) -> str:
-    """Return what is trained on; ``counts``: scenes for training, and crops and scenes for validation."""
+) -> tuple[str, str]:
+    """Return what the data are, and what they are for validation alone.
+
+    Args:
+        counts: scenes for training, and crops and scenes for validation.
+    """
     shots = sum(len(held.scene.shots) for held in usable)
     text = f"{shots:,} noisy shots of {len(usable):,} of the {scenes:,} scenes in {path}"
     text += ", cut in two halves" if len(usable) == 1 else ""
     text += ", of large pictures the middle" if any(held.cut for held in usable) else ""
-    text += '; no noise is added, and the "noise" of the spec is not used: random crops of '
-    text += "shots and clean pictures" if request.clean_targets else "pairs of shots"
-    text += " of {:,} for training, {:,} crops of {:,} for validation, ".format(*counts)
-    return text + (
-        "whose clean pictures are known" if known else "whose quality is estimated, for no clean picture is known"
+    text += '; no noise is added, and the "noise" of the spec is not used: '
+    pairs = "shots and clean pictures" if request.clean_targets else "pairs of shots"
+    for_training = f"random crops of {pairs} of {counts[0]:,} for training, "
+    held_out = f"{counts[1]:,} crops of {counts[2]:,} for validation, whose " + (
+        "clean pictures are known" if known else "quality is estimated, because no clean picture is known"
     )
+    return text + for_training + held_out, text + held_out
 
 
 def _wanted(path: Path, found: Findings, request: Request) -> tuple[list[Scene], list[Path]]:

@@ -52,19 +52,19 @@ def _open_photographs(_: Path, request: Request) -> Dataset:
 
 
 def _pickle_files(path: Path) -> Sequence[Path]:
-    from layerkit.data.pairfiles import pickle_files
+    from layerkit.data.picklefiles import pickle_files
 
     return pickle_files(path)
 
 
 def _open_pickles(path: Path, request: Request) -> Dataset:
-    from layerkit.data.pairfiles import read_pickles
+    from layerkit.data.picklefiles import read_pickles
 
     return read_pickles(path, request)
 
 
 def _open_npz(path: Path, request: Request) -> Dataset:
-    from layerkit.data.pairfiles import read_npz
+    from layerkit.data.npzfiles import read_npz
 
     return read_npz(path, request)
 

@@ -15,11 +15,14 @@ from layerkit.cli.context import catalogue_of, printer
 @click.pass_context
 def docs(ctx: click.Context, component: str | None, output: str | None) -> None:
     """Show the reference page of COMPONENT, or of all that is installed: fields, ranges, formula, example."""
+    import difflib
+
     from rich.markdown import Markdown
 
     from layerkit.disk import write_atomically
     from layerkit.errors import PluginError
     from layerkit.spec.reference import reference_pages
+    from layerkit.wording import show
 
     pages = reference_pages(catalogue_of(ctx))
     if output is not None:
@@ -30,6 +33,9 @@ def docs(ctx: click.Context, component: str | None, output: str | None) -> None:
     wanted = component or "index"
     found = [text for name, text in pages.items() if wanted in (name.removesuffix(".md"), name[:-3].partition("-")[2])]
     if not found:
-        raise PluginError(f'no installed component is named "{component}"; `layerkit docs` lists them')
+        names = {name[:-3].partition("-")[2] or name[:-3] for name in pages}
+        near = difflib.get_close_matches(wanted[:80].lower(), sorted(names), n=1)
+        remedy = f'did you mean "{near[0]}"?' if near else "`layerkit docs` lists them"
+        raise PluginError(f"no installed component is named {show(wanted)}; {remedy}")
     for text in found:
         printer().print(Markdown(text))

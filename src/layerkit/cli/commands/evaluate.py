@@ -40,12 +40,15 @@ def evaluate(ctx: click.Context, checkpoint: str, data: str, as_json: bool) -> N
     architecture = loaded.architecture
     dataset = load_dataset(data, architecture.input.shape, architecture.build_noise(), seed=0, samples=1)
     if dataset.validation is None:
-        raise DataError(f"{data} has no pictures whose clean version is known: {dataset.description}")
+        raise DataError(
+            f"{data} holds pairs for training and nothing to measure on; give noisy and clean pictures, such as "
+            '"noisy" and "clean" in an .npz file'
+        )
     result = measure(Denoiser(loaded.network, architecture.input.shape), *dataset.validation)
     baselines = classical_results(dataset.validation, printer(err=True))
     if as_json:
-        more = {"gain": result.gain, "baselines": list(map(asdict, baselines)), "data": dataset.description}
+        more = {"gain": result.gain, "baselines": list(map(asdict, baselines)), "data": dataset.validation_description}
         click.echo(json.dumps(asdict(result) | more))
         return
-    click.echo(dataset.description)
+    click.echo(dataset.validation_description)
     printer().print(quality_table(result, "pictures", baselines))

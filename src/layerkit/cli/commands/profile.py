@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerkit.cli.context import catalogue_of, printer, set_option
+from layerkit.cli.context import catalogue_of, overrides_from, printer, read_spec, set_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,7 +32,7 @@ def profile(
     assignments: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Time every layer of a network in training, forwards and backwards.
+    """Time every layer of the network in SPEC, a file or - for standard input, in training, forwards and backwards.
 
     The last column is the share of a layer's time that the bare matrix products of its plain formula would take: far
     below 100 %, the layer spends its time on something else; above, it needs fewer multiplications than that formula.
@@ -42,12 +42,10 @@ def profile(
     import torch
 
     from layerkit.arithmetic.backends import fused
-    from layerkit.cli.context import overrides_from
-    from layerkit.spec.loading import load_architecture
     from layerkit.training.profiling import profile as measure
     from layerkit.wording import json_path
 
-    architecture = load_architecture(spec, overrides=overrides_from(assignments, {}), catalogue=catalogue_of(ctx))
+    architecture = read_spec(spec, catalogue_of(ctx), overrides_from(assignments, {}))
     if threads is not None:
         torch.set_num_threads(threads)
     training = architecture.training

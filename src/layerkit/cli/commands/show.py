@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerkit.cli.context import catalogue_of, printer, set_option
+from layerkit.cli.context import catalogue_of, overrides_from, printer, read_spec, set_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,15 +23,16 @@ if TYPE_CHECKING:
 @click.option("--diagram", type=click.Path(dir_okay=False), help="Draw the network into this .svg, .png or .pdf file.")
 @click.pass_context
 def show(ctx: click.Context, spec: str, assignments: tuple[str, ...], as_json: bool, diagram: str | None) -> None:
-    """Print a network as the report prints its Table I, with output shapes and costs for one picture."""
+    """Print the network in SPEC, a file or - for standard input, as the report prints its Table I.
+
+    Output shapes and costs are those of one picture.
+    """
     import json
 
-    from layerkit.cli.context import overrides_from
-    from layerkit.spec.loading import load_architecture
     from layerkit.spec.tracing import trace
     from layerkit.wording import json_path
 
-    architecture = load_architecture(spec, overrides=overrides_from(assignments, {}), catalogue=catalogue_of(ctx))
+    architecture = read_spec(spec, catalogue_of(ctx), overrides_from(assignments, {}))
     steps = trace(architecture.network, architecture.input.shape)
     if diagram is not None:
         from layerkit.drawing.diagram import draw_network

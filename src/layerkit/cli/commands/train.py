@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layerkit.cli.context import catalogue_of, overrides_from, set_option
+from layerkit.cli.context import catalogue_of, overrides_from, read_spec, set_option
 from layerkit.data.sources import HELP
 from layerkit.training.save_interval import DEFAULT_MINUTES, SaveInterval
 
@@ -74,7 +74,7 @@ def train(
 ) -> None:
     """Train the network in SPEC the Noise2Noise way: on noisy pictures, with other noisy pictures as targets.
 
-    Without SPEC it is the network that comes with layerkit.
+    SPEC is a file, or - for standard input; without it the network is the one that comes with layerkit.
 
     Writes the checkpoint, the resolved spec, the metrics, the loss curve and a montage into a folder. A training that
     was stopped goes on where it was, to the same bits: with --resume, or when the same command is given again. Ctrl-C
@@ -132,12 +132,11 @@ def _started(
 
     from layerkit.data.sources import PHOTOS
     from layerkit.errors import UserError
-    from layerkit.spec.loading import load_architecture
     from layerkit.spec.requirements import with_requirements
     from layerkit.training.run import Run, Settings
 
     overrides = overrides_from(assignments, {FLAGS[flag]: value for flag, value in flags.items()})
-    architecture = load_architecture(spec, overrides=overrides, catalogue=catalogue, data=data)
+    architecture = read_spec(spec, catalogue, overrides, data)
     try:
         _ = architecture.trained  # asked for before a folder is made
     except UserError as error:

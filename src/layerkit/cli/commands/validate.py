@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from layerkit.cli.context import catalogue_of
+from layerkit.cli.context import STDIN, catalogue_of, read_spec
 
 
 @click.command()
@@ -12,20 +12,20 @@ from layerkit.cli.context import catalogue_of
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 @click.pass_context
 def validate(ctx: click.Context, specs: tuple[str, ...], as_json: bool) -> None:
-    """Check architecture files: names, values, shapes and sizes. Nothing is built."""
+    """Check architecture files, or - for standard input: names, values, shapes and sizes. Nothing is built."""
     import json
 
     from layerkit.errors import Problem, SpecError
-    from layerkit.spec.loading import load_architecture
 
     catalogue = catalogue_of(ctx)
     found: list[tuple[str, tuple[Problem, ...]]] = []
     for spec in specs:
         try:
-            load_architecture(spec, catalogue=catalogue)
-            found.append((spec, ()))
+            read_spec(spec, catalogue)
+            problems: tuple[Problem, ...] = ()
         except SpecError as error:
-            found.append((spec, error.problems))
+            problems = error.problems
+        found.append((STDIN if spec == "-" else spec, problems))
     if as_json:
         rows = [
             {
