@@ -52,6 +52,28 @@ def test_a_name_that_is_taken_is_refused(tmp_path):
         write_plugin("layerkit-relu", tmp_path, installed())
 
 
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("torch", '"torch" is taken: the package torch is installed here, and two .*; take layerkit-torch$'),
+        ("json", "it is a module of Python itself, .*; take layerkit-json$"),
+        ("tensorflow", "it is a well-known package on the Python Package Index, .*; take layerkit-tensorflow$"),
+        ("layerkit", "is taken: .*; take another name$"),
+        ("class", '"class" is a word of Python itself, so no module can have that name; choose another name'),
+        ("layerkit-class", '"class" is a word of Python itself, so no module can have that name; choose another name'),
+    ],
+)
+def test_a_name_that_would_shadow_another_package_is_refused(tmp_path, name, sentence):
+    with pytest.raises(UserError, match=sentence):
+        write_plugin(name, tmp_path, installed())
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_refuses_it_too(tmp_path, capsys):
+    assert run(["new-plugin", "torch", "--output", str(tmp_path)]) == 2
+    assert "take layerkit-torch\n" in capsys.readouterr().err
+
+
 def test_a_folder_that_exists_is_left_alone(tmp_path):
     (tmp_path / "layerkit-wavelet").mkdir()
     with pytest.raises(UserError, match="layerkit-wavelet already exists"):

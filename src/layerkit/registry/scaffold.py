@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +12,7 @@ from layerkit.disk import write_atomically
 from layerkit.environment import __version__
 from layerkit.errors import UserError
 from layerkit.registry.catalogue import Catalogue
+from layerkit.registry.taken import why_taken
 
 TEMPLATES = {
     "pyproject.toml.txt": "pyproject.toml",
@@ -26,18 +28,26 @@ def write_plugin(name: str, parent: Path, catalogue: Catalogue) -> list[Path]:
     """Write a package ``name`` into a new folder of that name in ``parent``, and return its files.
 
     Raises:
-        UserError: when the name is not one for a package or is already in use, or the folder exists.
+        UserError: when the name is not one for a package or is taken, or the folder exists.
         RunError: when a file cannot be written.
     """
     if not re.fullmatch(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*", name) or len(name) > 60:
         raise UserError(
             f'"{name}" is not a name for a package; use small letters, digits and -, such as layerkit-wavelet'
         )
+    package = name.replace("-", "_")
+    component = package.removeprefix("layerkit_")
+    if keyword.iskeyword(component):
+        raise UserError(
+            f'"{component}" is a word of Python itself, so no module can have that name; choose another name'
+        )
+    reason = why_taken(name)
+    if reason:
+        proposal = "another name" if name.startswith("layerkit") else f"layerkit-{name}"
+        raise UserError(f'"{name}" is taken: {reason}, and two packages of one name shadow each other; take {proposal}')
     folder = parent / name
     if folder.exists():
         raise UserError(f"{folder} already exists; choose another name, or remove it")
-    package = name.replace("-", "_")
-    component = package.removeprefix("layerkit_")
     taken = catalogue.find(component)
     if taken:
         raise UserError(
