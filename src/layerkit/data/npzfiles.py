@@ -144,8 +144,6 @@ def _from_floats(subject: str, values: Tensor, limit: int) -> Tensor:
         raise DataError(f"{subject}: holds values that are not finite; replace them or leave their pictures out")
     if limit == 1 and size > 2:  # far more than noise could do
         raise DataError(f'{subject}: its values are {size:.4g} on average, and "{RANGE}" says 1; write {RANGE}=255')
-    if limit != 1 and values.max() <= 1:
-        raise DataError(f'{subject}: no value is above 1, and "{RANGE}" says {limit}; write {RANGE}=1')
     return values if limit == 1 else values.div_(limit)
 
 
