@@ -88,6 +88,18 @@ def test_the_python_runs(tmp_path, monkeypatch):
     assert namespace["clean"].shape == (2, 3, 13, 10)
 
 
+def test_mistakes_in_its_network_are_answered_as_shown(tmp_path, monkeypatch, capsys):
+    from layerkit.cli import run
+
+    monkeypatch.chdir(tmp_path)
+    (text,) = (text for language, text in BLOCKS if language == "json" and '"layers"' in text)
+    text = text.replace('"conv2d"', '"con2d"').replace('"kernel_size": 3', '"kernel_size": "3"')
+    (tmp_path / "net.json").write_text(text)
+    assert run(["validate", "net.json"]) == 2
+    shown = re.findall(r"(?:^    net\.json.*\n)(?:^    .*\n)*", README.read_text(), re.MULTILINE)
+    assert " ".join(shown[0].split()) == " ".join(capsys.readouterr().err.split())
+
+
 def test_the_commands_exist():
     from layerkit.cli import COMMANDS
 

@@ -23,6 +23,17 @@ def test_says_every_mistake_of_every_file(table1, tmp_path, capsys):
     assert "none.json: cannot be read" in printed.err
 
 
+def test_schemas_beside_the_files_are_left_out(table1, capsys):
+    files = sorted(str(path) for path in Path(table1).parent.glob("*.json"))
+    assert run(["validate", *files]) == 0
+    said = capsys.readouterr()
+    left_out = [line for line in said.out.splitlines() if line.endswith(": valid") is False]
+    assert [line.partition(": ")[0] for line in left_out] == [file for file in files if file.endswith(".schema.json")]
+    assert all("left out, since it is a JSON Schema for editors and no network" in line for line in left_out)
+    assert run(["validate", "--json", *files]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == len(files) - 2
+
+
 def test_json_for_programs(table1, tmp_path, capsys):
     wrong = tmp_path / "wrong.json"
     wrong.write_text("{}")

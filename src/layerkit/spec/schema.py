@@ -57,6 +57,11 @@ def architecture_schema(catalogue: Catalogue) -> Schema:
     return linked
 
 
+def is_schema(tree: Any) -> bool:
+    """Return whether a JSON value is a JSON Schema, such as lies beside the files that name it."""
+    return isinstance(tree, dict) and tree.get("$schema") == DIALECT
+
+
 def component_schema(component: Component) -> Schema:
     """Return the schema of one component's spec, in which the keyword ``REGISTERED`` marks components inside it."""
     schema: Schema = component.spec.model_json_schema(schema_generator=SchemaGenerator)

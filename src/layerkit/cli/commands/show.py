@@ -94,14 +94,23 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
 
 
+_FROM_OUTPUT = ("type", "out_channels", "out_features")
+"""Fields that the other columns show."""
+_WITHOUT_EFFECT = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1}
+"""Fields of windows with the values that change nothing."""
+
+
 def _function(layer: LayerSpec) -> str:
-    """Return a layer's own fields, but those that are as usual, that hold layers, or that the output shows."""
+    """Return a layer's own fields, but those that the other columns show, hold layers, or are without effect."""
     shown = {}
     for name, field in type(layer).model_fields.items():
         value = getattr(layer, name)
-        if name not in ("type", "out_channels") and value != field.default and not isinstance(value, tuple | list):
-            shown[name] = value
-        elif isinstance(value, tuple) and value and all(isinstance(part, int) for part in value):
+        switch = value is None or isinstance(value, bool)
+        if name in _FROM_OUTPUT or (switch and value == field.default) or value == _WITHOUT_EFFECT.get(name, ()):
+            continue
+        if not isinstance(value, tuple | list):
+            shown[name] = str(value)
+        elif value and all(isinstance(part, int) for part in value):
             shown[name] = "x".join(map(str, value))
     return ", ".join(f"{name} {value}" for name, value in shown.items())
 
