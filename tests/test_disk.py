@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from layerkit import disk as files
-from layerkit.disk import append, remove_leftovers, why_unreadable, write_atomically
+from layerkit.disk import append_lines, remove_leftovers, why_unreadable, write_atomically
 from layerkit.errors import RunError
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
@@ -66,8 +66,8 @@ def test_a_call_that_writes_a_part_is_followed_by_another(tmp_path, monkeypatch)
 
     monkeypatch.setattr(files, "os", Slow())
     write_atomically(tmp_path / "file", b"0123456789")
-    append(tmp_path / "file", b"0123456789")
-    assert (tmp_path / "file").read_bytes() == b"01234567890123456789"
+    append_lines(tmp_path / "lines", b"0123456789\n")
+    assert (tmp_path / "file").read_bytes() + b"\n" == (tmp_path / "lines").read_bytes() == b"0123456789\n"
 
 
 def test_a_real_limit_of_the_system(tmp_path):
@@ -97,19 +97,29 @@ def test_a_file_in_the_place_of_the_folder(tmp_path):
         write_atomically(tmp_path / "folder" / "file", b"content")
 
 
-def test_append(tmp_path):
+def test_lines_are_appended(tmp_path):
     path = tmp_path / "file"
-    append(path, b"one\n")
-    append(path, b"two\n")
+    append_lines(path, b"one\n")
+    append_lines(path, b"two\n")
     assert path.read_bytes() == b"one\ntwo\n"
     with pytest.raises(RunError, match="missing/file cannot be written: No such file or directory"):
-        append(tmp_path / "missing" / "file", b"")
+        append_lines(tmp_path / "missing" / "file", b"")
+
+
+@pytest.mark.parametrize("torn", [b"x", b"tw", b"x" * 4095, b"x" * 4096, b"x" * 10_000, b"\xff\x00"])
+@pytest.mark.parametrize("whole", [b"", b"one\n", b"\n", b"one\n\n", b"y" * 5000 + b"\n"])
+def test_a_torn_last_line_is_cut_off_before_others_are_appended(tmp_path, whole, torn):
+    path = tmp_path / "file"
+    for lines in (b"three\n", b""):
+        path.write_bytes(whole + torn)
+        append_lines(path, lines)
+        assert path.read_bytes() == whole + lines
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_append_to_a_full_disk():
+def test_lines_for_a_full_disk():
     with pytest.raises(RunError, match="/dev/full cannot be written: No space left on device"):
-        append("/dev/full", b"line\n")
+        append_lines("/dev/full", b"line\n")
 
 
 def test_leftovers_of_a_killed_process_are_removed(tmp_path):

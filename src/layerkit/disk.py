@@ -16,6 +16,8 @@ from filelock import lock_descriptor
 from layerkit.errors import FolderInUseError, RunError
 
 _TEMPORARY = ".tmp"
+_BLOCK = 4096
+"""Bytes that are read at once, from the end of a file, to find where its last line begins."""
 
 
 def write_atomically(path: str | Path, data: bytes | memoryview) -> None:
@@ -50,22 +52,28 @@ def write_atomically(path: str | Path, data: bytes | memoryview) -> None:
                 os.unlink(temporary)
 
 
-def append(path: str | Path, data: bytes, durable: bool = True) -> None:
-    """Write ``data`` at the end of a file, which is made if it is missing.
+def append_lines(path: str | Path, lines: bytes, durable: bool = True) -> None:
+    """Write whole lines at the end of a file, which is made if it is missing.
+
+    A last line without an end is what a full disk, or the end of a process, has left of a line. It is cut off first, or
+    the new one would be glued to it.
 
     Args:
+        path: of the file.
+        lines: each with its end, ``\\n``; there may be none.
         durable: whether to wait until the disk has the file, all that was appended before included.
 
     Raises:
-        RunError: when the system refuses; a part of ``data`` may stand at the end of the file.
+        RunError: when the system refuses; a part of a line may stand at the end of the file.
     """
     path = Path(path)
     try:
         # Without O_BINARY Windows would write two bytes for each end of a line.
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
         descriptor = os.open(path, flags, 0o666)
         try:
-            _write(descriptor, data)
+            _cut_torn_line(descriptor)
+            _write(descriptor, lines)
             if durable:
                 os.fsync(descriptor)
         finally:
@@ -97,6 +105,20 @@ def _write(descriptor: int, data: bytes | memoryview) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
+
+
+def _cut_torn_line(descriptor: int) -> None:
+    size = end = os.fstat(descriptor).st_size
+    while end:
+        start = max(0, end - _BLOCK)
+        os.lseek(descriptor, start, os.SEEK_SET)
+        line_end = os.read(descriptor, end - start).rfind(b"\n")
+        if line_end >= 0:
+            end = start + line_end + 1
+            break
+        end = start
+    if end < size:
+        os.ftruncate(descriptor, end)
 
 
 def _umask() -> int:

@@ -74,7 +74,7 @@ def assert_same(folder: Path, whole: Path) -> None:
     assert sorted(os.listdir(folder)) == sorted(os.listdir(whole))
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_saves_and_stops(tmp_path, tiny, start, number, code):
     spec = tiny.spec(tmp_path, epochs=100_000)
     first = start("train", spec, "--data", tiny.data, "--output", tmp_path / "run", "--quiet")

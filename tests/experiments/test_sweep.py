@@ -95,6 +95,17 @@ def test_every_trial_has_its_result(work):
         assert (sweep.store.run(result.key) / "montage.png").is_file()
 
 
+def test_a_montage_that_cannot_be_written_is_told_and_the_trial_has_its_result(work):
+    sweep = work(vary={"training.batch_size": [4]})
+    (key,) = sweep.planned.trials
+    (sweep.store.run(key) / "montage.png").mkdir(parents=True)
+    watcher = sweep.work()
+    assert [text.rsplit(": ", 1)[1] for text in watcher.ended] == ["done"]
+    (said,) = watcher.said
+    assert said.startswith("warning: ")
+    assert said.endswith("montage.png cannot be written: Is a directory; the trial has its result all the same")
+
+
 def test_nothing_is_trained_twice(work):
     first = work()
     first.work()

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from layerkit import disk
 from layerkit.errors import FolderInUseError, FolderTakenError, RunError, UserError
 from layerkit.spec.architecture import Architecture
 from layerkit.spec.loading import load_architecture
@@ -182,6 +185,35 @@ def test_lines_that_cannot_be_read_are_left_out(tmp_path, architecture):
         run.metrics.write_bytes(b'{"event": "loss"}\n{"eve\n[1]\n\xff\n' + b"[" * 100_000 + b'\n{"event": "end"')
         assert run.events() == [{"event": "loss"}]
         assert not run.finished
+
+
+def test_what_a_full_disk_has_left_of_a_line_does_not_stay(tmp_path, architecture, monkeypatch):
+    class Full:
+        """The ``os`` of a disk that has room for ten bytes more."""
+
+        def __init__(self) -> None:
+            self.room = 10
+
+        def __getattr__(self, name: str) -> Any:
+            return self.written if name == "write" else getattr(os, name)
+
+        def written(self, descriptor: int, data: memoryview) -> int:
+            if not self.room:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            count = os.write(descriptor, data[: self.room])
+            self.room -= count
+            return count
+
+    with Run.start(tmp_path / "run", architecture, PHOTOS) as run:
+        run.record("loss", {"loss": 1.0})
+        with monkeypatch.context() as patch:
+            patch.setattr(disk, "os", Full())
+            with pytest.raises(RunError, match=r"metrics.jsonl cannot be written: No space left on device"):
+                run.record("loss", {"loss": 2.0})
+        assert run.metrics.read_bytes().endswith(b'\n{"event": ')
+        assert not run.finished
+        run.record_end()
+        assert [json.loads(line)["event"] for line in run.metrics.read_text().splitlines()] == ["loss", "end"]
 
 
 def test_settings_that_are_gone(tmp_path, architecture):

@@ -9,6 +9,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -90,7 +91,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except StoppedError as stop:
-        click.echo(str(stop), err=True)
+        with suppress(OSError):  # a closed terminal is one of the reasons to stop
+            click.echo(str(stop), err=True)
         return stop.exit_code
     except LayerkitError as error:
         click.echo(f"error: {error}", err=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import click
 
@@ -81,14 +82,25 @@ def _draw_curve(session: Session) -> None:
         )
 
 
+@contextmanager
+def _told_if_not_written() -> Iterator[None]:
+    """Print why a picture inside ``with`` cannot be written; the training, which is saved, has not failed by that."""
+    try:
+        yield
+    except RunError as error:
+        click.echo(f"warning: {error}; the network is saved all the same", err=True)
+
+
 def _conclude(session: Session, evaluation: Evaluation | None) -> None:
     run, validation = session.run, session.dataset.validation
-    _draw_curve(session)
+    with _told_if_not_written():
+        _draw_curve(session)
     if validation is not None:
         evaluation = evaluation or evaluate(session.denoiser, *validation)
         shown = examples(session.denoiser, validation)
         if shown.drawable:
-            montage(run.montage, *shown)
+            with _told_if_not_written():
+                montage(run.montage, *shown)
         baselines = classical_results(validation, printer(err=True))
         printer().print(quality_table(evaluation, "validation pictures", baselines))
         if evaluation.learned_nothing:

@@ -91,7 +91,7 @@ class _Training:
 
 @contextmanager
 def sweep_display(total: int, settled: Callable[[], int], quiet: bool) -> Iterator[SweepDisplay]:
-    """Give what a sweep is shown on; Ctrl-C and SIGTERM are remembered until it asks for them.
+    """Give what a sweep is shown on; signals to stop are remembered until it asks for them.
 
     Args:
         total, settled, quiet: as :class:`SweepDisplay` takes them.

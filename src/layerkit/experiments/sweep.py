@@ -136,8 +136,9 @@ class Sweep:
             if run is not None:
                 with run:
                     self.observer.begins(trial)
+                    observer = self.observer
                     result = train(
-                        run, trial, key, self.catalogue, self.observer.watch, self.observer.asked_to_stop
+                        run, trial, key, self.catalogue, observer.watch, observer.says, observer.asked_to_stop
                     ).model_copy(update={"timed": planned.timed})
                     self.store.keep(result)
                     self.observer.ends(trial, result)

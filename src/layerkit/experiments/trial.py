@@ -66,7 +66,13 @@ def open_run(
 
 
 def train(
-    run: Run, trial: Trial, key: str, catalogue: Catalogue, watch: Watch, asked_to_stop: Callable[[], int | None]
+    run: Run,
+    trial: Trial,
+    key: str,
+    catalogue: Catalogue,
+    watch: Watch,
+    says: Callable[[str], None],
+    asked_to_stop: Callable[[], int | None],
 ) -> TrialResult:
     """Train to the end and return the result; a training that fails has one too.
 
@@ -76,6 +82,7 @@ def train(
         key: of the trial.
         catalogue: of the components that may be named.
         watch: gives what the training is shown on.
+        says: shows a line of text.
         asked_to_stop: gives the signal that asks for the end, or None.
 
     Raises:
@@ -94,7 +101,7 @@ def train(
         about |= {"data": session.dataset.description, "samples": len(session.pairs)}
         with watch(session) as display:
             evaluation = train_shown(session, display, asked_to_stop)
-        about |= {"curve": _curve(session), **_outcome(session, evaluation)}
+        about |= {"curve": _curve(session), **_outcome(session, evaluation, says)}
         return TrialResult(status="done", **about, epochs=_epochs(run))
     except DivergedError as error:
         return TrialResult(status="diverged", message=str(error), **about, epochs=_epochs(run))
@@ -121,7 +128,7 @@ def _epochs(run: Run) -> tuple[EpochRecord, ...]:
     )
 
 
-def _outcome(session: Session, evaluation: Evaluation | None) -> dict[str, Any]:
+def _outcome(session: Session, evaluation: Evaluation | None, says: Callable[[str], None]) -> dict[str, Any]:
     """Return the quality of the validation pictures, and draw some of them; ``evaluation`` if it is known already."""
     validation = session.dataset.validation
     if validation is None:
@@ -129,7 +136,10 @@ def _outcome(session: Session, evaluation: Evaluation | None) -> dict[str, Any]:
     evaluation = evaluation or evaluate(session.denoiser, *validation)
     shown = examples(session.denoiser, validation)
     if shown.drawable:
-        montage(session.run.montage, *shown)
+        try:
+            montage(session.run.montage, *shown)
+        except RunError as error:
+            says(f"warning: {error}; the trial has its result all the same")
     return {
         "pictures": evaluation.pictures,
         "noisy": recorded(evaluation.noisy),

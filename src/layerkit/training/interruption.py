@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a training between two steps, after it is saved."""
+"""Ctrl-C, SIGTERM and a closed terminal (SIGHUP) end a training between two steps, after it is saved."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from types import FrameType
 
 from layerkit.errors import StoppedError
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+if hasattr(signal, "SIGHUP"):  # Windows has none
+    SIGNALS.append(signal.SIGHUP)
 
 
 @contextmanager
@@ -30,7 +32,8 @@ def interruptible() -> Iterator[Callable[[], int | None]]:
         for number, handler in before.items():
             signal.signal(number, handler)
 
-    caught = SIGNALS if threading.current_thread() is threading.main_thread() else ()
+    in_main = threading.current_thread() is threading.main_thread()
+    caught = [number for number in SIGNALS if in_main and not _outlives_terminal(number)]
     before = {number: signal.signal(number, remember) for number in caught}
     try:
         yield lambda: received[0] if received else None
@@ -45,3 +48,8 @@ def going_on_with(command: str) -> Iterator[None]:
         yield
     except StoppedError as stop:
         raise StoppedError(f"{stop}; go on with: {command}", stop.signal) from None
+
+
+def _outlives_terminal(number: signal.Signals) -> bool:
+    """Return whether the signal is that of a closed terminal, and was switched off, as nohup does."""
+    return number.name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN

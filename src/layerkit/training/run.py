@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError
 
 from layerkit.contracts.specs import StrictModel
-from layerkit.disk import FolderLock, append, remove_leftovers, write_atomically
+from layerkit.disk import FolderLock, append_lines, remove_leftovers, write_atomically
 from layerkit.errors import FolderInUseError, FolderTakenError, RunError, SpecError, UserError
 from layerkit.spec import text as jsontext
 from layerkit.spec.architecture import Architecture
@@ -214,7 +214,7 @@ class Run:
             RunError: when it cannot be written.
         """
         self.check()
-        append(self.metrics, (json.dumps({"event": event, **values}) + "\n").encode(), durable)
+        append_lines(self.metrics, (json.dumps({"event": event, **values}) + "\n").encode(), durable)
         return self.metrics.stat().st_size
 
     def sync(self) -> None:
@@ -223,7 +223,7 @@ class Run:
         Raises:
             RunError: when it cannot be written.
         """
-        append(self.metrics, b"")
+        append_lines(self.metrics, b"")
 
     def record_end(self) -> None:
         """Record that everything is done."""

@@ -77,8 +77,8 @@ def train(
     SPEC is a file, or - for standard input; without it the network is the one that comes with layerkit.
 
     Writes the checkpoint, the resolved spec, the metrics, the loss curve and a montage into a folder. A training that
-    was stopped goes on where it was, to the same bits: with --resume, or when the same command is given again. Ctrl-C
-    and SIGTERM save before they stop (exit codes 130 and 143).
+    was stopped goes on where it was, to the same bits: with --resume, or when the same command is given again. Ctrl-C,
+    SIGTERM and a closed terminal save before they stop (exit codes 130, 143 and 129).
     """
     from layerkit.cli.training import train_run
     from layerkit.training.run import Run
