@@ -4,7 +4,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from layerkit.cli.interruption import interruptible
+from layerkit.training.interruption import interruptible
 
 
 @pytest.fixture(params=["SIGINT", "SIGTERM", "SIGHUP"])
