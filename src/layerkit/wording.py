@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import reprlib
 from typing import Any
 
 
@@ -23,11 +24,37 @@ def json_path(path: tuple[str | int, ...]) -> str:
 _PLAIN_KEY = re.compile(r"[\w$-]{1,60}", re.ASCII)
 
 
+MAX_SHOWN = 60
+
+
 def show(value: Any) -> str:
-    """Return a value as JSON, short enough for a sentence and without characters that would steer a terminal."""
+    """Return a value as JSON, short enough for a sentence and without characters that would steer a terminal.
+
+    No more of the value is written than is shown: a hostile file has megabytes in one value, and names it often.
+    """
     try:
-        text = json.dumps(value, ensure_ascii=False)
+        text = _beginning(value)
     except (TypeError, ValueError):
-        text = repr(value)
-    text = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text[:61])
-    return text if len(text) <= 60 else text[:57] + "..."
+        text = _shortly(value)
+    text = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text[: MAX_SHOWN + 1])
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."
+
+
+def _beginning(value: Any) -> str:
+    """Return the first characters of a value as JSON."""
+    if isinstance(value, str):
+        return json.dumps(value[:MAX_SHOWN], ensure_ascii=False)[: MAX_SHOWN + 1]
+    text = ""
+    for part in json.JSONEncoder(ensure_ascii=False).iterencode(value):
+        text += part[: MAX_SHOWN + 1]
+        if len(text) > MAX_SHOWN:
+            break
+    return text
+
+
+def _shortly(value: Any) -> str:
+    """Return a value that JSON does not know as Python writes it."""
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python writes no whole numbers of thousands of digits
+        return f"a value of type {type(value).__name__}"

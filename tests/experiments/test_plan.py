@@ -44,6 +44,16 @@ def test_every_combination_is_a_trial_in_the_file_s_order(experiment):
     assert len({trial.key("data") for trial in trials}) == 16
 
 
+def test_the_layers_of_all_trials_are_bounded(experiment, monkeypatch):
+    path = experiment(vary={"training.batch_size": [2, 4, 8]}, seeds=[1, 2, 3])
+    monkeypatch.setattr("layerkit.experiments.plan.MAX_LAYERS_IN_ALL", 18)  # six each, and seeds share them
+    assert len(trials_of(path)) == 9
+    monkeypatch.setattr("layerkit.experiments.plan.MAX_LAYERS_IN_ALL", 17)
+    message = "the architectures up to trial 7 have 18 layers; at most 17 are planned in one experiment; split it"
+    with pytest.raises(SpecError, match=message):
+        trials_of(path)
+
+
 def test_a_key_depends_on_the_training_and_on_nothing_else(experiment, tmp_path):
     (trial, other) = trials_of(experiment())
     key = trial.key("data")

@@ -99,3 +99,13 @@ def test_definitions_that_are_wrong(define: Any, message: str) -> None:
 def test_many_wrong_definitions_are_counted() -> None:
     with pytest.raises(SpecError, match="and 30 more mistakes"):
         expand(tree({f"a{i}": None for i in range(50)}))
+
+
+def test_what_constants_stand_for_is_bounded_before_it_is_copied() -> None:
+    text = "x" * 99_998  # and two quotes
+    expanded = expand(tree({"a": text}, *["$a"] * 10))
+    assert all(layer["value"] is text for layer in expanded.tree["layers"])
+    for values in (["$a"] * 11, [["$a"]] * 11, [*["$a"] * 10, "$b"]):
+        with pytest.raises(SpecError, match=r"constants stand for more than 1,000,000 characters") as caught:
+            expand(tree({"a": text, "b": 1}, *values))
+        assert caught.value.problems[0].path[:3] == ("layers", 10, "value")

@@ -231,6 +231,24 @@ def test_a_shape_that_does_not_fit_is_told_at_its_layer() -> None:
         read(tree)
 
 
+def test_too_many_layers_are_refused_before_any_is_checked(at_most) -> None:
+    read(changed(("layers",), [{"type": "relu"}]))  # whatever is made once
+    inner = {"type": "sequential", "layers": [{"type": "unknown"}] * 5000}
+    text = json.dumps(changed(("layers",), [inner] * 2))
+    message = "net.json:1:.*: layers: with all inside others, these are 10,002 layers; at most 10,000 are built"
+    with at_most(700_000), pytest.raises(SpecError, match=message):
+        read_architecture(text, "net.json")
+
+
+def test_what_could_not_be_read_again_when_it_is_saved_is_refused() -> None:
+    convolution = {"type": "conv2d", "out_channels": 1, "kernel_size": 1}
+    message = (
+        r"net.json: as it is saved, with every default written out: (more than 40,000 values|the text is too long)"
+    )
+    with pytest.raises(SpecError, match=message):
+        read(changed(("layers",), [convolution] * 5000))
+
+
 @pytest.mark.parametrize(
     ("tree", "message"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -140,6 +141,7 @@ REFUSED = [
     ("[0." + "1" * 1000 + "]", r"x:1:2: a number of 1,002 digits; at most 1,000 are read"),
     ("[" * 33 + "]" * 33, r"x:1:33: more than 32 levels of lists and objects inside each other"),
     ('"' + "x" * 1_000_000 + '"', r"x: the text is too long; at most 1,000,000 bytes are read"),
+    ("[" + "0," * 40_000 + "0]", r"x:1:80000: more than 40,000 values and names; a repeat stands for many layers"),
     (r'["\ud800"]', r"x: half of a surrogate pair is not a character; remove the \\u escape"),
     ("\ud800", "not JSON"),
     ('["\ud800"]', "half of a surrogate pair"),
@@ -179,6 +181,26 @@ def test_what_is_just_allowed() -> None:
     assert parse('"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["', "x")
     assert parse('"' + " " * 999_998 + '"', "x")
     assert parse(r'"\ud83d\ude00"', "x") == "😀"
+
+
+def test_as_many_values_and_names_as_are_read() -> None:
+    assert len(parse("[" + ",".join(["{}"] * 39_999) + "]", "x")) == 39_999
+    names = ",".join(f'"{number}":0' for number in range(19_998))
+    assert len(parse('{"":' + "{" + names + "}}", "x")[""]) == 19_998
+
+
+def test_a_value_that_is_too_long_is_not_written_to_its_end() -> None:
+    class Endless(list[int]):
+        def __iter__(self) -> Iterator[int]:
+            return iter(int, 1)
+
+    with pytest.raises(SpecError, match="x: the text is too long; at most 1,000,000 bytes are read"):
+        from_python(Endless([0]), "x")
+
+
+def test_a_number_that_python_itself_does_not_write() -> None:
+    with pytest.raises(SpecError, match="x: expected a value that JSON can write, got a value of type int"):
+        from_python(10**5000, "x")
 
 
 def test_a_string_that_does_not_end_hides_no_brackets() -> None:

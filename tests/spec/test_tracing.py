@@ -13,7 +13,7 @@ from layerkit.builtin.layers.sequential import SequentialSpec
 from layerkit.contracts.module import Module
 from layerkit.contracts.specs import LayerSpec, Shape
 from layerkit.errors import ShapeError
-from layerkit.spec.tracing import MAX_ACTIVATIONS, MAX_PARAMETERS, check_affordable, trace
+from layerkit.spec.tracing import MAX_ACTIVATIONS, MAX_PARAMETERS, check_affordable, trace, written_layers
 
 RELU = ReLUSpec(type="relu")
 
@@ -128,3 +128,9 @@ def test_what_is_inside_a_container_is_counted_once() -> None:
     block = RepeatSpec(type="repeat", times=3, layers=(sequence(conv(2**14)),))
     check_affordable(trace(sequence(block), (2**14, 1, 1)))
     check_affordable([])
+
+
+def test_layers_are_counted_before_anybody_has_checked_them() -> None:
+    inner = {"type": "sequential", "layers": [{"type": "relu"}, None, {"layers": 3}]}
+    assert written_layers({"layers": [inner, {"x": inner}, [inner]], "training": {"layers": [1]}}) == 3 + 3 * 3 + 1
+    assert written_layers(3) == 0

@@ -15,11 +15,14 @@ from layerkit.experiments.loading import ExperimentFile
 from layerkit.registry.catalogue import Catalogue
 from layerkit.spec import text as jsontext
 from layerkit.spec.architecture import Architecture
-from layerkit.spec.constants import DEFINE
+from layerkit.spec.constants import DEFINE, from_constant
 from layerkit.spec.loading import load_architecture
 from layerkit.spec.overrides import keys_of
+from layerkit.spec.tracing import written_layers
 from layerkit.wording import json_path, show
 
+MAX_LAYERS_IN_ALL = 50_000
+"""Layers that the architectures of all trials may have together, copies not counted, since all are in memory."""
 _OUTSIDE = {"$schema", "name", "description", "requires"}
 """What a spec holds that its training does not depend on."""
 
@@ -89,23 +92,29 @@ def plan(file: ExperimentFile, catalogue: Catalogue, quick: bool = False) -> lis
     trials = []
     variants = experiment.variants or (Variant(name="-"),)
     grid = [dict(zip(experiment.vary, values, strict=True)) for values in itertools.product(*experiment.vary.values())]
-    for variant, values, targets, seed in itertools.product(variants, grid, experiment.targets, experiment.seeds):
-        overrides: dict[str, Any] = {**experiment.set, **variant.set, **values}
-        trials.append(
-            Trial(
-                architecture=_resolved(file, variant, overrides, seed, catalogue),
-                clean_targets=targets == "clean",
-                variant=variant.name if experiment.variants else "",
-                series=variant.series,
-                values=values,
+    layers = 0
+    for variant, values in itertools.product(variants, grid):
+        architecture = _resolved(file, variant, {**experiment.set, **variant.set, **values}, catalogue)
+        layers += written_layers(architecture.model_dump(mode="json"))
+        if layers > MAX_LAYERS_IN_ALL:
+            message = f"the architectures up to trial {len(trials) + 1:,} have {layers:,} layers; at most "
+            message += f"{MAX_LAYERS_IN_ALL:,} are planned in one experiment; split it"
+            raise file.error(Problem(message))
+        for targets, seed in itertools.product(experiment.targets, experiment.seeds):
+            training = architecture.trained.model_copy(update={"seed": seed})
+            trials.append(
+                Trial(
+                    architecture=architecture.model_copy(update={"training": training}),
+                    clean_targets=targets == "clean",
+                    variant=variant.name if experiment.variants else "",
+                    series=variant.series,
+                    values=values,
+                )
             )
-        )
     return trials
 
 
-def _resolved(
-    file: ExperimentFile, variant: Variant, overrides: dict[str, Any], seed: int, catalogue: Catalogue
-) -> Architecture:
+def _resolved(file: ExperimentFile, variant: Variant, overrides: dict[str, Any], catalogue: Catalogue) -> Architecture:
     base = file.base(variant.base or file.experiment.base)
     try:
         architecture = load_architecture(base, overrides=overrides, catalogue=catalogue)
@@ -115,9 +124,8 @@ def _resolved(
     if architecture.training is None:
         place = _place_of_base(file, variant)
         raise file.error(Problem(f'{base} has no "training" block; name an architecture that has', place))
-    training = architecture.training.model_copy(update={"seed": seed})
     # A run is continued when its spec is the same, and a new description does not make it another.
-    changes = {"schema_": None, "name": "trial", "description": "", "requires": None, "training": training}
+    changes = {"schema_": None, "name": "trial", "description": "", "requires": None}
     return architecture.model_copy(update=changes)
 
 
@@ -126,7 +134,7 @@ def _in_file(problem: Problem, file: ExperimentFile, variant: Variant, overrides
     base = variant.base or file.experiment.base
     for path, value in reversed(overrides.items()):
         keys = keys_of(path)
-        through_constant = keys[0] == DEFINE and f'(from the constant "{keys[-1]}")' in problem.message
+        through_constant = keys[0] == DEFINE and from_constant(str(keys[-1])) in problem.message
         if problem.path[: len(keys)] == keys or through_constant:
             message = f"{json_path(problem.path)} of {base}: {problem.message}"
             return Problem(message, _origin(file, variant, path, value))

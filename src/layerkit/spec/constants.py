@@ -3,18 +3,22 @@
 A constant is one number, text, true or false, and stands for nothing but that value: there are no expressions. It may
 be used wherever ``layers`` and ``training`` hold such a value, except as a ``type``, since that decides which other
 fields there are.
+
+A long text that is named often stands for far more than its file holds. What constants stand for in all is therefore
+counted while their values are put in the tree, where each is the same object everywhere, and before anything is copied.
 """
 
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from layerkit.errors import Problem, SpecError
 from layerkit.spec.diagnosis import MAX_PROBLEMS, at_most_twenty, kind_around
-from layerkit.spec.text import Path
+from layerkit.spec.text import MAX_BYTES, Path
 from layerkit.wording import show
 
 DEFINE = "define"
@@ -40,16 +44,15 @@ def expand(tree: Any) -> Expanded:
     """
     if not isinstance(tree, dict):
         return Expanded(tree, {}, ())
-    values = _definitions(tree.get(DEFINE, {}))
-    used: dict[Path, str] = {}
-    problems: list[Problem] = []
+    replacing = _Replacing(_definitions(tree.get(DEFINE, {})))
     plain = {key: value for key, value in tree.items() if key != DEFINE}
     for key in USED_IN:
         if key in plain:
-            plain[key] = _replaced(plain[key], (key,), values, used, problems)
+            plain[key] = replacing.replaced(plain[key], (key,))
+    used, problems = replacing.used, replacing.problems
     if not problems:
         # A constant that is misspelt on the command line would change nothing, and nobody would notice.
-        unused = [name for name in values if name not in set(used.values())]
+        unused = [name for name in replacing.values if name not in set(used.values())]
         problems = [Problem(f'nothing uses "${name}"; use it or remove it', (DEFINE, name)) for name in unused]
     return Expanded(plain, used, tuple(problems))
 
@@ -69,29 +72,50 @@ def _definitions(define: Any) -> dict[str, Any]:
     return define
 
 
-def _replaced(
-    value: Any,
-    path: Path,
-    values: Mapping[str, Any],
-    used: dict[Path, str],
-    problems: list[Problem],
-    kind: str | None = None,
-) -> Any:
-    if isinstance(value, dict):
-        kind = kind_around(value, ()) or kind
-        return {key: _replaced(inner, (*path, key), values, used, problems, kind) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_replaced(inner, (*path, index), values, used, problems, kind) for index, inner in enumerate(value)]
-    if not (isinstance(value, str) and value.startswith("$")):
-        return value
-    name = value[1:]
-    # Suggestions only for the problems that are shown.
-    fault = _fault(name, path, values if len(problems) < MAX_PROBLEMS or name in values else {})
-    if fault:
-        problems.append(Problem(fault, path, kind))
-        return value
-    used[path] = name
-    return values[name]
+def from_constant(name: str) -> str:
+    """Return what a message ends with whose value came from a constant."""
+    return f'(from the constant "{name}")'
+
+
+class _Replacing:
+    """Puts values in the place of constants, and keeps an account of them.
+
+    Args:
+        values: of the constants, by name.
+
+    Attributes:
+        used: the constant that stood at each path.
+        problems: the mistakes in their use.
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values = values
+        self.used: dict[Path, str] = {}
+        self.problems: list[Problem] = []
+        self._lengths = {name: len(json.dumps(value)) for name, value in values.items()}
+        self._length = 0
+
+    def replaced(self, value: Any, path: Path, kind: str | None = None) -> Any:
+        """Return a value with no constants inside; ``kind`` is the type of the component around it."""
+        if isinstance(value, dict):
+            kind = kind_around(value, ()) or kind
+            return {key: self.replaced(inner, (*path, key), kind) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self.replaced(inner, (*path, index), kind) for index, inner in enumerate(value)]
+        if not (isinstance(value, str) and value.startswith("$")):
+            return value
+        name = value[1:]
+        # Suggestions only for the problems that are shown.
+        fault = _fault(name, path, self.values if len(self.problems) < MAX_PROBLEMS or name in self.values else {})
+        if fault:
+            self.problems.append(Problem(fault, path, kind))
+            return value
+        self._length += self._lengths[name]
+        if self._length > MAX_BYTES:
+            message = f"up to here constants stand for more than {MAX_BYTES:,} characters; use shorter texts"
+            raise SpecError((Problem(f"{message} {from_constant(name)}", path, kind),))
+        self.used[path] = name
+        return self.values[name]
 
 
 def _fault(name: str, path: Path, values: Mapping[str, Any]) -> str:

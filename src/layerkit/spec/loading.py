@@ -18,11 +18,11 @@ from layerkit.registry.catalogue import Catalogue, installed
 from layerkit.spec import text as jsontext
 from layerkit.spec.agreement import disagreements
 from layerkit.spec.architecture import Architecture, Input, Training
-from layerkit.spec.constants import DEFINE, Expanded, expand
+from layerkit.spec.constants import DEFINE, Expanded, expand, from_constant
 from layerkit.spec.diagnosis import at_most_twenty, kind_around, problems_of
 from layerkit.spec.overrides import apply_overrides, overridden_at
 from layerkit.spec.requirements import readable_requirements
-from layerkit.spec.tracing import Step, check_affordable, trace
+from layerkit.spec.tracing import MAX_LAYERS, Step, check_affordable, trace, written_layers
 from layerkit.spec.unread import UnreadTraining
 from layerkit.wording import show
 
@@ -136,6 +136,7 @@ def _checked(expanded: Expanded, catalogue: Catalogue, data: str | Path | None =
         found = disagreements(architecture.training, architecture.input.shape, steps, data)
         if found:
             raise SpecError(found)
+    _check_saved_form(architecture)
     return architecture
 
 
@@ -156,6 +157,10 @@ def _validate(expanded: Expanded, catalogue: Catalogue) -> Architecture:
     tree, used, known = expanded
     if not isinstance(tree, dict):
         raise SpecError((Problem(f"expected an object {{...}} with a network, got {show(tree)}"),))
+    layers = written_layers(tree)
+    if layers > MAX_LAYERS:
+        message = f"with all inside others, these are {layers:,} layers; at most {MAX_LAYERS:,} are built"
+        raise SpecError((Problem(message, ("layers",)),))
     catalogue = replace(catalogue, requires=readable_requirements(tree.get("requires")))
     try:
         architecture = Architecture.model_validate_json(json.dumps(tree), context=catalogue)
@@ -170,7 +175,7 @@ def _validate(expanded: Expanded, catalogue: Catalogue) -> Architecture:
 def _with_constant(problem: Problem, used: Mapping[jsontext.Path, str]) -> Problem:
     if problem.path not in used:
         return problem
-    return replace(problem, message=f'{problem.message} (from the constant "{used[problem.path]}")')
+    return replace(problem, message=f"{problem.message} {from_constant(used[problem.path])}")
 
 
 def _fields(tree: Any, path: jsontext.Path, catalogue: Catalogue) -> list[str]:
@@ -196,6 +201,15 @@ def _traced(architecture: Architecture, tree: Any) -> list[Step]:
         return steps
     except ShapeError as error:
         raise SpecError((Problem(error.message, error.path, kind_around(tree, error.path)),)) from None
+
+
+def _check_saved_form(architecture: Architecture) -> None:
+    """Refuse what a checkpoint would be saved with and nobody could load: every default makes the text longer."""
+    try:
+        jsontext.check_size(architecture.to_json(), "")
+    except SpecError as error:
+        message = f"as it is saved, with every default written out: {error.problems[0].message}"
+        raise SpecError((Problem(message),)) from None
 
 
 def located(error: SpecError, text: str, source: str, overrides: Mapping[str, Any]) -> SpecError:

@@ -6,6 +6,7 @@ are mistakes. The size and depth of a text are bounded before anything walks thr
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from layerkit.wording import show
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32
+MAX_VALUES = 40_000
+"""Values and names of members: a mistake in each of them takes a kilobyte or two until all are known."""
 MAX_DIGITS = 40
 MAX_FLOAT_DIGITS = 1_000
 
@@ -40,7 +43,7 @@ def decode(data: bytes, source: str) -> str:
         SpecError: when they are too many, or not UTF-8.
     """
     if len(data) > MAX_BYTES:
-        raise _error(source, f"the text is too long; at most {MAX_BYTES:,} bytes are read")
+        raise _error(source, TOO_LONG)
     if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         raise _error(source, "the text begins with a byte-order mark; save it as UTF-8 without one")
     try:
@@ -54,11 +57,10 @@ def parse(text: str, source: str) -> Any:
     """Return the value that a JSON text stands for.
 
     Raises:
-        SpecError: when the text is not JSON, is too long or too deep, repeats a key, or has an infinite number.
+        SpecError: when the text is not JSON, is too long or too deep, has too many values, repeats a key, or has an
+            infinite number.
     """
-    if len(text) > MAX_BYTES:
-        raise _error(source, f"the text is too long; at most {MAX_BYTES:,} bytes are read")
-    _check_depth(text, source)
+    check_size(text, source)
     try:
         value = json.loads(
             text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_short_int, parse_float=_finite
@@ -82,7 +84,9 @@ def from_python(value: Any, source: str) -> Any:
         SpecError: when JSON cannot write it, or :func:`parse` would not read it.
     """
     try:
-        text = json.dumps(value)
+        text = _written(value, source)
+    except SpecError:
+        raise
     except (TypeError, ValueError, RecursionError) as error:
         raise _error(source, f"expected a value that JSON can write, got {show(value)}: {error}") from None
     try:
@@ -95,6 +99,17 @@ def _error(source: str, message: str, line: int | None = None, column: int | Non
     return SpecError((Problem(message, source=source, line=line, column=column),))
 
 
+def _written(value: Any, source: str) -> str:
+    """Return a value as JSON; where that is too long, it is not written to its end."""
+    text = io.StringIO()
+    for part in json.JSONEncoder().iterencode(value):
+        if text.tell() + len(part) > MAX_BYTES:
+            raise _error(source, TOO_LONG)
+        text.write(part)
+    return text.getvalue()
+
+
+TOO_LONG = f"the text is too long; at most {MAX_BYTES:,} bytes are read"
 NOT_JSON = "not JSON: "
 
 
@@ -148,9 +163,20 @@ def _finite(token: str) -> float:
 _TOKEN = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"?|[\[\]{},:]|[^\s\[\]{},:"]+')
 
 
-def _check_depth(text: str, source: str) -> None:
-    depth = 0
+def check_size(text: str, source: str) -> None:
+    """Refuse a JSON text that is too long or too deep, or has too many values, before anything walks through it.
+
+    Raises:
+        SpecError: when it is.
+    """
+    if len(text) > MAX_BYTES:
+        raise _error(source, TOO_LONG)
+    depth = values = 0
     for match in _TOKEN.finditer(text):
+        values += match[0] not in "]},:"
+        if values > MAX_VALUES:
+            place = line_and_column(text, match.start())
+            raise _error(source, f"more than {MAX_VALUES:,} values and names; a repeat stands for many layers", *place)
         if match[0] in "[{":
             depth += 1
             if depth > MAX_DEPTH:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 from layerkit.builtin.layers.repeat import MAX_LAYERS, expanded_count
 from layerkit.contracts.module import Module
@@ -53,6 +54,14 @@ def trace(network: LayerSpec, input_shape: Shape) -> list[Step]:
         raise ShapeError(message, ("layers",))
     network.output_shape(input_shape)
     return _steps(network.inner(input_shape), (), 0)
+
+
+def written_layers(tree: Any) -> int:
+    """Return how many layers stand in a spec that nobody has checked yet; copies are not counted."""
+    if isinstance(tree, dict):
+        layers = tree.get("layers")
+        return sum(map(written_layers, tree.values())) + (len(layers) if isinstance(layers, list) else 0)
+    return sum(map(written_layers, tree)) if isinstance(tree, list) else 0
 
 
 def _steps(inner: tuple[Inner, ...], prefix: tuple[str | int, ...], depth: int) -> list[Step]:
