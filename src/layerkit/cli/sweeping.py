@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -55,16 +56,15 @@ def run_experiments(
     left_out = [_why_left_out(experiment, dataset) for experiment in experiments]
     if not redraw:
         planned = [
-            Planned(file.experiment.name, file.experiment.timed, {trial.key(data_key): trial for trial in trials})
+            Planned(file.experiment.name, {trial.key(data_key): trial for trial in trials})
             for file, trials in zip(experiments, plans, strict=True)
         ]
         with going_on_with(command):
             _train(store, data, catalogue, list(zip(planned, left_out, strict=True)), quiet)
     sections = []
     for experiment, trials, why in zip(experiments, plans, left_out, strict=True):
-        timed = experiment.experiment.timed
-        outcomes = [Outcome(trial, store.result(trial.key(data_key), timed)) for trial in trials]
-        sections.append(Section(experiment.experiment, outcomes, why))
+        outcomes = [Outcome(trial, store.result(trial.key(data_key), trial.timed)) for trial in trials]
+        sections.append(Section(experiment.experiment, outcomes, why, short=quick))
     write_page(store, sections, dataset, data_key, quick)
     click.echo(f"written: {store.page}")
 
@@ -85,7 +85,9 @@ def _train(store: Store, data: str, catalogue: Catalogue, work: Sequence[tuple[P
             if why:
                 display.says(f"{planned.name}: left out: {why}")
             else:
-                sweep.work(planned)
+                # What any of the experiments times is timed at once, rather than trained again for that one.
+                trials = {key: replace(trial, timed=needed[key]) for key, trial in planned.trials.items()}
+                sweep.work(Planned(planned.name, trials))
 
 
 def _read(files: Sequence[str]) -> list[ExperimentFile]:

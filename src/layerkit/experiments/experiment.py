@@ -88,9 +88,10 @@ class Variant(StrictModel):
 class Figure(StrictModel):
     """How the results are drawn."""
 
-    type: Literal["loss", "curve", "montage", "table", "gaps"] = Field(
-        description="loss: the training loss; curve: PSNR against a value of the architecture; montage: pictures; "
-        "table: every trial's quality; gaps: trained on noisy against trained on clean targets."
+    type: Literal["layers", "loss", "curve", "montage", "table", "gaps"] = Field(
+        description="layers: the network's layers; loss: the training loss; curve: PSNR against a value of the "
+        "architecture; montage: pictures; table: every trial's quality; gaps: trained on noisy against trained on "
+        "clean targets."
     )
     x: OverridePath | None = Field(default=None, description="The value of the resolved architecture along a curve.")
     x_label: str = Field(default="", max_length=200, description="What that value is called.")
@@ -108,20 +109,50 @@ class Figure(StrictModel):
         return self
 
 
+class ReportedLayer(StrictModel):
+    """A row of the report's table of layers, in its own words."""
+
+    name: Text
+    channels: int | None = Field(default=None, ge=1, description="Channels of its output, where the report has them.")
+    function: str = Field(default="", max_length=200, description="What it does.")
+
+
 class Reported(StrictModel):
-    """What the report has, read from its figures: lists of one length."""
+    """What the report has, read from its figures: lists of numbers, of one length, and its table of layers."""
 
     x: Numbers = Field(default=(), description="Places along the axis, on the report's scale.")
     psnr: Numbers = Field(default=(), description="PSNR in dB.")
     seconds: Numbers = Field(default=(), description="Training time in seconds.")
     loss: Numbers = Field(default=(), description="Training loss, on the report's scale.")
+    layers: Annotated[tuple[ReportedLayer, ...], Field(max_length=200)] = Field(
+        default=(), description="Its table of layers, the input first."
+    )
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
-        lengths = {name: len(values) for name, values in self if values}
+        lengths = {name: len(values) for name, values in self if values and name != "layers"}
         if len({*lengths.values()}) > 1:
             given = ", ".join(f"{length} of {name}" for name, length in lengths.items())
             raise PydanticCustomError("reported", "expected lists of one length, got {given}", {"given": given})
+        return self
+
+
+class Claim(StrictModel):
+    """A sentence of the report that results can bear out; the first lines of a page judge it."""
+
+    text: Text = Field(description="What the report says.")
+    of: Literal["psnr", "seconds", "loss"] = Field(description="The numbers that it is about.")
+    kind: Literal["reaches", "below", "rises", "falls", "best", "overlaps"] = Field(
+        description="reaches: the report's number, but for limit; below: the last number is below limit; rises, falls: "
+        "from the first place of a curve to its last; best: the report's highest place is the highest; overlaps: the "
+        "ranges of the numbers do."
+    )
+    limit: float | None = Field(default=None, ge=0, description='For "reaches" and "below".')
+
+    @model_validator(mode="after")
+    def _limited(self) -> Self:
+        if (self.kind in ("reaches", "below")) != (self.limit is not None):
+            raise PydanticCustomError("claim", '"limit" belongs to "reaches" and "below", and to no other kind', {})
         return self
 
 
@@ -152,12 +183,19 @@ class Experiment(StrictModel):
         default=("noisy",), description="What is trained towards: another noisy version, or the clean picture."
     )
     seeds: Seeds = (0,)
-    timed: bool = Field(default=False, description="The seconds matter: trials run one at a time, and never resume.")
+    timed: bool = Field(
+        default=False,
+        description="The seconds matter: trials of the first seed run one at a time, with nothing of the sweep beside "
+        "them, and never resume.",
+    )
     pictures_only: bool = Field(
         default=False, description="Needs pictures that noise is added to; left out for files of noisy pairs."
     )
     figure: Figure
     reported: Reported = Field(default_factory=Reported)
+    claims: Annotated[tuple[Claim, ...], Field(max_length=20)] = Field(
+        default=(), description="What the report concludes from these numbers."
+    )
     quick: Quick = Field(default_factory=Quick)
 
     @field_validator("format", mode="before")
@@ -185,6 +223,13 @@ class Experiment(StrictModel):
         if size > MAX_TRIALS:
             values = {"size": size, "most": MAX_TRIALS}
             raise PydanticCustomError("experiment", "these are {size} trials; at most {most} are trained", values)
+        unknown = [claim.of for claim in self.claims if claim.kind != "below" and not getattr(self.reported, claim.of)]
+        if unknown:
+            raise PydanticCustomError(
+                "experiment",
+                'a claim is about the {of} of the report, which "reported" does not have',
+                {"of": unknown[0]},
+            )
         if self.figure.type == "gaps" and set(self.targets) != {"noisy", "clean"}:
             raise PydanticCustomError("experiment", 'gaps need "targets": ["noisy", "clean"]', {})
         return self

@@ -36,6 +36,7 @@ class Trial:
         clean_targets: whether it is trained towards clean pictures.
         variant, series: the name of its variant and the line that it lies on; empty without variants.
         values: what varies, by path.
+        timed: whether its seconds matter.
     """
 
     architecture: Architecture
@@ -43,6 +44,7 @@ class Trial:
     variant: str
     series: str
     values: Mapping[str, Any]
+    timed: bool = False
 
     @property
     def seed(self) -> int:
@@ -109,6 +111,7 @@ def plan(file: ExperimentFile, catalogue: Catalogue, quick: bool = False) -> lis
                     variant=variant.name if experiment.variants else "",
                     series=variant.series,
                     values=values,
+                    timed=experiment.timed and seed == experiment.seeds[0],
                 )
             )
     return trials

@@ -13,6 +13,8 @@ from layerkit.contracts.specs import StrictModel
 from layerkit.denoising.metrics import METRICS, headline
 from layerkit.disk import write_atomically
 
+UNEVEN = 1.25
+"""How many times the fastest epoch's seconds the slowest may take on a machine that does nothing else."""
 Pairs = tuple[tuple[float, float], ...]
 
 
@@ -84,8 +86,19 @@ class TrialResult(StrictModel):
 
     @property
     def seconds(self) -> float:
-        """Seconds of training, without validation."""
+        """Seconds of training, without validation, of all parts of a training that was interrupted."""
         return sum(epoch.seconds for epoch in self.epochs)
+
+    @property
+    def steady_seconds(self) -> float:
+        """What the training takes when each epoch is as fast as the fastest: whatever else runs only slows it down."""
+        return len(self.epochs) * min((epoch.seconds for epoch in self.epochs), default=0.0)
+
+    @property
+    def uneven(self) -> bool:
+        """Whether epochs took so different times that something else must have run beside some of them."""
+        seconds = [epoch.seconds for epoch in self.epochs]
+        return bool(seconds) and max(seconds) > UNEVEN * min(seconds)
 
     @property
     def settled(self) -> bool:

@@ -11,7 +11,8 @@ class Store:
     """Where results, runs and the page lie.
 
     - ``results/KEY.json``: the result of a trial, the truth;
-    - ``runs/KEY/``: the run of a trial, as ``layerkit train`` writes it;
+    - ``runs/KEY/``: the run of a trial, as ``layerkit train`` writes it, and ``tiles.png``, the pictures of its montage
+      side by side, pixel for pixel;
     - ``timed/`` and ``machines/``: locks of what is timed, and of what runs on each machine;
     - ``figures/NAME.svg`` or ``.png``, and ``report.html``.
 

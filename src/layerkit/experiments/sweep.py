@@ -48,12 +48,10 @@ class Planned:
 
     Attributes:
         name: of the experiment.
-        timed: whether the seconds matter.
         trials: equal trainings have one key and stand here once.
     """
 
     name: str
-    timed: bool
     trials: dict[str, Trial]
 
 
@@ -61,8 +59,8 @@ def wanted(plans: Iterable[Planned]) -> dict[str, bool]:
     """Return the trainings that experiments need by key, each once, with whether one of them needs it timed."""
     timed: dict[str, bool] = {}
     for planned in plans:
-        for key in planned.trials:
-            timed[key] = timed.get(key, False) or planned.timed
+        for key, trial in planned.trials.items():
+            timed[key] = timed.get(key, False) or trial.timed
     return timed
 
 
@@ -92,19 +90,18 @@ class Sweep:
             StoppedError: when it was asked to stop, and has saved.
             RunError: when something cannot be written.
         """
-        if not self._missing(planned):
-            return
+        tried: set[str] = set()
         with ExitStack() as stack:
-            if planned.timed:
+            timed = [key for key in self._missing(planned) if planned.trials[key].timed]
+            if timed:
                 # One process, because times of two machines cannot be compared.
                 folder = self.store.folder / "timed" / planned.name
                 folder.mkdir(parents=True, exist_ok=True)
                 try:
                     stack.callback(FolderLock(folder).release)
                 except FolderInUseError:
-                    self.observer.says(f"{planned.name}: another process times these trials, one after the other")
-                    return
-            tried: set[str] = set()
+                    self.observer.says(f"{planned.name}: another process times trials, one after the other")
+                    tried.update(timed)
             while missing := [key for key in self._missing(planned) if key not in tried]:
                 here = {key for key in missing if self._train(key, planned)}
                 if not here:
@@ -115,21 +112,22 @@ class Sweep:
                 tried |= here
 
     def _missing(self, planned: Planned) -> list[str]:
-        """Return the keys of the trials that must be trained."""
-        return [key for key in planned.trials if not self.store.settled(key, planned.timed)]
+        """Return the keys of the trials that must be trained; timed ones first, which others wait for."""
+        missing = [key for key, trial in planned.trials.items() if not self.store.settled(key, trial.timed)]
+        return sorted(missing, key=lambda key: not planned.trials[key].timed)
 
     def _train(self, key: str, planned: Planned) -> bool:
         """Train a trial, unless it is settled meanwhile; return False where another process is at it."""
         trial = planned.trials[key]
-        with machine_lock(self.store.folder, planned.timed, self.observer.asked_to_stop, lambda: self._waits(planned)):
+        with machine_lock(self.store.folder, trial.timed, self.observer.asked_to_stop, lambda: self._waits(planned)):
             try:
                 run = open_run(
                     self.store.run(key),
                     trial,
                     self.data,
                     self.catalogue,
-                    anew=planned.timed,
-                    earlier=lambda: self.store.result(key, planned.timed),
+                    anew=trial.timed,
+                    earlier=lambda: self.store.result(key, trial.timed),
                 )
             except FolderInUseError:
                 return False
@@ -139,7 +137,7 @@ class Sweep:
                     observer = self.observer
                     result = train(
                         run, trial, key, self.catalogue, observer.watch, observer.says, observer.asked_to_stop
-                    ).model_copy(update={"timed": planned.timed})
+                    ).model_copy(update={"timed": trial.timed})
                     self.store.keep(result)
                     self.observer.ends(trial, result)
                     if not run.finished:

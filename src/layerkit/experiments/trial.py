@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from layerkit.denoising.evaluation import Evaluation, Examples, evaluate, examples
-from layerkit.denoising.metrics import psnr
+from layerkit.denoising.evaluation import Evaluation, evaluate
 from layerkit.drawing.montage import montage
 from layerkit.errors import DivergedError, LayerkitError, RunError, StoppedError
+from layerkit.experiments.examples import TILES, ratios, varied_examples, write_tiles
 from layerkit.experiments.machine import surroundings
 from layerkit.experiments.plan import Trial
 from layerkit.experiments.results import EpochRecord, TrialResult, finite, recorded
@@ -134,10 +134,11 @@ def _outcome(session: Session, evaluation: Evaluation | None, says: Callable[[st
     if validation is None:
         return {}
     evaluation = evaluation or evaluate(session.denoiser, *validation)
-    shown = examples(session.denoiser, validation)
+    shown = varied_examples(session.denoiser, validation)
     if shown.drawable:
         try:
             montage(session.run.montage, *shown)
+            write_tiles(session.run.folder / TILES, shown)
         except RunError as error:
             says(f"warning: {error}; the trial has its result all the same")
     return {
@@ -146,14 +147,5 @@ def _outcome(session: Session, evaluation: Evaluation | None, says: Callable[[st
         "denoised": recorded(evaluation.denoised),
         "constant": finite(evaluation.constant),
         "estimated": evaluation.estimated,
-        "examples": _ratios(shown),
+        "examples": ratios(shown),
     }
-
-
-def _ratios(shown: Examples) -> tuple[tuple[float | None, float | None], ...]:
-    """Return the PSNR of each picture before and after, in dB; nothing where the clean ones are not known."""
-    if shown.clean is None:
-        return ()
-    before = psnr(shown.noisy.clamp(0, 1), shown.clean).tolist()
-    after = psnr(shown.denoised.clamp(0, 1), shown.clean).tolist()
-    return tuple((finite(noisy), finite(denoised)) for noisy, denoised in zip(before, after, strict=True))

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 import datetime
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from layerkit.data.dataset import Dataset
 from layerkit.denoising.metrics import measure
 from layerkit.disk import write_atomically
 from layerkit.environment import __version__
+from layerkit.experiments.examples import TILES
 from layerkit.experiments.report.charts import curve_chart, loss_chart
+from layerkit.experiments.report.claims import judged
 from layerkit.experiments.report.classical import Classical, classical_quality
+from layerkit.experiments.report.findings import findings
+from layerkit.experiments.report.inline import inline
+from layerkit.experiments.report.layers import layers_table
+from layerkit.experiments.report.pictures import Picture, pictures
 from layerkit.experiments.report.published import NOISY_PSNR
 from layerkit.experiments.report.section import Outcome, Section
 from layerkit.experiments.report.tables import (
@@ -23,13 +29,20 @@ from layerkit.experiments.report.tables import (
     gap_table,
     loss_table,
     machines,
-    montage_table,
     quality_table,
     versions,
 )
 from layerkit.experiments.store import Store
 
 TEMPLATE = "page.html"
+CHARTS: dict[str, Callable[[Section], bytes | None]] = {"loss": loss_chart, "curve": curve_chart}
+TABLES: dict[str, Callable[[Section], Table]] = {
+    "layers": layers_table,
+    "loss": loss_table,
+    "curve": curve_table,
+    "gaps": gap_table,
+}
+"""What is drawn for a type of figure; pictures and the quality of networks need more than their section."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +51,10 @@ class Drawn:
 
     Attributes:
         name, title, description: of the experiment.
-        picture: a ``data:`` address; empty without a figure.
-        table: numbers.
+        figure: an element of the page; empty without one.
+        pictures: a row each.
+        table: numbers; None without any.
+        findings: what they say.
         facts: what was trained, in short sentences.
         lost: trials that did not come to their end, and why.
         left_out: why the experiment was not run; empty when it was.
@@ -48,8 +63,10 @@ class Drawn:
     name: str
     title: str
     description: str
-    picture: str
-    table: Table
+    figure: Markup
+    pictures: list[list[Picture]]
+    table: Table | None
+    findings: list[str]
     facts: list[str]
     lost: list[str]
     left_out: str
@@ -59,7 +76,7 @@ def write_page(store: Store, sections: list[Section], dataset: Dataset, data: st
     """Write the page, and each figure as a file of its own.
 
     Args:
-        store: where they are written, and montages are found.
+        store: where they are written, and pictures are found.
         sections: in the order of the page.
         dataset: what was trained on.
         data: tells data sets apart.
@@ -78,6 +95,7 @@ def write_page(store: Store, sections: list[Section], dataset: Dataset, data: st
     )
     text = environment.get_template(TEMPLATE).render(
         sections=[_drawn(store, section, dataset, data) for section in sections],
+        claims=[claim for section in sections for claim in judged(section)],
         data=dataset.description,
         noisy=_noisy(dataset),
         report_noisy=NOISY_PSNR,
@@ -94,45 +112,49 @@ def write_page(store: Store, sections: list[Section], dataset: Dataset, data: st
 
 
 def _drawn(store: Store, section: Section, dataset: Dataset, data: str) -> Drawn:
-    figure, table = _figure(store, section), _table(store, section, dataset, data)
-    experiment = section.experiment
-    picture = ""
-    if figure is not None:
-        content, suffix, kind = figure
-        write_atomically(store.figures / f"{experiment.name}{suffix}", content)
-        picture = f"data:{kind};base64,{base64.b64encode(content).decode()}"
+    experiment, kind = section.experiment, section.experiment.figure.type
+    figure, shown, table = Markup(), [], None
+    classical: list[Classical] = []
+    if kind == "table":
+        classical = _classical(store, section, dataset, data)
+        table = quality_table(section, classical)
+    elif kind == "montage":
+        shown = _pictures(store, section)
+    else:
+        table = TABLES[kind](section)
+    if kind in CHARTS and (chart := CHARTS[kind](section)):
+        write_atomically(store.figures / f"{experiment.name}.svg", chart)
+        figure = inline(chart, experiment.name, f"{experiment.title}; the table below has its numbers")
     return Drawn(
         name=experiment.name,
         title=experiment.title,
         description=experiment.description,
-        picture=picture,
-        table=table,
+        figure=figure,
+        pictures=shown,
+        table=table.without_empty_columns() if table and table.rows else None,
+        findings=[] if section.left_out else findings(section, classical),
         facts=_facts(section),
         lost=[_loss_of(outcome) for outcome in section.outcomes if outcome.status != "done"],
         left_out=section.left_out,
     )
 
 
-def _figure(store: Store, section: Section) -> tuple[bytes, str, str] | None:
-    """Return an experiment's figure as bytes, with its file's suffix and its media type; None without one."""
-    kind = section.experiment.figure.type
-    if kind == "montage":
-        path = store.run(section.first_done[1].key) / "montage.png" if section.first_done else Path()
-        return (path.read_bytes(), ".png", "image/png") if path.is_file() else None
-    draw = {"loss": loss_chart, "curve": curve_chart}.get(kind)
-    drawing = draw(section) if draw else None
-    return (drawing, ".svg", "image/svg+xml") if drawing else None
+def _classical(store: Store, section: Section, dataset: Dataset, data: str) -> list[Classical]:
+    if not section.first_done or dataset.validation is None:
+        return []
+    trial, _ = section.first_done
+    return classical_quality(store.folder / "baselines", trial.architecture, data, dataset.validation)
 
 
-def _table(store: Store, section: Section, dataset: Dataset, data: str) -> Table:
-    kind = section.experiment.figure.type
-    if kind == "table":
-        classical: list[Classical] = []
-        if section.first_done and dataset.validation is not None:
-            trial, _ = section.first_done
-            classical = classical_quality(store.folder / "baselines", trial.architecture, data, dataset.validation)
-        return quality_table(section, classical)
-    return {"loss": loss_table, "curve": curve_table, "montage": montage_table, "gaps": gap_table}[kind](section)
+def _pictures(store: Store, section: Section) -> list[list[Picture]]:
+    if not section.first_done:
+        return []
+    _, result = section.first_done
+    run = store.run(result.key)
+    montage = run / "montage.png"
+    if montage.is_file():
+        write_atomically(store.figures / f"{section.experiment.name}.png", montage.read_bytes())
+    return pictures(run / TILES, result)
 
 
 def _facts(section: Section) -> list[str]:

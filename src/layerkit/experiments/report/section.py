@@ -54,12 +54,10 @@ class Spread:
         """The mean of the values."""
         return fmean(self.values)
 
-    def text(self, decimals: int) -> str:
-        """Return the mean, and where there are several values the least and the greatest."""
-        text = f"{self.mean:.{decimals}f}"
-        if len(self.values) > 1:
-            text += f" ({min(self.values):.{decimals}f} to {max(self.values):.{decimals}f})"
-        return text
+    @property
+    def width(self) -> float | None:
+        """How far apart the least and the greatest are; None for a single value, which does not tell."""
+        return max(self.values) - min(self.values) if len(self.values) > 1 else None
 
 
 @dataclass(frozen=True)
@@ -80,9 +78,20 @@ class Place:
         return Spread.of(result.psnr for result in self.done)
 
     @property
+    def timed(self) -> list[TrialResult]:
+        """The results whose seconds count: those of the trials that had the machine for themselves, if any should."""
+        alone = any(outcome.trial.timed for outcome in self.outcomes)
+        return [outcome.done for outcome in self.outcomes if outcome.done and outcome.trial.timed >= alone]
+
+    @property
     def seconds(self) -> Spread | None:
-        """The seconds of training."""
-        return Spread.of(result.seconds for result in self.done)
+        """The seconds of training, at the speed of its fastest epoch."""
+        return Spread.of(result.steady_seconds for result in self.timed)
+
+    @property
+    def uneven(self) -> bool:
+        """Whether something else must have run beside a training whose seconds count."""
+        return any(result.uneven for result in self.timed)
 
     @property
     def statuses(self) -> tuple[str, ...]:
@@ -102,11 +111,13 @@ class Section:
         experiment: as its file has it, not its quick form.
         outcomes: in the order of the trials.
         left_out: why it was not run at all; empty when it was.
+        short: whether these are the trials of the quick form.
     """
 
     experiment: Experiment
     outcomes: list[Outcome]
     left_out: str = ""
+    short: bool = False
 
     @property
     def results(self) -> list[TrialResult]:

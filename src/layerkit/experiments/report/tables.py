@@ -5,41 +5,60 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from layerkit.denoising.metrics import METRICS, PSNR_MEAN, SECONDARY, headline
+from layerkit.denoising.metrics import METRICS, SECONDARY, headline
 from layerkit.experiments.report.classical import Classical
+from layerkit.experiments.report.comparison import comparisons
+from layerkit.experiments.report.numbers import NOTHING, fixed, loss, number, psnr, seconds, spread
 from layerkit.experiments.report.published import PARAMETERS
-from layerkit.experiments.report.section import Outcome, Place, Section, Spread, averaged
+from layerkit.experiments.report.section import Outcome, Place, Section, Spread
 from layerkit.experiments.results import TrialResult
 
-NOTHING = "–"  # noqa: RUF001
-"""What a cell holds when there is no number."""
+UNEVEN = "*"
+"""Marks seconds of a training whose epochs took very different times."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table: the names of its columns, and rows of as many cells; the first cell says what the row is about."""
+    """A table: the names of its columns, and rows of as many cells; the first cell says what the row is about.
+
+    Attributes:
+        texts: the numbers of the columns that hold words; every other one holds numbers.
+    """
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    texts: frozenset[int] = frozenset({0})
+
+    def without_empty_columns(self) -> Table:
+        """Return the table without the columns that have nothing to show in any row."""
+        kept = [
+            column
+            for column in range(len(self.head))
+            if column == 0 or any(row[column] not in (NOTHING, "") for row in self.rows)
+        ]
+        return Table(
+            tuple(self.head[column] for column in kept),
+            tuple(tuple(row[column] for column in kept) for row in self.rows),
+            frozenset(place for place, column in enumerate(kept) if column in self.texts),
+        )
 
 
 def loss_table(section: Section) -> Table:
-    """Return the loss at the report's places, on its scale and as a mean squared error."""
-    spec, reported = section.experiment.figure, section.experiment.reported
-    curve = section.first_done[1].curve if section.first_done else ()
-    ours = {point.pictures: point.loss for point in averaged(curve)}
-    theirs = dict(zip(map(int, reported.x), reported.loss, strict=False))
-    places = sorted({*theirs, *list(ours)[-1:]})
-    rows = tuple(
-        (
-            f"{seen:,}",
-            _number(theirs.get(seen), 4),
-            _number(ours[seen] * spec.report_factor if seen in ours else None, 4),
-            _number(ours.get(seen), 4),
-        )
-        for seen in places
-    )
-    return Table(("pictures seen", "report", "layerkit, on the report's scale", "layerkit, mean squared error"), rows)
+    """Return the loss at the report's places and at the end of the training, on its scale and on ours.
+
+    A place that the training has not come to is left out.
+    """
+    places = comparisons(section, "loss")
+    reached = max((place.x for place in places if place.ours), default=0.0)
+    rows = []
+    for place in places:
+        if place.x > reached or (place.theirs is None and place.x < reached):
+            continue
+        mean = place.ours.mean if place.ours else None
+        ours = None if mean is None else mean / section.experiment.figure.report_factor
+        rows.append((f"{place.x:,.0f}", number(place.theirs, loss), number(mean, loss), number(ours, loss)))
+    head = ("pictures seen", "report", "layerkit, on the report's scale", "layerkit, mean squared error")
+    return Table(head, tuple(rows))
 
 
 def curve_table(section: Section) -> Table:
@@ -60,27 +79,11 @@ def curve_table(section: Section) -> Table:
             row = [f"{place.x:g}"]
             row += [f"{place.x * spec.report_factor:g}"] if scaled else []
             row += [series] if named else []
-            row += [_at(reported.psnr, index, PSNR_MEAN.decimals), _psnr(place)]
-            row += [_spread(place.quality(metric), metric.decimals) for metric in SECONDARY]
-            row += [_at(reported.seconds, index, 0), _spread(place.seconds, 1)] if spec.seconds else []
+            row += [_at(reported.psnr, index, 2), _psnr(place)]
+            row += [spread(place.quality(metric), fixed(metric.decimals)) for metric in SECONDARY]
+            row += [_at(reported.seconds, index, 0), _seconds(place)] if spec.seconds else []
             rows.append(tuple(row))
-    return Table(tuple(head), tuple(rows))
-
-
-def montage_table(section: Section) -> Table:
-    """Return the PSNR of the pictures in the montage, beside those of the report's, which are other pictures."""
-    examples = section.first_done[1].examples if section.first_done else ()
-    theirs = section.experiment.reported.psnr
-    rows = tuple(
-        (
-            str(row + 1),
-            _at(theirs, row, 2),
-            _number(examples[row][0] if row < len(examples) else None, 2),
-            _number(examples[row][1] if row < len(examples) else None, 2),
-        )
-        for row in range(max(len(theirs), len(examples)))
-    )
-    return Table(("row", "report, denoised (other pictures)", "layerkit, noisy", "layerkit, denoised"), rows)
+    return Table(tuple(head), tuple(rows), frozenset({head.index("line")} if named else ()))
 
 
 def quality_table(section: Section, classical: list[Classical]) -> Table:
@@ -89,12 +92,12 @@ def quality_table(section: Section, classical: list[Classical]) -> Table:
     reported = section.experiment.reported.psnr
     rows: list[tuple[str, ...]] = []
     if reported:
-        theirs = {PSNR_MEAN.name: reported[0]}
+        theirs = {METRICS[0].name: reported[0]}
         rows.append(("the report's table1, on the course's data", f"{PARAMETERS:,}", *_quality(theirs), NOTHING))
     if section.first_done:
         _, result = section.first_done
         rows.append(("noisy input", NOTHING, *_quality(result.noisy), NOTHING))
-        rows.append(("one constant colour", NOTHING, *_quality({PSNR_MEAN.name: result.constant}), NOTHING))
+        rows.append(("one constant colour", NOTHING, *_quality({METRICS[0].name: result.constant}), NOTHING))
     rows += [(method.name, NOTHING, *_quality(method.quality), NOTHING) for method in classical]
     several = len({outcome.trial.seed for outcome in section.outcomes}) > 1
     for outcome in section.outcomes:
@@ -102,7 +105,7 @@ def quality_table(section: Section, classical: list[Classical]) -> Table:
         architecture = outcome.trial.architecture
         parameters = f"{architecture.network.parameter_count(architecture.input.shape):,}"
         if outcome.done:
-            rows.append((name, parameters, *_quality(outcome.done.denoised), f"{outcome.done.seconds:.0f}"))
+            rows.append((name, parameters, *_quality(outcome.done.denoised), _seconds(Place(0, (outcome,)))))
         else:
             rows.append((name, parameters, outcome.status, *[NOTHING] * len(METRICS)))
     return Table(head, tuple(rows))
@@ -110,50 +113,52 @@ def quality_table(section: Section, classical: list[Classical]) -> Table:
 
 def gap_table(section: Section) -> Table:
     """Return the PSNR after training on noisy and on clean targets, and the gap between them."""
-    pairs: dict[str, dict[str, list[Outcome]]] = {}
-    for outcome in section.outcomes:
-        name = ", ".join(part for part in (outcome.trial.variant, *map(str, outcome.trial.values.values())) if part)
-        pairs.setdefault(name, {"noisy": [], "clean": []})[outcome.trial.targets].append(outcome)
-    rows = []
-    for name, sides in pairs.items():
-        noisy, clean = (Place(0, tuple(sides[side])) for side in ("noisy", "clean"))
-        rows.append((name, _input(noisy), _psnr(noisy), _psnr(clean), _gap(sides["noisy"], sides["clean"])))
+    rows = [
+        (name, _input(noisy), _psnr(noisy), _psnr(clean), spread(gap(noisy, clean), psnr))
+        for name, noisy, clean in gap_places(section)
+    ]
     head = ("noise", "noisy input, dB", "noisy targets, dB", "clean targets, dB", "gap in dB (clean - noisy)")
     return Table(head, tuple(rows))
 
 
-def _input(place: Place) -> str:
-    return _number(headline(place.done[0].noisy or {}) if place.done else None, PSNR_MEAN.decimals)
+def gap_places(section: Section) -> list[tuple[str, Place, Place]]:
+    """Return for each way to train its name, the trainings on noisy targets, and those on clean ones."""
+    pairs: dict[str, dict[str, list[Outcome]]] = {}
+    for outcome in section.outcomes:
+        name = ", ".join(part for part in (outcome.trial.variant, *map(str, outcome.trial.values.values())) if part)
+        pairs.setdefault(name, {"noisy": [], "clean": []})[outcome.trial.targets].append(outcome)
+    return [(name, Place(0, tuple(sides["noisy"])), Place(0, tuple(sides["clean"]))) for name, sides in pairs.items()]
 
 
-def _gap(noisy: list[Outcome], clean: list[Outcome]) -> str:
-    """Return the gap between trainings that differ in nothing but the targets; that of each seed is a value."""
+def gap(noisy: Place, clean: Place) -> Spread | None:
+    """Return the gap in dB between trainings that differ in nothing but the targets; that of each seed is a value."""
     before, after = (
-        {outcome.trial.seed: outcome.psnr for outcome in side if outcome.psnr is not None} for side in (noisy, clean)
+        {outcome.trial.seed: outcome.psnr for outcome in side.outcomes if outcome.psnr is not None}
+        for side in (noisy, clean)
     )
-    return _spread(Spread.of(after[seed] - before[seed] for seed in after if seed in before), PSNR_MEAN.decimals)
+    return Spread.of(after[seed] - before[seed] for seed in after if seed in before)
+
+
+def _input(place: Place) -> str:
+    return number(headline(place.done[0].noisy or {}) if place.done else None, psnr)
 
 
 def _quality(quality: Mapping[str, float | None] | None) -> tuple[str, ...]:
     """Return a cell for each of the ``METRICS``."""
-    return tuple(_number((quality or {}).get(metric.name), metric.decimals) for metric in METRICS)
+    return tuple(number((quality or {}).get(metric.name), fixed(metric.decimals)) for metric in METRICS)
 
 
 def _psnr(place: Place) -> str:
-    psnr = [place.psnr.text(PSNR_MEAN.decimals)] if place.psnr else []
-    return ", ".join((*psnr, *place.statuses)) or NOTHING
+    measured = [spread(place.psnr, psnr)] if place.psnr else []
+    return ", ".join((*measured, *place.statuses)) or NOTHING
 
 
-def _spread(spread: Spread | None, decimals: int) -> str:
-    return spread.text(decimals) if spread else NOTHING
-
-
-def _number(value: float | None, decimals: int) -> str:
-    return NOTHING if value is None else f"{value:.{decimals}f}"
+def _seconds(place: Place) -> str:
+    return spread(place.seconds, seconds) + (f" {UNEVEN}" if place.uneven else "")
 
 
 def _at(values: tuple[float, ...], index: int | None, decimals: int) -> str:
-    return _number(values[index] if index is not None and index < len(values) else None, decimals)
+    return number(values[index] if index is not None and index < len(values) else None, fixed(decimals))
 
 
 def machines(results: list[TrialResult]) -> list[str]:

@@ -1,0 +1,138 @@
+"""What the report concludes, judged by the numbers that were measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from layerkit.experiments.experiment import Claim
+from layerkit.experiments.report.comparison import Comparison, Quantity, chance, comparisons
+from layerkit.experiments.report.numbers import NOTHING, Writing, loss, number, psnr, seconds, spread
+from layerkit.experiments.report.section import Section
+
+HOLDS, FAILS = "holds", "does not hold"
+OPEN = "cannot be told from chance"
+SHORT = "trained too short to tell"
+MISSING = "not measured"
+WRITTEN: dict[Quantity, Writing] = {
+    "psnr": lambda value: f"{psnr(value)} dB",
+    "seconds": lambda value: f"{seconds(value)} s",
+    "loss": loss,
+}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim with its verdict.
+
+    Attributes:
+        section: the name of the experiment that it is judged by.
+        text: the claim.
+        theirs: the report's number.
+        ours: what was measured.
+        verdict: what follows.
+    """
+
+    section: str
+    text: str
+    theirs: str
+    ours: str
+    verdict: str
+
+
+def judged(section: Section) -> list[Judged]:
+    """Return the claims of an experiment with their verdicts."""
+    return [_judged(section, claim) for claim in section.experiment.claims]
+
+
+def _judged(section: Section, claim: Claim) -> Judged:
+    places = comparisons(section, claim.of)
+    theirs, ours, verdict = {
+        "reaches": _reaches,
+        "below": _below,
+        "rises": _changes,
+        "falls": _changes,
+        "best": _best,
+        "overlaps": _overlaps,
+    }[claim.kind](section, claim, places)
+    if section.short and section.first_done and not (claim.of == "seconds" and claim.kind in ("rises", "falls")):
+        # Of short trainings nothing but the relation of their seconds is that of long ones.
+        verdict = SHORT
+    elif verdict != MISSING and claim.of == "psnr" and claim.kind != "overlaps" and chance(places) is None:
+        verdict += ", with one seed"
+    return Judged(section.experiment.name, claim.text, theirs, ours, verdict)
+
+
+Answer = tuple[str, str, str]
+"""The report's number, ours, and the verdict."""
+
+
+def _reaches(section: Section, claim: Claim, places: list[Comparison]) -> Answer:
+    place, write = _last(places), WRITTEN[claim.of]
+    theirs, ours = number(place.theirs, write), spread(place.ours, write)
+    if place.theirs is None or place.ours is None:
+        return theirs, ours, MISSING
+    difference = place.ours.mean - place.theirs
+    verdict = HOLDS if difference >= -(claim.limit or 0) else FAILS
+    return theirs, ours, f"{verdict}: {write(abs(difference))} {'more' if difference >= 0 else 'less'}"
+
+
+def _below(section: Section, claim: Claim, places: list[Comparison]) -> Answer:
+    place, write = _last(places), WRITTEN[claim.of]
+    theirs, ours = number(place.theirs, write), spread(place.ours, write)
+    if place.ours is None:
+        return theirs, ours, MISSING
+    return theirs, ours, HOLDS if place.ours.mean < (claim.limit or 0) else FAILS
+
+
+def _changes(section: Section, claim: Claim, places: list[Comparison]) -> Answer:
+    both = [(place.theirs, place.ours.mean) for place in places if place.ours and place.theirs is not None]
+    if len(both) < 2:
+        return NOTHING, NOTHING, MISSING
+    (their_first, our_first), (their_last, our_last) = both[0], both[-1]
+    difference = our_last - our_first
+    if abs(difference) <= (chance(places) or 0):
+        verdict = OPEN
+    else:
+        verdict = HOLDS if (difference > 0) == (claim.kind == "rises") else FAILS
+    return _change(their_first, their_last, claim.of), _change(our_first, our_last, claim.of), verdict
+
+
+def _best(section: Section, claim: Claim, places: list[Comparison]) -> Answer:
+    theirs = {place.x: place.theirs for place in places if place.theirs is not None}
+    ours = {place.x: place.ours.mean for place in places if place.ours}
+    their_best = max(theirs, key=lambda x: theirs[x])
+    if their_best not in ours:
+        return _place(section, their_best), NOTHING, MISSING
+    our_best = max(ours, key=lambda x: ours[x])
+    as_good = [x for x in ours if ours[x] >= ours[our_best] - (chance(places) or 0)]
+    verdict = FAILS if their_best not in as_good else HOLDS if len(as_good) == 1 else OPEN
+    others = "".join(f", or {_place(section, x)}" for x in as_good if x != our_best)
+    return _place(section, their_best), _place(section, our_best) + others, verdict
+
+
+def _overlaps(section: Section, claim: Claim, places: list[Comparison]) -> Answer:
+    write = WRITTEN[claim.of]
+    theirs = [place.theirs for place in places if place.theirs is not None]
+    ours = [place.ours.mean for place in places if place.ours]
+    if not ours:
+        return f"{write(min(theirs))} to {write(max(theirs))}", NOTHING, MISSING
+    verdict = HOLDS if min(theirs) <= max(ours) and min(ours) <= max(theirs) else FAILS
+    return f"{write(min(theirs))} to {write(max(theirs))}", f"{write(min(ours))} to {write(max(ours))}", verdict
+
+
+def _last(places: list[Comparison]) -> Comparison:
+    """Return the last place where both numbers are known, or else the last of all."""
+    both = [place for place in places if place.ours and place.theirs is not None]
+    return [Comparison(0, None, None), *places, *both][-1]
+
+
+def _place(section: Section, x: float) -> str:
+    """Return a place on the report's scale, and on ours where that is another one."""
+    factor = section.experiment.figure.report_factor
+    return f"{x:g}" + (f" (here {x / factor:g})" if factor != 1 else "")
+
+
+def _change(first: float, last: float, of: Quantity) -> str:
+    write = WRITTEN[of]
+    times = f", {last / first:.1f} times" if of == "seconds" and first else ""
+    return f"{write(first)} to {write(last)}{times}"
