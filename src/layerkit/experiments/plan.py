@@ -91,7 +91,7 @@ def plan(file: ExperimentFile, catalogue: Catalogue, quick: bool = False) -> lis
         SpecError: when a value does not fit its architecture, with its place in the experiment's file.
     """
     experiment = file.experiment.quickly() if quick else file.experiment
-    trials = []
+    trials: list[Trial] = []
     variants = experiment.variants or (Variant(name="-"),)
     grid = [dict(zip(experiment.vary, values, strict=True)) for values in itertools.product(*experiment.vary.values())]
     layers = 0

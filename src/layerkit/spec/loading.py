@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from layerkit.builtin.layers.repeat import MAX_LAYERS
 from layerkit.contracts.registered import AnyNoise
 from layerkit.contracts.specs import NoiseSpec, StrictModel
 from layerkit.disk import why_unreadable
@@ -22,7 +23,7 @@ from layerkit.spec.constants import DEFINE, Expanded, expand, from_constant
 from layerkit.spec.diagnosis import at_most_twenty, kind_around, problems_of
 from layerkit.spec.overrides import apply_overrides, overridden_at
 from layerkit.spec.requirements import readable_requirements
-from layerkit.spec.tracing import MAX_LAYERS, Step, check_affordable, trace, written_layers
+from layerkit.spec.tracing import Step, check_affordable, trace, written_layers
 from layerkit.spec.unread import UnreadTraining
 from layerkit.wording import show
 
