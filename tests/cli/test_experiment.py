@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 from collections.abc import Callable
@@ -116,7 +117,7 @@ def test_a_stop_says_the_sweep_s_own_command(command, tiny, tmp_path, capsys, mo
         stop_after(patch, 13)
         assert run(["--without", "optimizers", *arguments]) == 143
     said = capsys.readouterr().err
-    assert said.startswith("stopped and saved after 12 pictures; go on with: ")
+    assert re.match(r"stopped and saved after 12 pictures in \d+ s; go on with: ", said)
     assert shlex.split(said.partition("go on with: ")[2]) == [
         *("layerkit", "--without", "optimizers", "experiment", str(tmp_path / "rates.json")),
         *("--data", str(tiny.data), "--quick", "--output", str(tmp_path / "report")),

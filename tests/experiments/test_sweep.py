@@ -66,7 +66,7 @@ class Work:
 
     @property
     def results(self):
-        return {trial.label: self.store.result(key, self.planned.timed) for key, trial in self.planned.trials.items()}
+        return {trial.label: self.store.result(key, trial.timed) for key, trial in self.planned.trials.items()}
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def work(experiment, tiny, tmp_path):
         file = load_experiment(experiment(timed=timed, **values))
         data = fingerprint(str(tiny.data))
         trials = {trial.key(data): trial for trial in plan(file, installed())}
-        return Work(Store(tmp_path / "report"), str(tiny.data), Planned(file.experiment.name, timed, trials))
+        return Work(Store(tmp_path / "report"), str(tiny.data), Planned(file.experiment.name, trials))
 
     return work
 
@@ -210,7 +210,7 @@ def test_timed_trials_are_left_to_the_process_that_times_them(work):
     lock = FolderLock(folder)
     watcher = sweep.work()
     assert watcher.began == []
-    assert watcher.said == ["sizes: another process times these trials, one after the other"]
+    assert watcher.said == ["sizes: another process times trials, one after the other"]
     lock.release()
     assert len(sweep.work().began) == 2
 
