@@ -15,6 +15,7 @@ from layerkit.training import profiling
 def ticks(monkeypatch):
     """Let the clock go on by a second whenever it is looked at, and never else."""
     monkeypatch.setattr(profiling, "time", SimpleNamespace(perf_counter=partial(next, count())))
+    monkeypatch.setenv("COLUMNS", "120")
 
 
 def test_every_layer_has_its_times(table1, capsys):

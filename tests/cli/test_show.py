@@ -2,16 +2,22 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from layerkit.cli import run
 
 
-def test_prints_the_report_s_table(table1, capsys, monkeypatch):
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
+
+
+def test_prints_the_report_s_table(table1, capsys):
     assert run(["show", table1]) == 0
     rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "input 3x32x32" in rows
-    assert "conv2d kernel_size 2, stride 2 44x16x16 572 135,168 44.0 KiB" in rows
-    assert "upsampling kernel_size 3, scale_factor 2, padding 1 44x16x16 17,468 4,460,544 44.0 KiB" in rows
+    assert "conv2d kernel_size=2, stride=2 44x16x16 572 135,168 44.0 KiB" in rows
+    assert "upsampling kernel_size=3, scale_factor=2, padding=1 44x16x16 17,468 4,460,544 44.0 KiB" in rows
     assert "total 27,019 6,307,840 222.0 KiB" in rows
 
 
@@ -63,7 +69,7 @@ def test_draws_a_diagram(unet, tmp_path, capsys):
 def test_the_diagram_says_what_the_table_says(table1, tmp_path):
     picture = tmp_path / "table1.svg"
     assert run(["show", table1, "--diagram", str(picture)]) == 0
-    assert "<!-- kernel_size 3, scale_factor 2, padding 1 -->" in picture.read_text()
+    assert "<!-- kernel_size=3, scale_factor=2, padding=1 -->" in picture.read_text()
 
 
 def test_a_missing_file_is_a_sentence(capsys):

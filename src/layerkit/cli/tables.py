@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
+from layerkit.cli.grid import Column, Grid
 from layerkit.data.dataset import Validation
 from layerkit.denoising.baselines import BaselineResult, measure_baselines
 from layerkit.denoising.evaluation import Evaluation
@@ -20,24 +19,22 @@ def classical_results(validation: Validation, console: Console) -> list[Baseline
         return measure_baselines(validation)
 
 
-def quality_table(evaluation: Evaluation, what: str, baselines: Sequence[BaselineResult] = ()) -> Table:
+def quality_table(evaluation: Evaluation, what: str, baselines: Sequence[BaselineResult] = ()) -> Grid:
     """Return noisy and denoised pictures' quality side by side, with classical methods and with what was gained.
 
     What could not be measured is left out, and an estimate says that it is one.
     """
-    caption = "classical methods: with the parameters that are best on these pictures" if baselines else None
-    table = Table(title=f"{evaluation.pictures:,} {what}", caption=caption, box=box.SIMPLE_HEAD)
+    caption = "classical methods: with the parameters that are best on these pictures" if baselines else ""
     metrics = [metric for metric in METRICS if metric.estimated or not evaluation.estimated]
     note, about = (", estimated from noisy pairs", "about ") if evaluation.estimated else ("", "")
-    table.add_column("")
-    for metric in metrics:
-        table.add_column(metric.label + note, justify="right")
+    columns = [Column(""), *(Column(metric.label + note, right=True) for metric in metrics)]
+    table = Grid(columns, f"{evaluation.pictures:,} {what}", caption)
 
     def cell(metric: Metric, value: float | None, sign: str = "") -> str:
         return "" if value is None else about + metric.text(value, sign)
 
     qualities = {result.name: result.quality for result in baselines}
     for name, quality in {"noisy": evaluation.noisy, **qualities, "denoised": evaluation.denoised}.items():
-        table.add_row(name, *(cell(metric, quality.get(metric.name)) for metric in metrics))
-    table.add_row("gain", *(cell(metric, evaluation.gain_in(metric), "+") for metric in metrics), style="bold")
+        table.add(name, *(cell(metric, quality.get(metric.name)) for metric in metrics))
+    table.add("gain", *(cell(metric, evaluation.gain_in(metric), "+") for metric in metrics), style="bold")
     return table

@@ -10,6 +10,7 @@ import click
 from layerkit.cli.context import catalogue_of, printer
 
 if TYPE_CHECKING:
+    from layerkit.cli.grid import Grid
     from layerkit.registry.catalogue import Catalogue
     from layerkit.testing.cases.subjects import Subject
     from layerkit.testing.profiles import Profile
@@ -134,28 +135,35 @@ def _run(
     return run_parallel(chosen, only, profile, seed, jobs, done)
 
 
-def _print(report: Report) -> None:
-    from rich.markup import escape
-    from rich.table import Table
+def _table(report: Report) -> Grid:
+    """Return how many checks each component passed."""
+    from rich.text import Text
 
-    console = printer()
-    table = Table("component", "kind", "checks", "passed", "failed", "n/a", "cases", "s")
-    for column in table.columns:
-        column.no_wrap = True
+    from layerkit.cli.grid import Column, Grid
+
+    numbers = ("checks", "passed", "failed", "n/a", "cases", "s")
+    table = Grid([Column("component"), Column("kind"), *(Column(name, right=True) for name in numbers)])
     for (kind, name), results in report.components().items():
         outcomes = [result.outcome for result in results]
         failed = outcomes.count("failed")
-        table.add_row(
+        table.add(
             name,
             kind,
             str(len(results)),
             str(outcomes.count("passed")),
-            f"[bold red]{failed}[/]" if failed else "0",
+            Text(str(failed), style="bold red" if failed else ""),
             str(outcomes.count("not applicable")),
             str(sum(result.examples for result in results)),
             f"{sum(result.seconds for result in results):.1f}",
         )
-    console.print(table)
+    return table
+
+
+def _print(report: Report) -> None:
+    from rich.markup import escape
+
+    console = printer()
+    console.print(_table(report))
     for reason, checks in _reasons(report).items():
         console.print(f"not applicable, since {escape(reason)}: {checks}", soft_wrap=True)
     for result in report.failures:

@@ -17,8 +17,7 @@ def docs(ctx: click.Context, component: str | None, output: str | None) -> None:
     """Show the reference page of COMPONENT, or of all that is installed: fields, ranges, formula, example."""
     import difflib
 
-    from rich.markdown import Markdown
-
+    from layerkit.cli.pages import Page
     from layerkit.disk import write_atomically
     from layerkit.errors import PluginError
     from layerkit.spec.reference import reference_pages
@@ -38,4 +37,4 @@ def docs(ctx: click.Context, component: str | None, output: str | None) -> None:
         remedy = f'did you mean "{near[0]}"?' if near else "`layerkit docs` lists them"
         raise PluginError(f"no installed component is named {show(wanted)}; {remedy}")
     for text in found:
-        printer().print(Markdown(text))
+        printer().print(Page(text))

@@ -14,8 +14,7 @@ def plugins(ctx: click.Context, as_json: bool) -> None:
     """List the plugins that are installed, what each provides, and why one is not used."""
     import json
 
-    from rich import box
-    from rich.table import Table
+    from layerkit.cli.grid import Column, Grid
 
     catalogue = catalogue_of(ctx, notes=False)
     if as_json:
@@ -34,15 +33,11 @@ def plugins(ctx: click.Context, as_json: bool) -> None:
         ]
         click.echo(json.dumps(rows))
         return
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("Package", no_wrap=True)
-    table.add_column("Plugin", no_wrap=True)
-    table.add_column("Status", no_wrap=True)
-    table.add_column("Provides")
+    table = Grid([Column("Package"), Column("Plugin"), Column("Status"), Column("Provides", prose=True)])
     for plugin in catalogue.plugins:
         provides = plugin.reason or "; ".join(_provided(plugin.components))
         provides += f" (note: {plugin.note})" if plugin.note else ""
-        table.add_row(f"{plugin.distribution} {plugin.version}", plugin.name, plugin.status, provides)
+        table.add(f"{plugin.distribution} {plugin.version}", plugin.name, plugin.status, provides)
     printer().print(table)
 
 

@@ -9,8 +9,7 @@ import click
 from layerkit.cli.context import catalogue_of, overrides_from, printer, read_spec, set_option
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from layerkit.cli.grid import Grid
     from layerkit.spec.architecture import Architecture
     from layerkit.training.profiling import Profile
 
@@ -82,37 +81,34 @@ def profile(
     )
 
 
-def _table(architecture: Architecture, result: Profile) -> Table:
+def _table(architecture: Architecture, result: Profile) -> Grid:
     import torch
-    from rich import box
-    from rich.table import Table
 
     from layerkit.arithmetic.backends import BACKENDS
+    from layerkit.cli.grid import Column, Grid
 
     tops = [layer for layer in result.layers if layer.depth == 0]
     rest = result.step - sum(layer.forward + layer.backward for layer in tops)
     leaves = [layer for layer in result.layers if not layer.container]
     slower = "".join(f"\nwithout {reason}" for backend in BACKENDS if (reason := backend.unavailable()))
-    table = Table(
-        title=f"{architecture.name}: one step of {result.batch_size}, {torch.get_num_threads()} threads",
-        caption=f"medians of {result.steps} steps; bare products at {result.gflops:.0f} GFLOP/s{slower}",
-        show_footer=True,
-        box=box.SIMPLE_HEAD,
+    columns = [
+        Column("Layer", total="total"),
+        Column("Output", right=True),
+        Column("Mult-adds", right=True, total=f"{sum(layer.multiply_adds for layer in leaves):,}"),
+        Column("Forward ms", right=True, total=_milliseconds(sum(layer.forward for layer in tops))),
+        Column("Backward ms", right=True, total=_milliseconds(sum(layer.backward for layer in tops))),
+        Column("Of step", right=True, total=f"{1e3 * result.step:.1f} ms"),
+        Column("Products", right=True, total=f"{sum(layer.products for layer in leaves) / result.step:.0%}"),
+    ]
+    table = Grid(
+        columns,
+        f"{architecture.name}: one step of {result.batch_size}, {torch.get_num_threads()} threads",
+        f"medians of {result.steps} steps; bare products at {result.gflops:.0f} GFLOP/s; "
+        f"rest: loss, optimizer and what lies between{slower}",
     )
-    columns = {
-        "Layer": "total",
-        "Output": "",
-        "Mult-adds": f"{sum(layer.multiply_adds for layer in leaves):,}",
-        "Forward": _milliseconds(sum(layer.forward for layer in tops)),
-        "Backward": _milliseconds(sum(layer.backward for layer in tops)),
-        "Of step": _milliseconds(result.step),
-        "Products": f"{sum(layer.products for layer in leaves) / result.step:.0%}",
-    }
-    for name, footer in columns.items():
-        table.add_column(name, footer, justify="left" if name == "Layer" else "right", no_wrap=True)
     for layer in result.layers:
         copies = f" (x {len(layer.modules)})" if len(layer.modules) > 1 else ""
-        table.add_row(
+        table.add(
             "  " * layer.depth + layer.layer.type + copies,
             "x".join(map(str, layer.output_shape)),
             f"{layer.multiply_adds:,}" if layer.multiply_adds else "",
@@ -120,11 +116,11 @@ def _table(architecture: Architecture, result: Profile) -> Table:
             _milliseconds(layer.backward),
             f"{(layer.forward + layer.backward) / result.step:.1%}",
             f"{layer.share:.0%}" if layer.share is not None else "",
-            style="bold" if layer.container else None,
+            style="bold" if layer.container else "",
         )
-    table.add_row("loss, optimizer, rest", "", "", "", "", f"{rest / result.step:.1%}", "")
+    table.add("rest", "", "", "", "", f"{rest / result.step:.1%}", "")
     return table
 
 
 def _milliseconds(seconds: float) -> str:
-    return f"{1e3 * seconds:.3f} ms"
+    return f"{1e3 * seconds:.3f}"

@@ -9,8 +9,7 @@ import click
 from layerkit.cli.context import catalogue_of, overrides_from, printer, read_spec, set_option
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from layerkit.cli.grid import Grid
     from layerkit.contracts.specs import LayerSpec
     from layerkit.spec.architecture import Architecture
     from layerkit.spec.tracing import Step
@@ -55,37 +54,31 @@ def show(ctx: click.Context, spec: str, assignments: tuple[str, ...], as_json: b
     printer().print(_table(architecture, steps))
 
 
-def _table(architecture: Architecture, steps: list[Step]) -> Table:
-    from rich import box
-    from rich.table import Table
-
+def _table(architecture: Architecture, steps: list[Step]) -> Grid:
+    from layerkit.cli.grid import Column, Grid
     from layerkit.spec.tracing import once
 
     leaves = [step for step in steps if not step.container]
     numbers = sum(step.activations for step in leaves)
-    table = Table(
-        title=architecture.name, caption=architecture.description or None, show_footer=True, box=box.SIMPLE_HEAD
-    )
-    table.add_column("Layer", "total", no_wrap=True)
-    table.add_column("Function", "")
-    table.add_column("Output", "", justify="right", no_wrap=True)
-    columns = {
-        "Parameters": sum(step.parameters for step in leaves),
-        "Mult-adds": sum(step.multiply_adds for step in leaves),
-    }
-    for name, total in columns.items():
-        table.add_column(name, f"{total:,}", justify="right", no_wrap=True)
-    table.add_column("Memory", _bytes(4 * numbers), justify="right", no_wrap=True)
-    table.add_row("input", "", _shape(architecture.input.shape), "", "", "")
+    columns = [
+        Column("Layer", total="total"),
+        Column("Function", prose=True),
+        Column("Output", right=True),
+        Column("Parameters", right=True, total=f"{sum(step.parameters for step in leaves):,}"),
+        Column("Mult-adds", right=True, total=f"{sum(step.multiply_adds for step in leaves):,}"),
+        Column("Memory", right=True, total=_bytes(4 * numbers)),
+    ]
+    table = Grid(columns, architecture.name, architecture.description)
+    table.add("input", "", _shape(architecture.input.shape), "", "", "")
     for step in once(steps):
-        table.add_row(
+        table.add(
             "  " * step.depth + step.layer.type,
             _function(step.layer),
             _shape(step.output_shape),
             f"{step.parameters:,}" if step.parameters else "",
             f"{step.multiply_adds:,}" if step.multiply_adds else "",
             "" if step.container else _bytes(4 * step.activations),
-            style="bold" if step.container else None,
+            style="bold" if step.container else "",
         )
     return table
 
@@ -112,7 +105,7 @@ def _function(layer: LayerSpec) -> str:
             shown[name] = str(value)
         elif value and all(isinstance(part, int) for part in value):
             shown[name] = "x".join(map(str, value))
-    return ", ".join(f"{name} {value}" for name, value in shown.items())
+    return ", ".join(f"{name}={value}" for name, value in shown.items())
 
 
 def _bytes(count: int) -> str:
