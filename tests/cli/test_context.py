@@ -50,6 +50,16 @@ def test_mistakes_have_their_place_in_it(command, given, tiny, capsys):
     assert '<stdin>:11:4: layers[0].type (con2d): unknown layer "con2d"; did you' in capsys.readouterr().err
 
 
+def test_a_network_without_training_is_named_so_too(given, tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    tree = tiny.tree()
+    del tree["training"]
+    given(json.dumps(tree).encode())
+    assert run(["train", "-", "--data", str(tiny.data)]) == 2
+    assert capsys.readouterr().err.startswith('error: <stdin>: the network "tiny" has no "training" block')
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -82,6 +82,11 @@ def read_spec(
     return read_architecture(_standard_input(), STDIN, overrides=overrides, catalogue=catalogue, data=data)
 
 
+def name_of(spec: str) -> str:
+    """Return what messages call a file, or standard input where ``spec`` is ``-``."""
+    return STDIN if spec == "-" else spec
+
+
 def _standard_input() -> str:
     from layerkit.errors import Problem, SpecError
     from layerkit.spec import text

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layerkit.cli.context import catalogue_of, overrides_from, read_spec, set_option
+from layerkit.cli.context import catalogue_of, name_of, overrides_from, read_spec, set_option
 from layerkit.data.sources import HELP
 from layerkit.training.save_interval import DEFAULT_MINUTES, SaveInterval
 
@@ -140,7 +140,7 @@ def _started(
     try:
         _ = architecture.trained  # asked for before a folder is made
     except UserError as error:
-        raise UserError(f"{spec}: {error}") from None
+        raise UserError(f"{name_of(spec)}: {error}") from None
     architecture = with_requirements(architecture, catalogue)
     # The run may go on from another working directory.
     settings = Settings(data=data if data == PHOTOS else str(Path(data).absolute()), clean_targets=clean_targets)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from layerkit.cli.context import STDIN, catalogue_of, read_spec
+from layerkit.cli.context import catalogue_of, name_of, read_spec
 
 
 @click.command()
@@ -32,7 +32,7 @@ def validate(ctx: click.Context, specs: tuple[str, ...], as_json: bool) -> None:
                 schemas.append(spec)
                 continue
             problems = error.problems
-        found.append((STDIN if spec == "-" else spec, problems))
+        found.append((name_of(spec), problems))
     if as_json:
         rows = [
             {
