@@ -135,15 +135,15 @@ def _started(
     from layerkit.spec.requirements import with_requirements
     from layerkit.training.run import Run, Settings
 
+    # The run may go on from another working directory.
+    settings = Settings(data=data if data == PHOTOS else str(Path(data).absolute()), clean_targets=clean_targets)
     overrides = overrides_from(assignments, {FLAGS[flag]: value for flag, value in flags.items()})
-    architecture = read_spec(spec, catalogue, overrides, data)
+    architecture = read_spec(spec, catalogue, overrides, settings.data)
     try:
         _ = architecture.trained  # asked for before a folder is made
     except UserError as error:
         raise UserError(f"{name_of(spec)}: {error}") from None
     architecture = with_requirements(architecture, catalogue)
-    # The run may go on from another working directory.
-    settings = Settings(data=data if data == PHOTOS else str(Path(data).absolute()), clean_targets=clean_targets)
     if output is None:
         return Run.start_in("runs", architecture, settings)
     return Run.start(output, architecture, settings)
