@@ -149,6 +149,15 @@ def test_a_training_of_two_experiments_counts_once(command, tmp_path, capsys):
     assert numbers[:-1] == ["1/5", "2/5", "3/5", "4/5", "5/5"]
 
 
+def test_a_training_that_another_experiment_times_is_timed_at_once(command, tmp_path, capsys):
+    arguments = strings(command())
+    other = json.loads((tmp_path / "rates.json").read_text()) | {"name": "timed", "timed": True}
+    (tmp_path / "timed.json").write_text(json.dumps(other))
+    arguments.insert(2, str(tmp_path / "timed.json"))
+    assert run(arguments) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[:-1]] == ["1/4", "2/4", "3/4", "4/4"]
+
+
 def test_a_run_that_train_has_finished_is_taken_as_it_is(command, tmp_path, monkeypatch):
     assert run(strings(command("whole"))) == 0
     arguments = strings(command())

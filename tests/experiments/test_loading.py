@@ -51,6 +51,19 @@ def test_a_valid_file_is_read(experiment):
         ({"quick": {"variants": ["b"]}}, r'quick names "b", which is no variant'),
         ({"quick": {"vary": {"training.epochs": [1]}}}, r'quick varies "training.epochs", which "vary" does not'),
         ({"reported": {"x": [1, 2], "psnr": [1]}}, r"reported: expected lists of one length, got 2 of x, 1 of psnr"),
+        (
+            {"claims": [{"text": "a", "of": "psnr", "kind": "below"}]},
+            r'claims\[0\]: "limit" belongs to "reaches" and "below", and to no other kind',
+        ),
+        (
+            {"claims": [{"text": "a", "of": "psnr", "kind": "best", "limit": 1}]},
+            r'claims\[0\]: "limit" belongs to "reaches" and "below", and to no other kind',
+        ),
+        (
+            {"claims": [{"text": "a", "of": "loss", "kind": "falls"}], "reported": {"x": [1], "psnr": [2]}},
+            r'a claim is about the loss of the report, which "reported" does not have',
+        ),
+        ({"reported": {"layers": [{"name": "ReLU", "channels": 0}]}}, r"channels: expected at least 1, got 0"),
         ({"targets": ["dirty"]}, r"targets\[0\]: expected 'noisy' or 'clean', got \"dirty\""),
     ],
 )

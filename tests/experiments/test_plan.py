@@ -54,6 +54,14 @@ def test_the_layers_of_all_trials_are_bounded(experiment, monkeypatch):
         trials_of(path)
 
 
+def test_where_seconds_matter_the_first_seed_is_timed(experiment):
+    assert [trial.timed for trial in trials_of(experiment(seeds=[3, 5], timed=True))] == [True, False] * 2
+    quick = {"seeds": [7, 3]}
+    timed = [trial.seed for trial in trials_of(experiment(timed=True, quick=quick), quick=True) if trial.timed]
+    assert timed == [7, 7]
+    assert not any(trial.timed for trial in trials_of(experiment(seeds=[3, 5])))
+
+
 def test_a_key_depends_on_the_training_and_on_nothing_else(experiment, tmp_path):
     (trial, other) = trials_of(experiment())
     key = trial.key("data")

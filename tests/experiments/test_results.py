@@ -59,6 +59,16 @@ def test_a_record_has_every_metric_and_no_number_that_json_cannot_hold():
     assert list(record) == list(recorded({})) == [metric.name for metric in METRICS]
 
 
+@pytest.mark.parametrize(
+    ("seconds", "steady", "uneven"),
+    [((4.0, 5.0), 8.0, False), ((5.25, 4.0), 8.0, True), ((4.0,), 4.0, False), ((), 0.0, False)],
+)
+def test_seconds_are_also_told_as_if_each_epoch_were_as_fast_as_the_fastest(seconds, steady, uneven):
+    epochs = [{"epoch": number, "seconds": taken} for number, taken in enumerate(seconds, 1)]
+    result = TrialResult.model_validate_json(json.dumps(OLD | {"epochs": epochs}))
+    assert (result.seconds, result.steady_seconds, result.uneven) == (sum(seconds), steady, uneven)
+
+
 def test_the_headline_is_the_first_psnr_that_is_known():
     def psnr(status="done", **denoised):
         return TrialResult.model_validate_json(json.dumps(OLD | {"status": status, "denoised": denoised})).psnr

@@ -3,6 +3,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
@@ -145,6 +146,43 @@ def test_an_untimed_result_is_not_enough_for_a_timed_experiment_but_the_reverse_
     assert set(timed.results.values()) == {None}
     assert len(timed.work().began) == 2
     assert work().work().began == []
+
+
+def test_trials_that_are_timed_come_first_and_others_need_not_be_alone(work):
+    sweep = work(timed=True, seeds=[0, 1])
+    watcher = sweep.work()
+    assert [label.rsplit(", ", 1)[1] for label in watcher.began] == ["seed 0", "seed 0", "seed 1", "seed 1"]
+    assert [result.timed for result in sweep.results.values()] == [True, False] * 2
+    other = Work(Store(sweep.store.folder.parent / "other"), sweep.data, sweep.planned)
+    folder = other.store.folder / "timed" / "sizes"
+    folder.mkdir(parents=True)
+    lock = FolderLock(folder)
+    watcher = other.work()
+    assert [label.rsplit(", ", 1)[1] for label in watcher.began] == ["seed 1", "seed 1"]
+    assert watcher.said == ["sizes: another process times trials, one after the other"]
+    lock.release()
+
+
+def test_an_interrupted_trial_counts_the_seconds_of_all_its_parts(work, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("layerkit.training.loop.time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    @dataclass
+    class Ticking(Watcher):
+        def asked_to_stop(self):
+            now[0] += 3  # for each step, and for each end of an epoch
+            return super().asked_to_stop()
+
+    sweep = work(vary={"training.batch_size": [4]}, set={"training.epochs": 2})
+    whole = Ticking()
+    Sweep(sweep.store, sweep.data, installed(), whole).work(sweep.planned)
+    ((label, expected),) = sweep.results.items()
+    other = Work(Store(sweep.store.folder.parent / "other"), sweep.data, sweep.planned)
+    with pytest.raises(StoppedError):
+        Sweep(other.store, other.data, installed(), Ticking(stop_after=13)).work(other.planned)
+    now[0] += 1_000
+    Sweep(other.store, other.data, installed(), Ticking()).work(other.planned)
+    assert other.results[label].seconds == pytest.approx(expected.seconds, abs=3)
 
 
 def test_a_trial_that_diverges_is_recorded_and_does_not_stop_the_others(work):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from textwrap import fill
 
 import numpy as np
 from matplotlib import rc_context
@@ -19,13 +20,15 @@ from layerkit.experiments.report.section import Place, Section, Spread, averaged
 
 GREEN, PURPLE = "#2f7d4f", "#7a4fa3"
 LINES = (BLUE, PURPLE, GREEN)
-WIDTH, HEIGHT = 5.6, 3.7
+WIDTH, HEIGHT = 6.0, 3.8
 """Inches of a panel; narrow, so that letters stay readable on a telephone, whose width the page scales it to."""
+LETTERS = 48
+"""In a line along an axis."""
 styled = rc_context(
     {
         "svg.hashsalt": "layerkit",  # the same results draw the same bytes
         "text.parse_math": False,  # a dollar sign in a file is a dollar sign
-        "font.size": 10.5,
+        "font.size": 10.0,
         "text.color": INK,
         "axes.labelcolor": INK,
         "axes.edgecolor": INK,
@@ -49,7 +52,7 @@ def loss_chart(section: Section) -> bytes | None:
     if not lines:
         return None
     figure, (axes,) = _figure(1, "training pictures seen")
-    axes.set_ylabel(f"training loss\n({spec.report_label or 'mean squared error'})")
+    axes.set_ylabel("training loss\n" + fill(f"({spec.report_label or 'mean squared error'})", LETTERS))
     for colour, (outcome, points) in zip(_colours(len(lines)), lines, strict=False):
         label = "layerkit" if len(lines) == 1 else f"layerkit, {outcome.trial.label}"
         seen, losses = [point.pictures for point in points], [point.loss * spec.report_factor for point in points]
@@ -94,7 +97,7 @@ def curve_chart(section: Section) -> bytes | None:
         panels[-1].xaxis.set_major_formatter(ScalarFormatter())
     if spec.report_factor != 1:
         top = axes.secondary_xaxis("top", functions=_scale(spec.report_factor))
-        top.set_xlabel(spec.report_label, color=RED)
+        top.set_xlabel(fill(spec.report_label, LETTERS), color=RED)
         top.tick_params(colors=RED)
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=min(2, len(labels)))

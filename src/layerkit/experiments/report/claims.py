@@ -85,16 +85,16 @@ def _below(section: Section, claim: Claim, places: list[Comparison]) -> Answer:
 
 
 def _changes(section: Section, claim: Claim, places: list[Comparison]) -> Answer:
-    both = [(place.theirs, place.ours.mean) for place in places if place.ours and place.theirs is not None]
-    if len(both) < 2:
-        return NOTHING, NOTHING, MISSING
-    (their_first, our_first), (their_last, our_last) = both[0], both[-1]
-    difference = our_last - our_first
+    both = [place for place in places if place.ours and place.theirs is not None]
+    if len(both) < 2:  # each has its own ends, which say nothing about one another
+        return _change(_theirs(places), claim.of), _change(_ours(places), claim.of), MISSING
+    theirs, ours = _theirs(both), _ours(both)
+    difference = ours[-1] - ours[0]
     if abs(difference) <= (chance(places) or 0):
         verdict = OPEN
     else:
         verdict = HOLDS if (difference > 0) == (claim.kind == "rises") else FAILS
-    return _change(their_first, their_last, claim.of), _change(our_first, our_last, claim.of), verdict
+    return _change(theirs, claim.of), _change(ours, claim.of), verdict
 
 
 def _best(section: Section, claim: Claim, places: list[Comparison]) -> Answer:
@@ -111,13 +111,19 @@ def _best(section: Section, claim: Claim, places: list[Comparison]) -> Answer:
 
 
 def _overlaps(section: Section, claim: Claim, places: list[Comparison]) -> Answer:
-    write = WRITTEN[claim.of]
-    theirs = [place.theirs for place in places if place.theirs is not None]
-    ours = [place.ours.mean for place in places if place.ours]
-    if not ours:
-        return f"{write(min(theirs))} to {write(max(theirs))}", NOTHING, MISSING
-    verdict = HOLDS if min(theirs) <= max(ours) and min(ours) <= max(theirs) else FAILS
-    return f"{write(min(theirs))} to {write(max(theirs))}", f"{write(min(ours))} to {write(max(ours))}", verdict
+    theirs, ours = sorted(_theirs(places)), sorted(_ours(places))
+    verdict = MISSING
+    if ours:
+        verdict = HOLDS if theirs[0] <= ours[-1] and ours[0] <= theirs[-1] else FAILS
+    return _change(theirs, claim.of), _change(ours, claim.of), verdict
+
+
+def _theirs(places: list[Comparison]) -> list[float]:
+    return [place.theirs for place in places if place.theirs is not None]
+
+
+def _ours(places: list[Comparison]) -> list[float]:
+    return [place.ours.mean for place in places if place.ours]
 
 
 def _last(places: list[Comparison]) -> Comparison:
@@ -132,7 +138,10 @@ def _place(section: Section, x: float) -> str:
     return f"{x:g}" + (f" (here {x / factor:g})" if factor != 1 else "")
 
 
-def _change(first: float, last: float, of: Quantity) -> str:
-    write = WRITTEN[of]
+def _change(values: list[float], of: Quantity) -> str:
+    """Return the first and the last of several values."""
+    if len(values) < 2:
+        return number(values[0] if values else None, WRITTEN[of])
+    first, last = values[0], values[-1]
     times = f", {last / first:.1f} times" if of == "seconds" and first else ""
-    return f"{write(first)} to {write(last)}{times}"
+    return f"{WRITTEN[of](first)} to {WRITTEN[of](last)}{times}"

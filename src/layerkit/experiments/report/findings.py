@@ -99,7 +99,7 @@ def _seconds(section: Section) -> list[str]:
     figure = section.experiment.figure
     if not section.first_done or not (figure.seconds or figure.type == "table"):
         return []
-    sentences = ["Seconds are those of a training's fastest epoch, for each of its epochs, without validation."]
+    sentences = ["Seconds are the number of epochs times the fastest of them, without validation."]
     if any(result.uneven for result in section.results):
         sentences.append(
             f"{UNEVEN} marks a training whose slowest epoch took over {UNEVEN_FACTOR:g} times as long as its fastest: "

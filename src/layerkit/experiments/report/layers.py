@@ -10,6 +10,8 @@ from layerkit.experiments.report.tables import Table
 from layerkit.spec.tracing import once, trace
 
 THEIRS = ("report: layer", "channels", "function")
+NEUTRAL = {"stride": 1, "padding": 0, "dilation": 1}
+"""Values with which a field of a layer changes nothing."""
 OURS = ("layerkit: layer", "channels", "function", "parameters", "output")
 
 
@@ -33,7 +35,7 @@ def layers_table(section: Section) -> Table:
 
 
 def _shape(shape: Shape) -> str:
-    return " x ".join(map(str, shape))
+    return "x".join(map(str, shape))
 
 
 def _function(layer: LayerSpec) -> str:
@@ -42,6 +44,7 @@ def _function(layer: LayerSpec) -> str:
     for name, value in layer:
         if isinstance(value, tuple) and value and all(isinstance(part, int) for part in value):
             value = "x".join(map(str, value))
-        if name not in ("type", "out_channels") and isinstance(value, int | float | str) and value is not True:
+        said = name in ("type", "out_channels") or NEUTRAL.get(name) == value or value is True
+        if not said and isinstance(value, int | float | str):
             shown.append(f"{name.replace('_', ' ')} {value}")
     return ", ".join(shown)

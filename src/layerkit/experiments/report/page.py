@@ -168,8 +168,9 @@ def _facts(section: Section) -> list[str]:
         f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
         + (", one run each" if len(seeds) == 1 else ""),
     ]
-    if section.experiment.timed:
-        facts.append("timed one after the other")
+    timed = sorted({outcome.trial.seed for outcome in section.outcomes if outcome.trial.timed})
+    if timed:
+        facts.append(f"seed {timed[0]} timed, one training after the other")
     return facts
 
 

@@ -83,7 +83,7 @@ def curve_table(section: Section) -> Table:
             row += [spread(place.quality(metric), fixed(metric.decimals)) for metric in SECONDARY]
             row += [_at(reported.seconds, index, 0), _seconds(place)] if spec.seconds else []
             rows.append(tuple(row))
-    return Table(tuple(head), tuple(rows), frozenset({head.index("line")} if named else ()))
+    return Table(tuple(head), tuple(rows), frozenset({0, head.index("line")} if named else {0}))
 
 
 def quality_table(section: Section, classical: list[Classical]) -> Table:
