@@ -10,7 +10,6 @@ from layerkit.cli.context import catalogue_of, overrides_from, printer, read_spe
 
 if TYPE_CHECKING:
     from layerkit.cli.grid import Grid
-    from layerkit.contracts.specs import LayerSpec
     from layerkit.spec.architecture import Architecture
     from layerkit.spec.tracing import Step
 
@@ -28,6 +27,7 @@ def show(ctx: click.Context, spec: str, assignments: tuple[str, ...], as_json: b
     """
     import json
 
+    from layerkit.spec.function import function_of
     from layerkit.spec.tracing import trace
     from layerkit.wording import json_path
 
@@ -36,7 +36,7 @@ def show(ctx: click.Context, spec: str, assignments: tuple[str, ...], as_json: b
     if diagram is not None:
         from layerkit.drawing.diagram import draw_network
 
-        draw_network(diagram, architecture.name, architecture.input.shape, steps, _function)
+        draw_network(diagram, architecture.name, architecture.input.shape, steps, function_of)
     if as_json:
         rows = [
             {
@@ -56,6 +56,7 @@ def show(ctx: click.Context, spec: str, assignments: tuple[str, ...], as_json: b
 
 def _table(architecture: Architecture, steps: list[Step]) -> Grid:
     from layerkit.cli.grid import Column, Grid
+    from layerkit.spec.function import function_of
     from layerkit.spec.tracing import once
 
     leaves = [step for step in steps if not step.container]
@@ -73,7 +74,7 @@ def _table(architecture: Architecture, steps: list[Step]) -> Grid:
     for step in once(steps):
         table.add(
             "  " * step.depth + step.layer.type,
-            _function(step.layer),
+            function_of(step.layer),
             _shape(step.output_shape),
             f"{step.parameters:,}" if step.parameters else "",
             f"{step.multiply_adds:,}" if step.multiply_adds else "",
@@ -85,27 +86,6 @@ def _table(architecture: Architecture, steps: list[Step]) -> Grid:
 
 def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
-
-
-_FROM_OUTPUT = ("type", "out_channels", "out_features")
-"""Fields that the other columns show."""
-_WITHOUT_EFFECT = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1}
-"""Fields of windows with the values that change nothing."""
-
-
-def _function(layer: LayerSpec) -> str:
-    """Return a layer's own fields, but those that the other columns show, hold layers, or are without effect."""
-    shown = {}
-    for name, field in type(layer).model_fields.items():
-        value = getattr(layer, name)
-        switch = value is None or isinstance(value, bool)
-        if name in _FROM_OUTPUT or (switch and value == field.default) or value == _WITHOUT_EFFECT.get(name, ()):
-            continue
-        if not isinstance(value, tuple | list):
-            shown[name] = str(value)
-        elif value and all(isinstance(part, int) for part in value):
-            shown[name] = "x".join(map(str, value))
-    return ", ".join(f"{name}={value}" for name, value in shown.items())
 
 
 def _bytes(count: int) -> str:
