@@ -29,28 +29,31 @@ from layerkit.training import trainer as training
 
 
 def test_the_same_memory_is_handed_out_again():
-    workspace, like, owner = Workspace(), torch.zeros(1), object()
+    like, owner, other = torch.zeros(1), object(), object()
+    workspace = Workspace([owner, other])
     first = workspace.empty(owner, "y", (2, 3), like)
     assert workspace.empty(owner, "y", (2, 3), like).data_ptr() == first.data_ptr()
     assert workspace.empty(owner, "x", (2, 3), like).data_ptr() != first.data_ptr()
-    assert workspace.empty(object(), "y", (2, 3), like).data_ptr() != first.data_ptr()
+    assert workspace.empty(other, "y", (2, 3), like).data_ptr() != first.data_ptr()
     assert workspace.empty(owner, "y", (2, 4), like).shape == (2, 4)
     assert workspace.empty(owner, "y", (2, 4), like.double()).dtype == torch.float64
 
 
 def test_scratch_memory_is_common():
-    workspace, like = Workspace(), torch.zeros(1)
-    large = workspace.scratch("products", (4, 5), like)
-    assert workspace.scratch("products", (4, 5), like) is large
-    assert workspace.scratch("products", (3, 2), like).data_ptr() == large.data_ptr()
-    assert workspace.scratch("sums", (3, 2), like).data_ptr() != large.data_ptr()
-    assert workspace.scratch("products", (3, 2), like.double()).dtype == torch.float64
-    larger = workspace.scratch("products", (40, 5), like)
-    assert workspace.scratch("products", (4, 5), like).data_ptr() == larger.data_ptr() != large.data_ptr()
+    like, first, second = torch.zeros(1), object(), object()
+    workspace = Workspace([first, second])
+    large = workspace.scratch(first, "products", (4, 5), like)
+    assert workspace.scratch(second, "products", (4, 5), like) is large
+    assert workspace.scratch(first, "products", (3, 2), like).data_ptr() == large.data_ptr()
+    assert workspace.scratch(first, "sums", (3, 2), like).data_ptr() != large.data_ptr()
+    assert workspace.scratch(first, "products", (3, 2), like.double()).dtype == torch.float64
+    larger = workspace.scratch(first, "products", (40, 5), like)
+    assert workspace.scratch(first, "products", (4, 5), like).data_ptr() == larger.data_ptr() != large.data_ptr()
 
 
 def test_a_tensor_like_another_lies_in_memory_like_it():
-    workspace, owner = Workspace(), object()
+    owner = object()
+    workspace = Workspace([owner])
     x = torch.zeros(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
     first = workspace.empty_like(owner, "y", x)
     assert first.stride() == x.stride()
@@ -60,18 +63,20 @@ def test_a_tensor_like_another_lies_in_memory_like_it():
 
 @pytest.mark.parametrize("other", [torch.zeros(2, device="meta"), torch.zeros(2, dtype=torch.float64), torch.zeros(3)])
 def test_memory_is_not_used_again_for_another_device_dtype_or_shape(other):
-    workspace, owner = Workspace(), object()
+    owner = object()
+    workspace = Workspace([owner])
     for like in (torch.zeros(2), other):
         for tensor in (
             workspace.empty(owner, "y", like.shape, like),
             workspace.empty_like(owner, "x", like),
-            workspace.scratch("s", like.shape, like),
+            workspace.scratch(owner, "s", like.shape, like),
         ):
             assert (tensor.device, tensor.dtype, tensor.shape) == (like.device, like.dtype, like.shape)
 
 
 def test_plans_are_kept_for_the_same_memory():
-    workspace, owner, made = Workspace(), object(), []
+    owner, made = object(), []
+    workspace = Workspace([owner])
     x, other = torch.zeros(3), torch.zeros(3)
 
     def make():
@@ -88,8 +93,8 @@ def test_plans_are_kept_for_the_same_memory():
 
 
 def test_memory_is_lent_only_inside_with():
-    layer, workspace = ReLU(), Workspace()
-    layer.lend(workspace)
+    layer = ReLU()
+    workspace = Workspace([layer])
     x = torch.randn(2, 3)
     outside = layer.forward(x)
     with workspace:
@@ -99,13 +104,44 @@ def test_memory_is_lent_only_inside_with():
     assert layer.forward(x).data_ptr() not in (inside.data_ptr(), outside.data_ptr())
 
 
-def test_what_was_lent_before_is_given_back():
-    network, first, second = Sequential(ReLU(), Sigmoid()), Workspace(), Workspace()
-    network.lend(first)
-    with pytest.raises(RuntimeError), network.working_in(second):
-        assert second.active and all(module.workspace is second for _, module in network.modules())
-        raise RuntimeError
-    assert not second.active and all(module.workspace is first for _, module in network.modules())
+def test_whoever_it_was_not_made_for_gets_new_memory():
+    owner, stranger, made = object(), object(), []
+    workspace, like = Workspace([owner]), torch.zeros(2, 3)
+    for lend in (
+        lambda: workspace.empty(stranger, "y", (2, 3), like),
+        lambda: workspace.empty_like(stranger, "y", like),
+        lambda: workspace.scratch(stranger, "y", (2, 3), like),
+    ):
+        assert len({tensor.data_ptr() for tensor in (lend(), like, workspace.scratch(owner, "y", (2, 3), like))}) == 3
+        held, other = lend(), lend()
+        assert held.data_ptr() != other.data_ptr() and held.shape == (2, 3)
+    for _ in range(2):
+        workspace.plan(stranger, "sum", (like,), lambda: made.append(1) or [])
+    assert len(made) == 2
+
+
+def test_a_network_that_is_called_on_the_way_gets_none():
+    layer, stranger = ReLU(), ReLU()
+    x = torch.randn(2, 3)
+    with Workspace([layer]):
+        held = stranger.forward(x)
+        assert stranger.forward(-x).data_ptr() != held.data_ptr()
+        assert layer.forward(x).data_ptr() == layer.forward(-x).data_ptr()
+
+
+def test_a_workspace_inside_another_takes_its_place_for_a_while():
+    layer, x = ReLU(), torch.randn(2, 3)
+    outer, inner = Workspace([layer]), Workspace([layer])
+    with outer:
+        first = layer.forward(x)
+        with pytest.raises(RuntimeError), inner:
+            second = layer.forward(x)
+            with inner:
+                assert layer.forward(x).data_ptr() == second.data_ptr() != first.data_ptr()
+            assert layer.forward(x).data_ptr() == second.data_ptr()
+            raise RuntimeError
+        assert layer.forward(x).data_ptr() == first.data_ptr()
+    assert layer.forward(x).data_ptr() not in (first.data_ptr(), second.data_ptr())
 
 
 NETWORKS = {

@@ -327,10 +327,19 @@ def test_pictures_do_not_see_each_other() -> None:
         torch.testing.assert_close(denoiser(GlobalMean).predict(one[None])[0], expected)
 
 
-def test_the_network_is_put_into_evaluation_mode() -> None:
-    network = Box().train()
-    Denoiser(network, (1, 12, 12)).predict(noise(1, 1, 12, 12))
-    assert not network.training
+def test_the_network_is_evaluated_and_stays_in_its_mode() -> None:
+    class Watched(Box):
+        def forward(self, x: Tensor) -> Tensor:
+            modes.append(self.training)
+            return super().forward(x)
+
+    modes: list[bool] = []
+    network = Watched().train()
+    watched = Denoiser(network, (1, 12, 12), 16)
+    watched.predict(noise(1, 1, 40, 12))
+    assert watched.halo == 1
+    assert modes and not any(modes)
+    assert network.training
 
 
 def test_progress_counts_the_tiles() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 import torch
@@ -10,14 +12,16 @@ from layerkit import (
     SGD,
     Conv2d,
     Loss,
+    Module,
     Sequential,
+    StateError,
     Trainer,
     build,
     installed,
     load_architecture,
 )
 from layerkit.contracts.schedule import Schedule
-from layerkit.contracts.workspace import Workspace
+from layerkit.contracts.workspace import LENT
 from layerkit.errors import DivergedError, ShapeError
 
 
@@ -50,15 +54,19 @@ def test_a_step_is_made_in_training_mode_and_autograd_sees_nothing():
 
 
 def test_memory_is_lent_for_a_step_alone():
-    network, trainer = convolution()
-    network.lend(workspace := Workspace())
+    class Watching(MSE):
+        def forward(self, prediction, target):
+            seen.append(LENT.get())
+            return super().forward(prediction, target)
+
+    seen = []
+    network, trainer = convolution(loss=Watching())
     trainer.step(*pair(4))
-    assert all(module.workspace is workspace for _, module in network.modules())
-    assert trainer.loss.workspace is None
-    assert not trainer.workspace.active
     with pytest.raises(DivergedError):
         trainer.step(*(torch.nan * part for part in pair(4)))
-    assert all(module.workspace is workspace for _, module in network.modules())
+    assert seen == [trainer.workspace] * 2
+    assert all(trainer.workspace.lends_to(each) for each in (trainer.loss, network, network[0]))
+    assert LENT.get() is None
     assert network.needs_input_grad
 
 
@@ -181,3 +189,59 @@ def test_an_output_of_another_shape_than_the_targets_is_refused_and_changes_no_w
     with pytest.raises(ShapeError, match=r"output is \(2, 3, 8, 8\), and it is compared with targets \(2, 1, 8, 8\)"):
         trainer.step(noisy, target[:, :1])
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+# Threads
+
+
+class Stopping(Module):
+    """The identity, which says that it is there, and waits until it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside, self.go_on = Event(), Event()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.inside.set()
+        self.go_on.wait()
+        return x.clone()
+
+    def backward(self, grad_output: torch.Tensor) -> torch.Tensor:
+        return grad_output.clone()
+
+
+@pytest.mark.parametrize("shared", ["trainer", "network", "part of the network", "loss"])
+def test_a_second_step_at_the_same_time_is_refused_and_the_first_one_is_right(shared):
+    plain, expected = convolution()
+    expected.step(*pair(4))
+    stopping, network, loss = Stopping(), convolution()[0], MSE()
+    trainer = Trainer(Sequential(stopping, network), loss, SGD(network.param(), lr=0.1))
+    others = {
+        "trainer": trainer,
+        "network": Trainer(trainer.network, MSE(), SGD(network.param(), lr=0.1)),
+        "part of the network": Trainer(network, MSE(), SGD(network.param(), lr=0.1)),
+        "loss": convolution(loss=loss)[1],
+    }
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(trainer.step, *pair(4))
+        stopping.inside.wait()
+        try:
+            with pytest.raises(StateError, match="is in the middle of a training step, of another thread most likely"):
+                others[shared].step(*pair(4, seed=1))
+        finally:
+            stopping.go_on.set()
+        first.result()
+    assert torch.equal(network[0].weight, plain[0].weight)
+    others[shared].step(*pair(4, seed=1))
+
+
+def test_networks_are_trained_in_many_threads_at_once():
+    def train(seed: int) -> torch.Tensor:
+        network, trainer = convolution()
+        for step in range(20):
+            trainer.step(*pair(4, seed=seed + step))
+        return network[0].weight
+
+    seeds = range(4)
+    with ThreadPoolExecutor(4) as pool:
+        assert all(map(torch.equal, pool.map(train, seeds), map(train, seeds)))

@@ -9,14 +9,19 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import ContextVar
 from functools import wraps
+from threading import get_ident
 from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
-from layerkit.contracts.workspace import Made, Workspace
+from layerkit.contracts.workspace import LENT, Made
 from layerkit.errors import ShapeError, StateError
+
+EVALUATING: ContextVar[bool] = ContextVar("evaluating", default=False)
+"""Whether modules and losses are in evaluation mode in this thread, whatever their own mode is."""
 
 
 class Planned(Protocol):
@@ -34,20 +39,21 @@ class Differentiable(ABC):  # noqa: B024 - the abstract methods of layers and lo
     """What layers and losses share: the bookkeeping around a hand-written forward and backward.
 
     The ``forward`` and ``backward`` that a subclass defines are wrapped when the class is made, whatever calls them
-    later. Around ``forward``: autograd is off, what an earlier forward saved is dropped, and the shape and dtype of the
-    output are remembered in training mode. Around ``backward``: autograd is off, and the gradient is compared with
-    these.
+    later. Around both autograd is off. Around ``forward`` in training mode, what an earlier forward saved is dropped,
+    and the shape and dtype of the output are remembered; in evaluation mode nothing is written, so that many threads
+    may evaluate at once. Around ``backward``, the gradient is compared with what was remembered.
 
     Attributes:
-        training: whether forward keeps what backward needs.
-        workspace: memory that was lent, see :mod:`layerkit.contracts.workspace`.
+        trained_by: the thread that is in the middle of a training step with it, see
+            :mod:`layerkit.contracts.threads`; None between the steps.
     """
 
-    training: bool = True
-    workspace: Workspace | None = None
+    trained_by: int | None = None
+    _training: bool = True
     _saved: tuple[Any, ...] | None = None
     _versions: tuple[int, ...] = ()
     _output: tuple[torch.Size, torch.dtype] | None = None
+    _thread: int | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -55,11 +61,30 @@ class Differentiable(ABC):  # noqa: B024 - the abstract methods of layers and lo
             if name in cls.__dict__:
                 setattr(cls, name, guard(cls.__dict__[name]))
 
+    @property
+    def training(self) -> bool:
+        """Whether forward keeps what backward needs; a change drops what was kept.
+
+        While a thread evaluates, as in ``Denoiser.predict``, it is False for that thread alone.
+        """
+        return self._training and not EVALUATING.get()
+
+    @training.setter
+    def training(self, mode: bool) -> None:
+        self.__dict__["_training"] = mode
+        self.forget()
+
+    @property
+    def trained_elsewhere(self) -> bool:
+        """Whether another thread is in the middle of a training step with it."""
+        return self.trained_by is not None and self.trained_by != get_ident()
+
     def save(self, *values: Any) -> None:
         """Keep ``values`` for backward, which gets them by :meth:`saved`; in evaluation mode nothing is kept."""
         if self.training:
             # Not by assignment: a module's __setattr__, which is there for its parameters, takes time.
-            self.__dict__.update(_saved=values, _versions=tuple(map(_version, values)))
+            state = self.__dict__
+            state["_saved"], state["_versions"] = values, tuple(map(version, values))
 
     def saved(self) -> tuple[Any, ...]:
         """Return what the last forward gave to :meth:`save`.
@@ -69,8 +94,8 @@ class Differentiable(ABC):  # noqa: B024 - the abstract methods of layers and lo
         """
         if self._saved is None:
             raise _backward_first(self)
-        for value, version in zip(self._saved, self._versions, strict=True):
-            if _version(value) != version:
+        for value, kept in zip(self._saved, self._versions, strict=True):
+            if version(value) != kept:
                 raise StateError(
                     f"{type(self).__name__}: a tensor that forward kept was changed in place before backward; "
                     "pass a copy to forward, or change the tensor after backward"
@@ -83,8 +108,8 @@ class Differentiable(ABC):  # noqa: B024 - the abstract methods of layers and lo
         It is a new one, unless a workspace was lent: then the same ``name`` gets the same memory at every step. A name
         may be used for a second tensor when the first is no longer needed.
         """
-        workspace = self.workspace
-        if workspace is not None and workspace.active:
+        workspace = LENT.get()
+        if workspace is not None:
             return workspace.empty(self, name, shape, like)
         return torch.empty(shape, dtype=like.dtype, device=like.device)
 
@@ -93,15 +118,15 @@ class Differentiable(ABC):  # noqa: B024 - the abstract methods of layers and lo
 
         In a workspace other modules get the same memory, so it must not be used after one of them was called either.
         """
-        workspace = self.workspace
-        if workspace is not None and workspace.active:
-            return workspace.scratch(name, shape, like)
+        workspace = LENT.get()
+        if workspace is not None:
+            return workspace.scratch(self, name, shape, like)
         return torch.empty(shape, dtype=like.dtype, device=like.device)
 
     def empty_like(self, name: str, like: Tensor) -> Tensor:
         """Return an uninitialized tensor of the shape, dtype, device and order in memory of ``like``; see ``empty``."""
-        workspace = self.workspace
-        if workspace is not None and workspace.active:
+        workspace = LENT.get()
+        if workspace is not None:
             return workspace.empty_like(self, name, like)
         return torch.empty_like(like)
 
@@ -112,8 +137,8 @@ class Differentiable(ABC):  # noqa: B024 - the abstract methods of layers and lo
         come again at every step, and then what was made for them is returned again. It must depend on nothing but them
         and the module's settings.
         """
-        workspace = self.workspace
-        if workspace is not None and workspace.active:
+        workspace = LENT.get()
+        if workspace is not None:
             return workspace.plan(self, name, tensors, make)
         return make()
 
@@ -130,15 +155,20 @@ class Differentiable(ABC):  # noqa: B024 - the abstract methods of layers and lo
 
     def forget(self) -> None:
         """Drop what the last forward saved."""
-        self.__dict__.update(_saved=None, _output=None)
+        state = self.__dict__
+        state["_saved"] = state["_output"] = None
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy has not been called. What forward saved cannot be copied with it, since a copied tensor begins to count
         # its changes from zero, and the copy could not tell whether it was changed.
-        return {name: value for name, value in vars(self).items() if name not in ("_saved", "_versions", "_output")}
+        return {name: value for name, value in vars(self).items() if name not in _OF_A_PASS}
 
 
-def _version(value: Any) -> int:
+_OF_A_PASS = frozenset({"trained_by", "_saved", "_versions", "_output", "_thread"})
+"""The attributes that belong to a pass, and not to the thing itself."""
+
+
+def version(value: Any) -> int:
     """Return the counter that each change of a tensor in place increases; 0 for anything that has none."""
     if isinstance(value, Tensor) and not value.is_inference():
         return value._version
@@ -155,6 +185,17 @@ def _backward_first(node: Differentiable) -> StateError:
 def _guard_forward(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @wraps(forward)
     def guarded(self: Differentiable, *inputs: Tensor, **named: Tensor) -> Tensor:
+        if not self.training:
+            if torch.is_grad_enabled():
+                with torch.no_grad():
+                    return forward(self, *inputs, **named)
+            return forward(self, *inputs, **named)
+        thread = get_ident()
+        if self.trained_by is not None and self.trained_by != thread:
+            raise StateError(
+                f"{type(self).__name__}: forward in training mode while another thread is in the middle of a training "
+                "step; call eval() on a copy (copy.deepcopy), or use layerkit.Denoiser"
+            )
         self.forget()
         try:
             if torch.is_grad_enabled():
@@ -166,8 +207,8 @@ def _guard_forward(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
             # One that calls its base class's forward may have saved something before it failed.
             self.forget()
             raise
-        if self.training:
-            self.__dict__["_output"] = output.shape, output.dtype
+        state = self.__dict__
+        state["_output"], state["_thread"] = (output.shape, output.dtype), thread
         return output
 
     return guarded
@@ -176,8 +217,13 @@ def _guard_forward(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
 def _guard_backward(backward: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @wraps(backward)
     def guarded(self: Differentiable, *grads: Tensor, **named: Tensor) -> Tensor:
-        if self._output is None:
+        if self._output is None or EVALUATING.get():
             raise _backward_first(self)
+        if self._thread != get_ident():
+            raise StateError(
+                f"{type(self).__name__}: the last forward was called by another thread, so what it kept belongs to "
+                "that; train a network in one thread at a time, or a copy of it in each (copy.deepcopy)"
+            )
         for grad in (*grads, *named.values()):
             if (grad.shape, grad.dtype) != self._output:
                 shape, dtype = self._output

@@ -5,14 +5,12 @@ from __future__ import annotations
 import struct
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor
 
 from layerkit.contracts.differentiable import Differentiable
-from layerkit.contracts.workspace import Workspace
 from layerkit.errors import CheckpointError, ShapeError
 
 if TYPE_CHECKING:
@@ -28,7 +26,8 @@ class Module(Differentiable):
     - ``param()`` returns the (parameter, gradient) pairs, ``[]`` where there are none.
 
     Neither method writes into a tensor that the caller passed, and nothing returned is overwritten by a later call
-    (unless the caller lent a workspace).
+    (unless the caller lent a workspace). In evaluation mode ``forward`` writes nothing into the module either, since
+    several threads may be in it at once.
 
     Two things are done for every subclass. Its ``forward`` and ``backward`` are *guarded*: they are wrapped when the
     class is made, so that autograd records nothing, a backward before its forward is a StateError, so is a saved
@@ -48,7 +47,6 @@ class Module(Differentiable):
                 self.add_parameter("weight", torch.ones(channels))
 
     Attributes:
-        training: whether forward keeps what backward needs, and whether layers such as dropout are active.
         needs_input_grad: False where the gradient with respect to the input is not used, as in the first layer of a
             network in training.
         mixes_batch: whether a sample's output depends on the other samples of its batch.
@@ -99,23 +97,6 @@ class Module(Differentiable):
         """Return the gradients of :meth:`parameters`."""
         return [vars(self)[f"{name}_grad"] for name in self._parameters]
 
-    def lend(self, workspace: Workspace | None) -> None:
-        """Let this module and those inside it work in ``workspace`` while that is active."""
-        for _, module in self.modules():
-            module.workspace = workspace
-
-    @contextmanager
-    def working_in(self, workspace: Workspace) -> Iterator[None]:
-        """Lend a workspace inside ``with``; afterwards the modules have what was lent to them before."""
-        before = [(module, module.workspace) for _, module in self.modules()]
-        self.lend(workspace)
-        try:
-            with workspace:
-                yield
-        finally:
-            for module, lent in before:
-                module.workspace = lent
-
     # Parameters, buffers and children
 
     def add_parameter(self, name: str, value: Tensor) -> None:
@@ -147,7 +128,8 @@ class Module(Differentiable):
 
     def children(self) -> dict[str, Module]:
         """Return the modules directly inside this one by name; a subclass that keeps them in a list overrides this."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, Module)}
+        # Of a copy, for another thread may be setting an attribute.
+        return {name: value for name, value in vars(self).copy().items() if isinstance(value, Module)}
 
     def modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """Yield this module and all modules inside it with their dotted names, parents first."""
@@ -178,7 +160,6 @@ class Module(Differentiable):
         """Switch to training mode, in which forward keeps what backward needs."""
         for _, module in self.modules():
             module.training = mode
-            module.forget()
         return self
 
     def eval(self) -> Self:
@@ -212,7 +193,7 @@ class Module(Differentiable):
         return {
             _dotted(prefix, name): value
             for prefix, module in self.modules()
-            for name, value in vars(module).items()
+            for name, value in vars(module).copy().items()
             if isinstance(value, torch.Generator)
         }
 

@@ -1,13 +1,15 @@
 """Memory that layers use again at every step.
 
 A new tensor of some hundred kilobytes costs more in page faults than the arithmetic that fills it. A trainer, which
-repeats the same step and keeps nothing that the layers returned in the last one, therefore lends them a workspace.
+repeats the same step and keeps nothing that the layers returned in the last one, therefore lends them a workspace. So
+does a denoiser, which repeats the same for every tile of a picture.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from contextvars import ContextVar, Token
 from typing import Any, Self, TypeVar
 
 import torch
@@ -20,15 +22,18 @@ _Pool = tuple[str, torch.dtype, torch.device]
 class Workspace:
     """Buffers by owner and name.
 
-    They are lent inside ``with workspace:`` only, and overwritten inside the next one. All owners share the scratch
-    memory, so that each layer works on memory that the layer before it has left in the cache.
+    They are lent inside ``with workspace:`` only, by one thread at a time to what that thread calls, and overwritten
+    inside the next one. All owners share the scratch memory, so that each layer works on memory that the layer before
+    it has left in the cache.
 
-    Attributes:
-        active: whether the program is inside ``with workspace:``.
+    Args:
+        owners: the modules and losses that it is lent to. Any other network that is called on the way gets new memory
+            each time, since whoever called that may keep what it returned.
     """
 
-    def __init__(self) -> None:
-        self.active = False
+    def __init__(self, owners: Iterable[object]) -> None:
+        self._owners = {id(owner): owner for owner in owners}  # held, so that nothing else gets their ids
+        self._before: list[Token[Workspace | None]] = []
         self._buffers: dict[tuple[Hashable, str], Tensor] = {}
         self._alike: dict[tuple[Hashable, str], tuple[Tensor, tuple[int, ...]]] = {}
         self._pools: dict[_Pool, Tensor] = {}
@@ -36,21 +41,29 @@ class Workspace:
         self._plans: dict[tuple[Hashable, str], tuple[list[tuple[Tensor, int]], Any]] = {}
 
     def __enter__(self) -> Self:
-        self.active = True
+        self._before.append(LENT.set(self))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.active = False
+        LENT.reset(self._before.pop())
+
+    def lends_to(self, owner: object) -> bool:
+        """Return whether it was made for ``owner``."""
+        return id(owner) in self._owners
 
     def empty(self, owner: Hashable, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """Return the owner's contiguous tensor of that name, not cleared, of the dtype and device of ``like``."""
         buffer = self._buffers.get((owner, name))
         if buffer is None or buffer.shape != shape or buffer.dtype != like.dtype or buffer.device != like.device:
-            buffer = self._buffers[owner, name] = torch.empty(shape, dtype=like.dtype, device=like.device)
+            buffer = torch.empty(shape, dtype=like.dtype, device=like.device)
+            if self.lends_to(owner):
+                self._buffers[owner, name] = buffer
         return buffer
 
-    def scratch(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """Return a contiguous tensor of the dtype and device of ``like``; the next to ask for the name gets it too."""
+    def scratch(self, owner: object, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Return a contiguous tensor of the dtype and device of ``like``; any owner that asks for the name gets it."""
+        if not self.lends_to(owner):
+            return torch.empty(shape, dtype=like.dtype, device=like.device)
         key = name, like.dtype, like.device
         tensor = self._scratch.get((key, shape))
         if tensor is None:
@@ -72,7 +85,8 @@ class Workspace:
             or buffer.device != like.device
         ):
             buffer = torch.empty_like(like)
-            self._alike[owner, name] = buffer, like.stride()
+            if self.lends_to(owner):
+                self._alike[owner, name] = buffer, like.stride()
         return buffer
 
     def plan(self, owner: Hashable, name: str, tensors: Sequence[Tensor], make: Callable[[], Made]) -> Made:
@@ -80,9 +94,15 @@ class Workspace:
         planned = self._plans.get((owner, name))
         if planned is None or not all(map(_same_memory, planned[0], tensors)):
             made = make()
+            if not self.lends_to(owner):
+                return made
             # The plan keeps its tensors alive, so that an equal address later means the same memory.
             planned = self._plans[owner, name] = [(tensor, tensor.data_ptr()) for tensor in tensors], made
         return planned[1]
+
+
+LENT: ContextVar[Workspace | None] = ContextVar("lent", default=None)
+"""The workspace that is lent in this thread. (``threading.local``, read at every layer, would take twice the time.)"""
 
 
 def _same_memory(held: tuple[Tensor, int], b: Tensor) -> bool:

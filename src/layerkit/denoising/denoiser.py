@@ -17,6 +17,7 @@ from torch import Tensor
 
 from layerkit.checkpoints.checkpoint import load
 from layerkit.contracts.module import Module
+from layerkit.contracts.threads import Evaluating
 from layerkit.contracts.workspace import Workspace
 from layerkit.data.pictures import Picture
 from layerkit.denoising.geometry import Geometry, Span
@@ -33,6 +34,9 @@ class _Job(NamedTuple):
 
 class Denoiser:
     """Denoises pictures of any size with a network.
+
+    Any number of threads may use one denoiser at once, and several denoisers one network. None waits for another, and
+    each gets the same bits as if it were alone.
 
     Args:
         network: maps (N, C, H, W), values from 0 to 1, to the same shape, for those sizes that it keeps.
@@ -65,7 +69,7 @@ class Denoiser:
     def predict(self, images: Tensor, progress: Callable[[int, int], None] | None = None) -> Tensor:
         """Return the denoised pictures, of the same shape, dtype and device as ``images``.
 
-        The network is put into evaluation mode, and works in its own dtype on its own device.
+        The network is evaluated, whatever mode it is in, and works in its own dtype on its own device.
 
         Args:
             images: (N, C, H, W), any N and size, values from 0 to 255 as uint8 or any floats. The result has values
@@ -76,18 +80,25 @@ class Denoiser:
             ShapeError: when ``images`` does not have that shape, or the network cannot take pictures of this size.
             DataError: when the values are of another kind, or not finite.
             RunError: when the network's answer is not finite.
+            StateError: when another thread is in the middle of a training step of the network, or trains it meanwhile.
         """
         self._check(images)
-        self.network.eval()
+        evaluating, workspace = Evaluating(self.network), self._workspace()
+        with evaluating, torch.no_grad():
+            jobs = self._jobs(len(images), *images.shape[2:])
         output = torch.empty(images.shape, dtype=images.dtype, device=images.device)
-        jobs = self._jobs(len(images), *images.shape[2:])
-        workspace, number = Workspace(), self.geometry.number
-        with torch.no_grad(), self.network.working_in(workspace):
-            for done, job in enumerate(jobs, start=1):
+        number = self.geometry.number
+        for done, job in enumerate(jobs, start=1):
+            # For each tile anew: what progress does and calls is no part of this.
+            with evaluating, workspace, torch.no_grad():
                 self._denoise(job, images, output, workspace, number)
-                if progress is not None:
-                    progress(done, len(jobs))
+            if progress is not None:
+                progress(done, len(jobs))
         return output
+
+    def _workspace(self) -> Workspace:
+        """Return memory for one call."""
+        return Workspace([self, *(module for _, module in self.network.modules())])
 
     def denoise(self, picture: Picture) -> Picture:
         """Return the denoised picture, its transparency kept as it is.
@@ -141,8 +152,7 @@ class Denoiser:
     @property
     def halo(self) -> int | None:
         """Pixels that a tile reads on each side of its own; None if the network takes no tiles."""
-        self.network.eval()
-        with torch.no_grad():
+        with Evaluating(self.network), torch.no_grad():
             tiling = self.geometry.tiling
         return None if tiling is None else tiling.halo
 

@@ -9,9 +9,9 @@ What is measured holds for every layer, a stranger's too:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -23,6 +23,25 @@ LARGEST_STEP = 64
 """Six halvings of the picture; networks that need sizes to be multiples of more are treated as of fixed size."""
 PROBE_SIDES = (128, 512)
 """Sides, in pixels, of the square pictures on which a network is measured; a third of it can be seen as reach."""
+
+
+Value = TypeVar("Value")
+
+
+class _Measured(Generic[Value]):
+    """A property that is measured when it is first asked for, and kept.
+
+    Threads that ask at the same time measure the same. ``functools.cached_property`` lets them wait for each other in
+    Python 3.11, even where they ask about different networks.
+    """
+
+    def __init__(self, measure: Callable[[Geometry], Value]) -> None:
+        self._measure, self._name, self.__doc__ = measure, measure.__name__, measure.__doc__
+
+    def __get__(self, geometry: Geometry, owner: type[Geometry]) -> Value:
+        # Kept under its own name, where it hides this.
+        value: Value = vars(geometry).setdefault(self._name, self._measure(geometry))
+        return value
 
 
 class Sizes(NamedTuple):
@@ -67,8 +86,10 @@ class Span:
 class Geometry:
     """The sizes and tiles that suit a network; each is measured when it is first asked for.
 
+    Whoever asks sees to it that the network is evaluated.
+
     Args:
-        network: in evaluation mode, maps (N, C, H, W) to the same shape for those sizes that it keeps.
+        network: maps (N, C, H, W) to the same shape for those sizes that it keeps.
         input_shape: (C, H, W) that the network was declared for; that size needs no measurement.
     """
 
@@ -125,7 +146,7 @@ class Geometry:
 
     # Measurements
 
-    @cached_property
+    @_Measured
     def sizes(self) -> Sizes | None:
         """The sizes that the network keeps; None if it is of fixed size."""
         for step in range(1, LARGEST_STEP + 1):
@@ -142,7 +163,7 @@ class Geometry:
         except (ValueError, RuntimeError):  # ShapeError, or what torch raises inside a layer that does not check
             return False
 
-    @cached_property
+    @_Measured
     def tiling(self) -> Tiling | None:
         """The grid and the reach; None if the network sees the whole picture, or too much of it to be worth tiles."""
         if self.sizes is None:

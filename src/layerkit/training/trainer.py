@@ -13,11 +13,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from layerkit.contracts.differentiable import Differentiable
 from layerkit.contracts.loss import Loss
 from layerkit.contracts.module import Module
 from layerkit.contracts.optimizer import Optimizer
 from layerkit.contracts.schedule import Schedule
+from layerkit.contracts.threads import Training
 from layerkit.contracts.workspace import Workspace
 from layerkit.errors import DivergedError, ShapeError
 from layerkit.training.dry_run import dry_run
@@ -35,6 +35,7 @@ class Trainer:
     the same apart from rounding. A network with a layer that mixes the samples of a batch is given the batch whole.
 
     What the layers and the loss return during a step must not be used after it: the next step writes into its memory.
+    A network is trained by one thread at a time; between the steps any number may evaluate it.
 
     Args:
         network: takes the noisy pictures.
@@ -50,10 +51,11 @@ class Trainer:
     def __init__(self, network: Module, loss: Loss, optimizer: Optimizer, schedule: Schedule | None = None) -> None:
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self.schedule, self.base_lr, self.progress = schedule, optimizer.lr, 0.0
-        self.workspace = Workspace()
         modules = [module for _, module in network.modules()]
         # Once, and not at every step: to walk through the network takes as long as some of its layers.
-        self._borrowers: list[Differentiable] = [loss, *modules]
+        self.workspace = Workspace([self, loss, *modules])
+        learning = [module for module in modules if module.parameters()]
+        self._training = Training([loss, network, *learning])
         self._mixes_batch = any(module.mixes_batch for module in modules)
         self._slice_sizes: dict[torch.Size, int] = {}
 
@@ -63,11 +65,12 @@ class Trainer:
         Raises:
             ShapeError: when the network's output does not have the shape of the targets; no weight is changed.
             DivergedError: when the loss is not finite; the network is left as it was before.
+            StateError: when another thread is in the middle of a step of this network or with this loss.
         """
-        if not self.network.training:
-            self.network.train()
-        self._apply_progress()
-        with torch.no_grad(), self._lent():
+        with self._training, self.workspace, self._input_grad_spared(), torch.no_grad():
+            if not self.network.training:
+                self.network.train()
+            self._apply_progress()
             self.optimizer.zero_grad()
             size, loss = self._slice_size(noisy), 0.0
             for start in range(0, len(noisy) or 1, size):  # an empty batch is one slice
@@ -77,23 +80,13 @@ class Trainer:
         return loss
 
     @contextmanager
-    def _lent(self) -> Iterator[None]:
-        """Lend the trainer's memory to network and loss inside ``with``, and give back what they had before.
-
-        The network is also spared the gradient with respect to the noisy pictures, which no step needs.
-        """
+    def _input_grad_spared(self) -> Iterator[None]:
+        """Spare the network the gradient with respect to the noisy pictures inside ``with``: no step needs it."""
         needed, self.network.needs_input_grad = self.network.needs_input_grad, False
-        before = [borrower.workspace for borrower in self._borrowers]
-        for borrower in self._borrowers:
-            # Past __setattr__, which looks after parameters and takes its time.
-            vars(borrower)["workspace"] = self.workspace
         try:
-            with self.workspace:
-                yield
+            yield
         finally:
             self.network.needs_input_grad = needed
-            for borrower, workspace in zip(self._borrowers, before, strict=True):
-                vars(borrower)["workspace"] = workspace
 
     def _apply_progress(self) -> None:
         """Tell the loss how far the training is, and set the learning rate of this step."""

@@ -89,6 +89,16 @@ def test_with_nothing_kept_there_is_no_backward():
             its.backward()
 
 
+def test_it_and_the_other_loss_are_in_one_mode():
+    loss = Masked(Masked(MSE()))
+    loss(*example((2, 3), 0))
+    loss.training = False
+    assert not loss.training and not loss.loss.loss.training
+    for its in (loss, loss.loss, loss.loss.loss):
+        with pytest.raises(StateError, match="backward before forward"):
+            its.backward()
+
+
 def test_a_copy_is_its_own():
     loss = Masked(MSE())
     prediction, target = example((2, 3), 0)
@@ -99,8 +109,8 @@ def test_a_copy_is_its_own():
 
 
 def test_in_lent_memory_steps_with_other_numbers_of_known_targets_are_right():
-    loss, workspace = Masked(L1()), Workspace()
-    loss.workspace = workspace
+    loss = Masked(L1())
+    workspace = Workspace([loss])
     for seed, missing in enumerate((0.5, 0.0, 1.0, 0.9)):
         pair = example((3, 4), seed, missing)
         fresh = Masked(L1())

@@ -72,12 +72,30 @@ class Masked(Loss):
     def __init__(self, loss: Loss) -> None:
         self.loss = loss
 
+    # The other loss's own, so that forward has nothing to tell it.
+    @property
+    def training(self) -> bool:
+        return self.loss.training
+
+    @training.setter
+    def training(self, mode: bool) -> None:
+        self.loss.training = mode
+        self.forget()
+
+    @property
+    def progress(self) -> float:
+        """How far the training is, from 0 to 1."""
+        return self.loss.progress
+
+    @progress.setter
+    def progress(self, progress: float) -> None:
+        self.loss.progress = progress
+
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Return the loss of ``prediction`` against what is known of ``target``, both of one shape."""
         self.same_shape(prediction, target)
         known = target.isnan().logical_not_()
-        # Lent no memory: how much is known changes from step to step, and memory of another size would not be the same.
-        self.loss.training, self.loss.progress = self.training, self.progress
+        # No memory is lent to the other loss: how much is known changes from step to step.
         predicted = prediction[known]
         loss = self.loss.forward(predicted, target[known])
         share = len(predicted) / max(prediction.numel(), 1)
