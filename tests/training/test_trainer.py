@@ -245,3 +245,45 @@ def test_networks_are_trained_in_many_threads_at_once():
     seeds = range(4)
     with ThreadPoolExecutor(4) as pool:
         assert all(map(torch.equal, pool.map(train, seeds), map(train, seeds)))
+
+
+class Counting(Module):
+    """The identity, which notes how many threads torch has in each pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: list[int] = []
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.threads.append(torch.get_num_threads())
+        return x.clone()
+
+    def backward(self, grad_output: torch.Tensor) -> torch.Tensor:
+        self.threads.append(torch.get_num_threads())
+        return grad_output.clone()
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("numbers", "expected"), [(10**9, 1), (1, 2)])
+def test_a_short_step_is_taken_by_one_thread(two_threads, monkeypatch, numbers, expected):
+    monkeypatch.setattr("layerkit.training.trainer.NUMBERS_A_THREAD", numbers)
+    counting, network = Counting(), convolution()[0]
+    trainer = Trainer(Sequential(network, counting), MSE(), SGD(network.param(), lr=0.1))
+    trainer.step(*pair(4))
+    assert counting.threads[-2:] == [expected, expected]
+    assert torch.get_num_threads() == 2
+
+
+def test_a_short_step_that_diverges_gives_the_threads_back(two_threads):
+    _, trainer = convolution()
+    noisy, target = pair(4)
+    with pytest.raises(DivergedError):
+        trainer.step(noisy * torch.inf, target)
+    assert torch.get_num_threads() == 2

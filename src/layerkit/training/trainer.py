@@ -26,6 +26,12 @@ NUMBERS_AT_ONCE = 1_000_000
 """How many numbers the outputs of all layers may hold for a slice of the batch; more do not fit into the cache."""
 NUMBERS_A_PARAMETER = 32
 """A slice may always have this many numbers for each learned one, since every slice walks through all of those."""
+NUMBERS_A_THREAD = 300_000
+"""How many numbers the outputs of all layers must hold in a step for each thread.
+
+In a shorter step two threads wait for each other as long as they work, and beside another busy program each of the many
+waits may last until that one rests.
+"""
 
 
 class Trainer:
@@ -33,6 +39,8 @@ class Trainer:
 
     A large mini-batch is taken in slices whose numbers stay in the processor's cache: gradients add up, so the step is
     the same apart from rounding. A network with a layer that mixes the samples of a batch is given the batch whole.
+
+    A step that is too short for several threads is taken by one.
 
     What the layers and the loss return during a step must not be used after it: the next step writes into its memory.
     A network is trained by one thread at a time; between the steps any number may evaluate it.
@@ -57,7 +65,8 @@ class Trainer:
         learning = [module for module in modules if module.parameters()]
         self._training = Training([loss, network, *learning])
         self._mixes_batch = any(module.mixes_batch for module in modules)
-        self._slice_sizes: dict[torch.Size, int] = {}
+        self._numbers_of_one: dict[torch.Size, int] = {}
+        self._learned = sum(parameter.numel() for parameter, _ in network.param())
 
     def step(self, noisy: Tensor, target: Tensor) -> float:
         """Return the loss of a batch (N, C, H, W) against its targets, and take one step of the optimizer.
@@ -73,11 +82,26 @@ class Trainer:
             self._apply_progress()
             self.optimizer.zero_grad()
             size, loss = self._slice_size(noisy), 0.0
-            for start in range(0, len(noisy) or 1, size):  # an empty batch is one slice
-                part = slice(start, start + size)
-                loss += self._add_gradients(noisy[part], target[part], len(noisy))
-            self.optimizer.step()
+            with self._threads_for(noisy):
+                for start in range(0, len(noisy) or 1, size):  # an empty batch is one slice
+                    part = slice(start, start + size)
+                    loss += self._add_gradients(noisy[part], target[part], len(noisy))
+                self.optimizer.step()
         return loss
+
+    @contextmanager
+    def _threads_for(self, x: Tensor) -> Iterator[None]:
+        """Let no more threads work inside ``with`` than there is work for."""
+        before = torch.get_num_threads()
+        if before == 1 or self._mixes_batch or not len(x):
+            yield
+            return
+        threads = max(1, min(before, len(x) * self._numbers(x) // NUMBERS_A_THREAD))
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
     @contextmanager
     def _input_grad_spared(self) -> Iterator[None]:
@@ -120,13 +144,16 @@ class Trainer:
         whole = max(1, len(x))
         if self._mixes_batch or whole == 1:
             return whole
+        at_once = max(NUMBERS_AT_ONCE, NUMBERS_A_PARAMETER * self._learned)
+        # Powers of two divide the usual batches, so that all slices have one size, and suit the products best.
+        return min(2 ** int(math.log2(max(1, at_once // self._numbers(x)))), whole)
+
+    def _numbers(self, x: Tensor) -> int:
+        """Return how many numbers the outputs of all layers hold for one sample."""
         shape = x.shape[1:]
-        if shape not in self._slice_sizes:
+        if shape not in self._numbers_of_one:
             with dry_run(self.network):
                 self.network.forward(x[:1])
                 numbers = sum(module.numbers_out() for _, module in self.network.modules() if not module.children())
-            learned = sum(parameter.numel() for parameter, _ in self.network.param())
-            at_once = max(NUMBERS_AT_ONCE, NUMBERS_A_PARAMETER * learned)
-            # Powers of two divide the usual batches, so that all slices have one size, and suit the products best.
-            self._slice_sizes[shape] = 2 ** int(math.log2(max(1, at_once // max(1, numbers))))
-        return min(self._slice_sizes[shape], whole)
+            self._numbers_of_one[shape] = max(1, numbers)
+        return self._numbers_of_one[shape]
