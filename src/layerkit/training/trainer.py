@@ -146,7 +146,8 @@ class Trainer:
             return whole
         at_once = max(NUMBERS_AT_ONCE, NUMBERS_A_PARAMETER * self._learned)
         # Powers of two divide the usual batches, so that all slices have one size, and suit the products best.
-        return min(2 ** int(math.log2(max(1, at_once // self._numbers(x)))), whole)
+        size: int = 2 ** int(math.log2(max(1, at_once // self._numbers(x))))
+        return min(size, whole)
 
     def _numbers(self, x: Tensor) -> int:
         """Return how many numbers the outputs of all layers hold for one sample."""
