@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,3 +45,8 @@ def test_what_a_convolution_keeps_and_sees() -> None:
         [(0, 15), (15, 30)],
         [(0, 10), (10, 20)],
     ]
+
+
+@pytest.mark.parametrize(("kernel", "side"), [(1, 256), (25, 256), (33, 320), (81, 512)])
+def test_the_further_a_network_sees_the_larger_are_its_tiles(kernel: int, side: int) -> None:
+    assert Geometry(Conv2d(1, 1, (kernel, 1), padding=(kernel // 2, 0)).eval(), (1, 12, 12)).side == side
