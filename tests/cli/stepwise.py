@@ -7,6 +7,7 @@ between two changes the disk looks the same, whenever the process ends.
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -51,6 +52,10 @@ def _run(arguments: list[str], follower: Connection) -> None:
         setattr(os, name, _stopping(getattr(os, name), follower))
     os.fsync = lambda descriptor: None  # what a killed process has written is kept without, and this takes long
     torch.set_num_threads(1)
+    # As in a terminal of its own, whoever runs the tests: nohup, or a shell in the background, switches signals off.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     main(arguments)
 
 
