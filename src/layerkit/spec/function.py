@@ -22,4 +22,4 @@ def function_of(layer: LayerSpec) -> str:
             shown[name] = str(value)
         elif value and all(isinstance(part, int) for part in value):
             shown[name] = "x".join(map(str, value))
-    return ", ".join(f"{name} {value}" for name, value in shown.items())
+    return ", ".join(f"{name}={value}" for name, value in shown.items())

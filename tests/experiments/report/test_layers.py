@@ -25,10 +25,10 @@ def test_table_1_stands_beside_the_layers_of_the_spec(table1):
     assert table.rows[:3] == (
         ("Input", "3", "", "input", "3", "", "", "3x32x32"),
         ("Conv2d", "44", "Convolution 2×2",  # noqa: RUF001
-         "conv2d", "44", "kernel_size 2, stride 2", "572", "44x16x16"),
+         "conv2d", "44", "kernel_size=2, stride=2", "572", "44x16x16"),
         ("ReLU", "", "", "relu", "44", "", "", "44x16x16"),
     )  # fmt: skip
-    assert table.rows[7][3:] == ("upsampling", "3", "kernel_size 3, scale_factor 2, padding 1", "1,191", "3x32x32")
+    assert table.rows[7][3:] == ("upsampling", "3", "kernel_size=3, scale_factor=2, padding=1", "1,191", "3x32x32")
     assert table.rows[-1] == ("", "", "", "all", "", "", "27,019", "")
     assert [row[0].lower() for row in table.rows[:-1]] == [row[3] for row in table.rows[:-1]]
     assert findings(table1, []) == ["The network has 27,019 parameters, as the report's."]
