@@ -241,7 +241,7 @@ def test_too_many_layers_are_refused_before_any_is_checked(at_most) -> None:
 
 
 def test_what_could_not_be_read_again_when_it_is_saved_is_refused() -> None:
-    convolution = {"type": "conv2d", "out_channels": 1, "kernel_size": 1}
+    convolution = {"type": "conv2d", "out_channels": 3, "kernel_size": 1}
     message = (
         r"net.json: as it is saved, with every default written out: (more than 40,000 values|the text is too long)"
     )
