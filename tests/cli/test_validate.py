@@ -34,6 +34,20 @@ def test_schemas_beside_the_files_are_left_out(table1, capsys):
     assert len(json.loads(capsys.readouterr().out)) == len(files) - 2
 
 
+def test_experiments_are_checked_with_their_trials(table1, tmp_path, capsys):
+    files = sorted(str(path) for path in Path(table1).parent.glob("experiments/*.json"))
+    assert files
+    assert run(["validate", *files]) == 0
+    assert capsys.readouterr().out.splitlines() == [f"{file}: valid" for file in files]
+    (tmp_path / "table1.json").write_bytes(Path(table1).read_bytes())
+    wrong = tmp_path / "wrong.json"
+    tree = {"format": 1, "name": "e", "title": "t", "base": "table1.json", "figure": {"type": "table"}}
+    wrong.write_text(json.dumps(tree | {"vary": {"training.batch_size": [4, 0]}}))
+    assert run(["validate", str(wrong)]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"{wrong}:1:") and "training.batch_size" in told and "got 0" in told
+
+
 def test_json_for_programs(table1, tmp_path, capsys):
     wrong = tmp_path / "wrong.json"
     wrong.write_text("{}")

@@ -85,8 +85,9 @@ def commands(tmp_path: Path, saved: Path) -> dict[str, list[str]]:
         tree = {"format": 1, "name": "e", "title": "t", "base": base, "figure": {"type": "table"}, **more}
         return ["experiment", written(name, tree), "--output", str(tmp_path / name)]
 
-    def denoise(architecture: Any) -> list[str]:
-        return ["denoise", forged(saved, tmp_path, architecture), str(tmp_path), "--output", str(tmp_path / "denoised")]
+    def denoise(architecture: Any, tensors: dict[str, torch.Tensor] | None = None) -> list[str]:
+        checkpoint = forged(saved, tmp_path, architecture, tensors or {"network.x": torch.zeros(1)})
+        return ["denoise", checkpoint, str(tmp_path), "--output", str(tmp_path / "denoised")]
 
     commands = {name: ["validate", written(name, tree)] for name, tree in SPECS.items()}
     constants = spec(DESCRIBED, define={"a": "x"}, training=training())
@@ -108,39 +109,42 @@ def commands(tmp_path: Path, saved: Path) -> dict[str, list[str]]:
         "a constant in a checkpoint": denoise(SPECS["a constant as numbers"]),
         "a training in a checkpoint": denoise(SPECS["a constant in the training"]),
         "layers in a checkpoint": denoise(SPECS["layers deep inside"]),
+        "tensors in a checkpoint": denoise(spec([RELU]), {str(number): torch.zeros(0) for number in range(250_000)}),
+        "tensors just allowed": denoise(spec([RELU]), {str(number): torch.zeros(0) for number in range(130_000)}),
     }
     return commands
 
 
-def forged(saved: Path, folder: Path, architecture: Any) -> str:
-    """Return a checkpoint whose architecture is replaced, with a checksum that is right."""
+def forged(saved: Path, folder: Path, architecture: Any, tensors: dict[str, torch.Tensor]) -> str:
+    """Return a checkpoint whose architecture and tensors are replaced, with a checksum that is right."""
     with safetensors.safe_open(saved, framework="pt") as content:
         texts = content.metadata() | {"architecture": json.dumps(architecture)}
     path = folder / f"{len(list(folder.iterdir()))}.safetensors"
-    path.write_bytes(signed(safetensors.torch.save({"network.x": torch.zeros(1)}, texts)))
+    path.write_bytes(signed(safetensors.torch.save(tensors, texts)))
     return str(path)
 
 
 CHILD = """
 import json, os, resource, sys
 
-# A process begins with the peak of the one that started it, which is this test's. A copy of a small one does not.
-if copy := os.fork():
-    os._exit(os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1]))
-
 from layerkit.cli import run
+import layerkit.cli.sweeping  # what most commands import, once for all copies
 
 for name, arguments in json.load(sys.stdin).items():
+    # A copy of this process begins with the memory of now, whatever was taken before.
+    if copy := os.fork():
+        os.waitpid(copy, 0)
+        continue
     code = run(arguments)
     # In bytes on macOS, in kilobytes elsewhere.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
     print(json.dumps([name, code, peak]), flush=True)
+    os._exit(0)
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell the peak in this way")
-def test_the_peak_of_memory_over_all_hostile_files(commands: dict[str, list[str]], tmp_path: Path) -> None:
-    """One process reads them all, so its peak is that of the worst."""
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no copies of processes")
+def test_the_peak_of_memory_of_each_hostile_file(commands: dict[str, list[str]], tmp_path: Path) -> None:
     child = subprocess.run(
         [sys.executable, "-c", CHILD], input=json.dumps(commands), capture_output=True, text=True, cwd=tmp_path
     )
@@ -148,5 +152,5 @@ def test_the_peak_of_memory_over_all_hostile_files(commands: dict[str, list[str]
     told = "\n".join(f"{peak:5.0f} MB, exit code {code}: {name}" for name, code, peak in lines) + child.stderr[-2000:]
     assert [name for name, _, _ in lines] == list(commands), told
     assert {code for _, code, _ in lines} == {2}, told
-    assert lines[-1][2] < MEGABYTES, told
+    assert max(peak for _, _, peak in lines) < MEGABYTES, told
     assert max(map(len, child.stderr.splitlines())) < 2_000

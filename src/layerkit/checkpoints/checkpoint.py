@@ -42,6 +42,8 @@ FORMAT = 1
 MAX_BYTES = 2**36
 """The largest file, in bytes, that is opened: more than the largest network takes with an optimizer's state."""
 MAX_HEADER = 2**24
+MAX_OBJECTS = 2**17
+"""So many tensors may be described: more than the longest network that is built has, with an optimizer's state."""
 MAX_STATE = 64
 """A checkpoint may hold at most so many times the numbers of its network."""
 
@@ -164,6 +166,8 @@ def _beginning(file: BinaryIO, path: Path) -> tuple[bytes, str]:
     if len(start) < 8 or length > min(MAX_HEADER, size - 8):
         raise CheckpointError(f"{path} is not a checkpoint of layerkit, or was cut short{_looks_like(start)}")
     header = file.read(length)
+    if header.count(b"{") > MAX_OBJECTS:  # each takes a thousand bytes once it is read
+        raise CheckpointError(f"{path} describes more than {MAX_OBJECTS:,} tensors; no checkpoint of layerkit does")
     found = list(_CHECKSUM.finditer(header))
     if len(found) != 1:
         raise CheckpointError(f"{path} is not a checkpoint of layerkit, or its beginning is damaged")

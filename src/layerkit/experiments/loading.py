@@ -38,6 +38,11 @@ class ExperimentFile:
         return located(SpecError(problems), self.text, str(self.path), {})
 
 
+def is_experiment(tree: Any) -> bool:
+    """Return whether a JSON value is meant as an experiment: it names an architecture and has no layers of its own."""
+    return isinstance(tree, dict) and "layers" not in tree and not tree.keys().isdisjoint({"base", "figure", "vary"})
+
+
 def load_experiment(path: str | Path) -> ExperimentFile:
     """Return the experiment in a file; the architectures that it names are not read yet.
 

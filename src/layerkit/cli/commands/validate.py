@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from layerkit.cli.context import catalogue_of, name_of, read_spec
+
+if TYPE_CHECKING:
+    from layerkit.errors import Problem
+    from layerkit.registry.catalogue import Catalogue
 
 
 @click.command()
@@ -14,25 +20,20 @@ from layerkit.cli.context import catalogue_of, name_of, read_spec
 def validate(ctx: click.Context, specs: tuple[str, ...], as_json: bool) -> None:
     """Check architecture files, or - for standard input: names, values, shapes and sizes. Nothing is built.
 
-    JSON Schemas among the files, which editors use, are left out.
+    Files of experiments are checked with the architectures of all their trials. JSON Schemas among the files, which
+    editors use, are left out.
     """
     import json
-
-    from layerkit.errors import Problem, SpecError
 
     catalogue = catalogue_of(ctx)
     schemas: list[str] = []
     found: list[tuple[str, tuple[Problem, ...]]] = []
     for spec in specs:
-        try:
-            read_spec(spec, catalogue)
-            problems: tuple[Problem, ...] = ()
-        except SpecError as error:
-            if _holds_a_schema(spec):
-                schemas.append(spec)
-                continue
-            problems = error.problems
-        found.append((name_of(spec), problems))
+        problems = _problems(spec, catalogue)
+        if problems is None:
+            schemas.append(spec)
+        else:
+            found.append((name_of(spec), problems))
     if as_json:
         rows = [
             {
@@ -54,15 +55,39 @@ def validate(ctx: click.Context, specs: tuple[str, ...], as_json: bool) -> None:
     ctx.exit(2 if any(problems for _, problems in found) else 0)
 
 
-def _holds_a_schema(spec: str) -> bool:
+def _problems(spec: str, catalogue: Catalogue) -> tuple[Problem, ...] | None:
+    """Return what is wrong with a file, or None where it is a JSON Schema."""
+    from layerkit.errors import SpecError
+    from layerkit.experiments.loading import is_experiment, load_experiment
+    from layerkit.experiments.plan import plan
+    from layerkit.spec.schema import is_schema
+
+    try:
+        read_spec(spec, catalogue)
+    except SpecError as error:
+        tree = _tree(spec)
+        if is_schema(tree):
+            return None
+        if not is_experiment(tree):
+            return error.problems
+    else:
+        return ()
+    try:
+        plan(load_experiment(spec), catalogue)
+    except SpecError as error:
+        return error.problems
+    return ()
+
+
+def _tree(spec: str) -> Any:
+    """Return the JSON value in a file, or None where there is none that can be read."""
     from pathlib import Path
 
     from layerkit.errors import SpecError
     from layerkit.spec import text
     from layerkit.spec.loading import read_bytes
-    from layerkit.spec.schema import is_schema
 
     try:
-        return is_schema(text.parse(text.decode(read_bytes(Path(spec)), spec), spec))
+        return text.parse(text.decode(read_bytes(Path(spec)), spec), spec)
     except SpecError:
-        return False
+        return None
