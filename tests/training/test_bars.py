@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import os
+import sys
 from types import SimpleNamespace
 
+import pytest
+from rich.console import Console
 from rich.progress import Progress
 
 from layerkit.denoising.evaluation import Evaluation
 from layerkit.denoising.metrics import Quality
 from layerkit.training import bars as module
-from layerkit.training.bars import Bars, epoch_line
+from layerkit.training.bars import Bars, Enduring, epoch_line
 from layerkit.training.loop import EpochDone, StepDone
 
 
@@ -53,3 +57,20 @@ def test_an_epoch_s_line_says_what_is_estimated_and_that_nothing_was_learned():
         "epoch 1/5 took 3 s: validation 10.25 dB (noisy 19.00 dB, both estimated). warning: 10.25 dB is no better than "
         "one constant colour (10.00 dB): the network has learned nothing; try another learning rate"
     )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_bars_on_a_terminal_that_is_closed_are_lost_and_nothing_else():
+    ours, theirs = os.openpty()
+    with open(theirs, "w") as terminal:
+        console = Console(file=Enduring(terminal))
+        assert console.is_terminal
+        with Progress(console=console) as progress:
+            progress.add_task("work")
+            progress.refresh()
+            assert os.read(ours, 1000)
+            os.close(ours)
+            with pytest.raises(OSError, match="Input/output"):
+                os.write(theirs, b"x")
+            progress.console.print("a line")
+        os.write(theirs, b"goes nowhere")

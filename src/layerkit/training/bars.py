@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -26,8 +28,43 @@ def bars(session: Session, console: Console) -> Iterator[Bars]:
         TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),
     )
+    console.file = Enduring(console.file)  # type: ignore[assignment]  # it does what a file does
     with Progress(*columns, console=console) as progress:
         yield Bars(session, progress)
+
+
+class Enduring:
+    """A terminal that may be closed: what is written after that goes nowhere, and whoever writes goes on.
+
+    A training outlives the window that shows it, and saves what it has learned.
+    """
+
+    def __init__(self, terminal: IO[str]) -> None:
+        self._terminal = terminal
+
+    def write(self, text: str) -> int:
+        """Write what can be written; see :meth:`io.TextIOBase.write`."""
+        try:
+            return self._terminal.write(text)
+        except OSError:
+            self._go_nowhere()
+            return len(text)
+
+    def flush(self) -> None:
+        """Write what waits; see :meth:`io.IOBase.flush`."""
+        try:
+            self._terminal.flush()
+        except OSError:
+            self._go_nowhere()
+
+    def _go_nowhere(self) -> None:
+        """Take the place of the terminal, for what still waits in the buffers as well."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._terminal.fileno())
+        os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._terminal, name)
 
 
 class Bars:

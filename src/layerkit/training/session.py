@@ -216,7 +216,7 @@ class Session:
         return estimate_range(inputs)
 
     def _remedy(self) -> str:
-        text = f", such as --lr {self.trainer.base_lr / 4:g}"
+        text = f", such as {self.trainer.base_lr / 4:g}"
         return f"{text}; the last good checkpoint is {self.run.checkpoint}" if self.run.checkpoint.exists() else text
 
 
