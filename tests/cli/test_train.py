@@ -221,6 +221,8 @@ def test_without_a_spec_it_is_the_network_that_comes_with_layerkit(tmp_path, mon
     for number in range(2):
         Image.effect_noise((300, 300), 60).convert("RGB").save(tmp_path / f"{'ab'[number]}.png")
     arguments = ["train", "--pictures", ".", "--samples", "4", "--batch-size", "4", "--epochs", "1"]
+    narrow = [word for name in ("width", "inner_width") for word in ("--set", f"define.{name}=2")]
+    arguments += [*narrow, "--set", "define.shuffled_width=8"]
     assert run([*arguments, "--output", "run"]) == 0
     assert "no SPEC is given, so this is the network that comes with layerkit" in capsys.readouterr().out
     resolved = json.loads((tmp_path / "run" / "architecture.json").read_text())

@@ -9,6 +9,7 @@ from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 from layerkit.data.dataset import Validation
 from layerkit.denoising.baselines import (
     BASELINES,
+    TUNING_PICTURES,
     TUNING_PIXELS,
     TUNING_SIDE,
     Baseline,
@@ -105,6 +106,9 @@ def test_a_part_of_many_or_large_pictures_is_tried():
     baseline = Baseline("witness", method, ({"strength": 1},), lambda sigma: {})
     tune(torch.rand(3000, 1, 32, 32), torch.rand(3000, 1, 32, 32), [baseline])
     assert 0.5 * TUNING_PIXELS <= sum(height * width for _, height, width in seen) <= TUNING_PIXELS
+    seen.clear()
+    tune(torch.rand(3000, 1, 4, 4), torch.rand(3000, 1, 4, 4), [baseline])
+    assert 0.5 * TUNING_PICTURES <= len(seen) <= TUNING_PICTURES
     seen.clear()
     tune(torch.rand(3, 1, 150, 2000), torch.rand(3, 1, 150, 2000), [baseline])
     assert seen == [(1, TUNING_SIDE, TUNING_SIDE)] * 3

@@ -26,6 +26,8 @@ Parameters = Mapping[str, float]
 
 TUNING_PIXELS = 2**16
 """Parameters are tuned on about so many pixels, and on four pictures at least."""
+TUNING_PICTURES = 64
+"""Parameters are tuned on so many pictures at most: a method takes its time for each, however small it is."""
 TUNING_SIDE = 128
 """Parameters are tuned on the middle of a larger picture: its height and width, in pixels."""
 
@@ -165,5 +167,5 @@ def fit_to_noise(sigma: float, baselines: Sequence[Baseline] = BASELINES) -> lis
 def _part(pictures: Tensor) -> Tensor:
     """Return the middles of some pictures, about ``TUNING_PIXELS`` together."""
     part = middle(pictures, TUNING_SIDE)
-    count = max(4, TUNING_PIXELS // part[0, 0].numel())
+    count = min(TUNING_PICTURES, max(4, TUNING_PIXELS // part[0, 0].numel()))
     return part[:: -(-len(part) // count)]
