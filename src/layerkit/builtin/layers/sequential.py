@@ -12,6 +12,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from layerkit.builtin.layers.convolution import Convolution
+from layerkit.builtin.layers.relu import ReLU
 from layerkit.contracts.module import Module
 from layerkit.contracts.registered import AnyLayer
 from layerkit.contracts.specs import Inner, LayerSpec, Shape, chain
@@ -74,12 +76,26 @@ class Sequential(Module):
         """
         if not self.layers:
             return x.clone()
-        for index, layer in enumerate(self.layers):
+        index = 0
+        while index < len(self.layers):
+            together = self._rectified(index)
             try:
-                x = layer.forward(x)
+                x = self.layers[index].forward(x) if together is None else together.rectified(x)
             except ShapeError as error:
                 raise error.inside("layers", index) from None
+            index += 1 if together is None else 2
         return x
+
+    def _rectified(self, index: int) -> Convolution | None:
+        """Return the convolution at ``index`` if a ReLU follows that it can do at once, in one pass over memory.
+
+        In training each keeps its own output, and someone who watches a layer sees it called.
+        """
+        pair = self.layers[index : index + 2]
+        if self.training or len(pair) < 2 or any("forward" in vars(layer) for layer in pair):
+            return None
+        convolution, following = pair
+        return convolution if isinstance(convolution, Convolution) and type(following) is ReLU else None
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Return the gradient with respect to the first layer's input, or None if nobody needs it."""
