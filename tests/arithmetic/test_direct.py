@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sysconfig
+from array import array
 
 import pytest
 import torch
 
-from layerkit import Conv2d, ReLU, Sequential
+from layerkit import Conv2d
 from layerkit.arithmetic import direct
 from layerkit.arithmetic.backends import fused
 
@@ -71,24 +72,7 @@ def test_what_is_no_number_stays_so_through_a_relu(monkeypatch: pytest.MonkeyPat
         assert conv(*channels).rectified(x)[0, :, 4, 4].isnan().all()
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_a_relu_behind_it_is_done_at_once(dtype: torch.dtype) -> None:
-    network, x = Sequential(conv(16, 24, dtype), ReLU()).eval(), torch.randn(2, 16, 9, 50, dtype=dtype)
-    assert torch.equal(network(x), network.layers[0](x).clamp(min=0))
-
-
-def test_a_relu_that_is_watched_is_called() -> None:
-    network, calls = Sequential(conv(16, 24), ReLU()).eval(), []
-    relu = network.layers[1]
-    forward = relu.forward
-    relu.forward = lambda x: (calls.append(x.shape), forward(x))[1]  # type: ignore[method-assign] # as watching does
-    network(torch.randn(1, 16, 8, 8))
-    assert calls == [(1, 24, 8, 8)]
-
-
 @needs_direct
 def test_a_plan_of_another_length_is_refused() -> None:
-    from array import array
-
     with pytest.raises(ValueError, match="a plan has 25 numbers"):
         direct.convolve(False, 0, 0, 0, 0, 0, 0, 1, array("q", [1]))

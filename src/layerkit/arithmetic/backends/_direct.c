@@ -52,22 +52,26 @@ static inline Taps tiles_inside(const Geometry *g) {
    and six outputs, or with three and four. */
 static inline long panels_at_once(long rest) { return rest == 3 || rest == 6 ? 3 : smaller(rest, 2); }
 
-#define OUTPUTS 4 /* of a tile of the short convolution, from its values at so many points */
+#define MOST_PIXELS 12 /* of a tile, and as often are the loops over its pixels unrolled: sums stay in registers */
+#define UNROLL _Pragma("GCC unroll 12")
+
+/* The short convolution. */
+#define OUTPUTS 4 /* of a tile, from its values at so many points */
 #define POINTS 6
 #define ROWS 8 /* whose tiles are made of one set of values, TILES in a row: they stay in the second cache */
 #define TILES 24
 
-#define MOST_PIXELS 12
-#define UNROLL _Pragma("GCC unroll 12")
-
-#define REAL float
-#define NAME(name) name##_float
-#include "_direct.h"
-#undef REAL
-#undef NAME
 #define REAL double
 #define NAME(name) name##_double
 #include "_direct.h"
+#undef REAL
+#undef NAME
+#define REAL float
+#define NAME(name) name##_float
+#include "_direct.h"
+#include "_short.h"
+#undef REAL
+#undef NAME
 
 static PyObject *convolve(PyObject *self, PyObject *arguments) {
   unsigned long long x, weight, bias, y, inputs, sums;
@@ -84,18 +88,13 @@ static PyObject *convolve(PyObject *self, PyObject *arguments) {
   const Geometry g = {n[0],  n[1],  n[2],  n[3],  n[4],  n[5],  n[6],  n[7],  n[8],  n[9],  n[10], n[11],
                       n[12], n[13], n[14], n[15], n[16], n[17], n[18], n[19], n[20], n[21], n[22], n[23], n[24]};
   Py_BEGIN_ALLOW_THREADS
-#define RUN(REAL)                                                                                               \
-  if (inputs)                                                                                                   \
-    complete = transform_all_##REAL(&g, (const REAL *)x, (const REAL *)weight, (const REAL *)bias, (REAL *)y,   \
-                                    (const REAL *)inputs, (const REAL *)sums, threads);                         \
-  else                                                                                                          \
-    convolve_all_##REAL(&g, (const REAL *)x, (const REAL *)weight, (const REAL *)bias, (REAL *)y, threads)
-  if (is_double) {
-    RUN(double);
-  } else {
-    RUN(float);
-  }
-#undef RUN
+  if (is_double)
+    convolve_all_double(&g, (const double *)x, (const double *)weight, (const double *)bias, (double *)y, threads);
+  else if (inputs)
+    complete = transform_all_float(&g, (const float *)x, (const float *)weight, (const float *)bias, (float *)y,
+                                   (const float *)inputs, (const float *)sums, threads);
+  else
+    convolve_all_float(&g, (const float *)x, (const float *)weight, (const float *)bias, (float *)y, threads);
   Py_END_ALLOW_THREADS
   PyBuffer_Release(&plan);
   if (!complete) return PyErr_NoMemory();

@@ -17,6 +17,7 @@ from layerkit.builtin.layers.relu import ReLU
 from layerkit.contracts.module import Module
 from layerkit.contracts.registered import AnyLayer
 from layerkit.contracts.specs import Inner, LayerSpec, Shape, chain
+from layerkit.contracts.watching import is_watched
 from layerkit.errors import ShapeError
 
 
@@ -89,13 +90,15 @@ class Sequential(Module):
     def _rectified(self, index: int) -> Convolution | None:
         """Return the convolution at ``index`` if a ReLU follows that it can do at once, in one pass over memory.
 
-        In training each keeps its own output, and someone who watches a layer sees it called.
+        Not in training, where each keeps what its backward pass needs, nor where the forward of either is another than
+        the one that comes with it: a subclass's own, or a watcher's.
         """
         pair = self.layers[index : index + 2]
-        if self.training or len(pair) < 2 or any("forward" in vars(layer) for layer in pair):
+        if self.training or len(pair) < 2 or any(map(is_watched, pair)):
             return None
         convolution, following = pair
-        return convolution if isinstance(convolution, Convolution) and type(following) is ReLU else None
+        own = isinstance(convolution, Convolution) and type(convolution).forward is Convolution.forward
+        return convolution if own and type(following) is ReLU else None
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Return the gradient with respect to the first layer's input, or None if nobody needs it."""
