@@ -361,12 +361,17 @@ def test_the_next_call_gets_the_memory_of_the_last_but_no_call_that_of_another()
     first, second = outer.predict(images), outer.predict(255 - images)
     assert len(set(network.places)) == 1
     assert not torch.equal(first, second)
-    copied = copy.deepcopy(outer)
-    copied.predict(images)
-    assert copied.network.places[-1] != network.places[-1]
     network.places.clear()
     outer.predict(images, lambda done, total: outer.predict(images) if len(network.places) == 1 else None)
     assert len(set(network.places)) == 2
+
+
+def test_a_copy_has_none_of_the_memory_that_is_kept() -> None:
+    original = Denoiser(Box(), (1, 12, 12))
+    expected = original.predict(noise(1, 1, 12, 12))
+    copied = copy.deepcopy(original)
+    assert original._idle and not copied._idle
+    assert torch.equal(copied.predict(noise(1, 1, 12, 12)), expected)
 
 
 def test_progress_counts_the_tiles() -> None:

@@ -7,12 +7,12 @@ Forward, for an input x (N, C, H, W), a weight (O, C, kh, kw) and a bias (O,), e
 Backward, every product passes its gradient on to both of its factors, equations (2) to (4) of the report.
 
 :func:`plain_forward` and :func:`plain_backward` say that as it stands, tap (i, j) by tap, for whoever wants to check it
-on paper; the tests hold the layer to them. In evaluation the layer follows the formula by compiled code, if there is any
-(:mod:`layerkit.arithmetic.direct`). Elsewhere it takes the fastest of three ways. For every kernel, stride, padding and
-dilation it is one matrix product of the windows of x (:mod:`layerkit.arithmetic.patches`). Two cases can do with less:
-3 x 3 kernels with stride 1 take fewer multiplications (:mod:`layerkit.arithmetic.winograd`), and with stride 1 and few
-output channels it is cheaper to multiply first and shift the products (:mod:`layerkit.arithmetic.shifts`) than to copy
-windows of the input.
+on paper; the tests hold the layer to them. In evaluation the layer follows the formula by compiled code, if there is
+any (:mod:`layerkit.arithmetic.direct`). Elsewhere it takes the fastest of three ways. For every kernel, stride, padding
+and dilation it is one matrix product of the windows of x (:mod:`layerkit.arithmetic.patches`). Two cases can do with
+less: 3 x 3 kernels with stride 1 take fewer multiplications (:mod:`layerkit.arithmetic.winograd`), and with stride 1
+and few output channels it is cheaper to multiply first and shift the products (:mod:`layerkit.arithmetic.shifts`) than
+to copy windows of the input.
 """
 
 from __future__ import annotations
