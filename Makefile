@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(sort $(wildcard plugins/*/pyproject.toml))
-COMPILED := $(wildcard src/layerkit/arithmetic/backends/_sums.*[ch])
+COMPILED := $(wildcard src/layerkit/arithmetic/backends/_*.[ch])
 INSTALLED := $(VENV)/installed
 EXPERIMENTS := $(sort $(wildcard architectures/experiments/*.json))
 

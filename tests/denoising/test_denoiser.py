@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import math
 from functools import cache
 from types import SimpleNamespace
@@ -340,6 +341,37 @@ def test_the_network_is_evaluated_and_stays_in_its_mode() -> None:
     assert watched.halo == 1
     assert modes and not any(modes)
     assert network.training
+
+
+class Remembering(Box):
+    """Writes down where its input lies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places: list[int] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.places.append(x.data_ptr())
+        return super().forward(x)
+
+
+def test_the_next_call_gets_the_memory_of_the_last_but_no_call_that_of_another() -> None:
+    network, images = Remembering(), noise(1, 1, 12, 12)
+    outer = Denoiser(network, (1, 12, 12))
+    first, second = outer.predict(images), outer.predict(255 - images)
+    assert len(set(network.places)) == 1
+    assert not torch.equal(first, second)
+    network.places.clear()
+    outer.predict(images, lambda done, total: outer.predict(images) if len(network.places) == 1 else None)
+    assert len(set(network.places)) == 2
+
+
+def test_a_copy_has_none_of_the_memory_that_is_kept() -> None:
+    original = Denoiser(Box(), (1, 12, 12))
+    expected = original.predict(noise(1, 1, 12, 12))
+    copied = copy.deepcopy(original)
+    assert original._idle and not copied._idle
+    assert torch.equal(copied.predict(noise(1, 1, 12, 12)), expected)
 
 
 def test_progress_counts_the_tiles() -> None:

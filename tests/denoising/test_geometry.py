@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
 from layerkit.builtin.layers.conv2d import Conv2d
+from layerkit.builtin.layers.sequential import Sequential
 from layerkit.denoising.geometry import Geometry, Tiling, spans
 
 
@@ -47,6 +49,22 @@ def test_what_a_convolution_keeps_and_sees() -> None:
     ]
 
 
-@pytest.mark.parametrize(("kernel", "side"), [(1, 256), (25, 256), (33, 320), (81, 512)])
+@pytest.mark.parametrize(("kernel", "side"), [(1, 256), (13, 256), (17, 320), (41, 512)])
 def test_the_further_a_network_sees_the_larger_are_its_tiles(kernel: int, side: int) -> None:
     assert Geometry(Conv2d(1, 1, (kernel, 1), padding=(kernel // 2, 0)).eval(), (1, 12, 12)).side == side
+
+
+def test_reach_is_measured_where_no_outputs_share_their_sums() -> None:
+    layers = [Conv2d(16 if index else 1, 1 if index == 3 else 16, 3, padding=1) for index in range(4)]
+    assert Geometry(Sequential(*layers).eval(), (1, 12, 12)).tiling == (1, 4)
+
+
+class SinglePrecision(Conv2d):
+    """A convolution that does not work in another precision, as a stranger's layer may."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.float())
+
+
+def test_a_network_that_has_no_double_precision_is_measured_as_it_is() -> None:
+    assert Geometry(SinglePrecision(1, 1, 3, padding=1).eval(), (1, 12, 12)).tiling == (1, 1)

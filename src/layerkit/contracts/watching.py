@@ -37,6 +37,11 @@ def watching(watched: Iterable[tuple[Module, Watcher]]) -> Iterator[None]:
         yield
 
 
+def is_watched(module: Module) -> bool:
+    """Return whether something stands around the module's ``forward``, and would miss what is done past it."""
+    return "forward" in vars(module)
+
+
 @contextmanager
 def _watching(module: Module, watcher: Watcher) -> Iterator[None]:
     around = {

@@ -8,9 +8,10 @@ through in one piece. Where the tiles lie is said by :mod:`layerkit.denoising.ge
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -55,6 +56,11 @@ class Denoiser:
         self.input_shape = input_shape
         self.tile = tile
         self.geometry = Geometry(network, input_shape)
+        # The memory of the call that ended last, for the next: to ask the system for it takes up to a third of a call.
+        self._idle: deque[Workspace] = deque(maxlen=1)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_idle": deque(maxlen=1)}  # a copy works in memory of its own
 
     @classmethod
     def load(cls, path: str | Path, tile: int | None = None) -> Self:
@@ -95,11 +101,15 @@ class Denoiser:
                 self._denoise(job, images, output, workspace, number)
             if progress is not None:
                 progress(done, len(jobs))
+        self._idle.append(workspace)
         return output
 
     def _workspace(self) -> Workspace:
-        """Return memory for one call."""
-        return Workspace([self, *(module for _, module in self.network.modules())])
+        """Return memory that no other call has, until this one gives it back."""
+        try:
+            return self._idle.pop()
+        except IndexError:  # this is the first call, or another thread is inside one
+            return Workspace([self, *(module for _, module in self.network.modules())])
 
     def denoise(self, picture: Picture) -> Picture:
         """Return the denoised picture, its transparency kept as it is.

@@ -62,6 +62,41 @@ def test_follows_the_plain_formula(follows, n, channels, size, kernel, stride, p
     follows(layer, (n, channels[0], *size), plain_forward, plain_backward, sizes, sizes)
 
 
+@settings(deadline=None, max_examples=200)
+@given(
+    n=st.integers(0, 2),
+    channels=st.tuples(st.integers(1, 70) | st.sampled_from([8, 16, 32]), st.integers(1, 70) | st.integers(1, 3)),
+    size=st.tuples(st.integers(1, 20), st.integers(1, 130)),
+    kernel=st.just((3, 3)) | st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    stride=st.just((1, 1)) | PAIR,
+    padding=st.tuples(st.integers(0, 4), st.integers(0, 4)),
+    dilation=st.just((1, 1)) | PAIR,
+    bias=st.booleans(),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+    layout=st.sampled_from(["planes", "channels last", "turned", "some channels"]),
+)
+def test_evaluation_follows_the_plain_formula(
+    n, channels, size, kernel, stride, padding, dilation, bias, dtype, layout
+):
+    assume(all(size[i] + 2 * padding[i] > dilation[i] * (kernel[i] - 1) for i in range(2)))
+    generator = torch.Generator().manual_seed(0)
+    layer = Conv2d(*channels, kernel, stride, padding, dilation, bias, dtype=dtype, generator=generator).eval()
+    if bias:
+        layer.bias = torch.randn(channels[1], generator=generator, dtype=dtype)
+    shape, order = {
+        "planes": ((n, channels[0], *size), (0, 1, 2, 3)),
+        "channels last": ((n, *size, channels[0]), (0, 3, 1, 2)),
+        "turned": ((n, channels[0], *size[::-1]), (0, 1, 3, 2)),
+        "some channels": ((n, *size, channels[0] + 5), (0, 3, 1, 2)),
+    }[layout]
+    x = torch.randn(shape, generator=generator, dtype=dtype).permute(order)[:, : channels[0]]
+    numbers = layer.bias if bias else torch.zeros(channels[1], dtype=dtype)
+    expected = plain_forward(x, layer.weight, numbers, stride, padding, dilation)
+    tolerance = 1e-4 if dtype is torch.float32 else 1e-12
+    torch.testing.assert_close(layer(x), expected, rtol=0, atol=tolerance)
+    torch.testing.assert_close(layer.rectified(x), expected.clamp(min=0), rtol=0, atol=tolerance)
+
+
 @settings(deadline=None, max_examples=40)
 @given(
     n=st.integers(0, 3),
@@ -83,9 +118,11 @@ def test_the_plain_formula_agrees_with_torch(formula_agrees, n, channels, size, 
 def test_the_faster_ways_round_hardly_more_than_the_plain_formula(channels):
     generator = torch.Generator().manual_seed(0)
     layer = Conv2d(*channels, 3, padding=1, generator=generator)
-    x = torch.randn(2, channels[0], 20, 20, generator=generator)
+    x = torch.randn(2, channels[0], 30, 30, generator=generator)
     exact = torch.nn.functional.conv2d(x.double(), layer.weight.double(), padding=1)
-    assert (layer(x) - exact).abs().max() < 5e-6 * exact.abs().max()
+    for mode in (layer.train, layer.eval):
+        mode()
+        assert (layer(x) - exact).abs().max() < 5e-6 * exact.abs().max()
 
 
 def test_single_numbers_stand_for_both_directions(agree):

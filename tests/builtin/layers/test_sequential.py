@@ -15,6 +15,7 @@ from layerkit import (
     Upsampling,
     load_architecture,
 )
+from layerkit.contracts.watching import watching
 
 
 @settings(deadline=None, max_examples=30)
@@ -68,3 +69,56 @@ def test_errors_lead_to_the_layer():
         {"type": "sequential", "layers": [{"type": "conv2d", "out_channels": 3, "kernel_size": 5}]}]}"""
     with pytest.raises(ValueError, match=r":3:\d+: layers\[1\]\.layers\[0\] \(conv2d\): kernel_size 5x5 does not fit"):
         load_architecture(text)
+
+
+# In evaluation a convolution does the ReLU behind it at once
+
+
+def convolution(kind: type[Conv2d] = Conv2d, dtype: torch.dtype = torch.float32) -> Conv2d:
+    return kind(16, 24, 3, padding=1, dtype=dtype, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_relu_behind_a_convolution_gives_the_same_bits(dtype):
+    layer, x = convolution(dtype=dtype), torch.randn(2, 16, 9, 50, dtype=dtype)
+    together = Sequential(layer, ReLU(), Sequential(ReLU())).eval().forward(x)
+    assert torch.equal(together, layer.forward(x).clamp(min=0))
+
+
+class Passing:
+    """Writes down the shapes that pass."""
+
+    def __init__(self):
+        self.shapes = []
+
+    def forward(self, method, x):
+        self.shapes.append(tuple(x.shape))
+        return method(x)
+
+    def backward(self, method, grad_output):
+        return method(grad_output)
+
+
+@pytest.mark.parametrize(("watched", "shape"), [(0, (1, 16, 8, 8)), (1, (1, 24, 8, 8))])
+def test_whoever_watches_a_convolution_or_the_relu_behind_it_sees_it_called(watched, shape):
+    network, passing = Sequential(convolution(), ReLU()).eval(), Passing()
+    with watching([(network[watched], passing)]):
+        network.forward(torch.randn(1, 16, 8, 8))
+    assert passing.shapes == [shape]
+
+
+class Doubled(Conv2d):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+class Shifted(ReLU):
+    def forward(self, x):
+        return super().forward(x) + 1
+
+
+def test_layers_with_a_forward_of_their_own_are_asked_for_it():
+    x = torch.randn(1, 16, 8, 8)
+    expected = convolution().eval().forward(x).clamp(min=0)
+    torch.testing.assert_close(Sequential(convolution(Doubled), ReLU()).eval().forward(x), 2 * expected)
+    torch.testing.assert_close(Sequential(convolution(), Shifted()).eval().forward(x), expected + 1)

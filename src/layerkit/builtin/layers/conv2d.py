@@ -7,7 +7,8 @@ Forward, for an input x (N, C, H, W), a weight (O, C, kh, kw) and a bias (O,), e
 Backward, every product passes its gradient on to both of its factors, equations (2) to (4) of the report.
 
 :func:`plain_forward` and :func:`plain_backward` say that as it stands, tap (i, j) by tap, for whoever wants to check it
-on paper; the tests hold the layer to them. The layer takes the fastest of three ways. For every kernel, stride, padding
+on paper; the tests hold the layer to them. In evaluation the layer follows the formula by compiled code, if there is
+any (:mod:`layerkit.arithmetic.direct`). Elsewhere it takes the fastest of three ways. For every kernel, stride, padding
 and dilation it is one matrix product of the windows of x (:mod:`layerkit.arithmetic.patches`). Two cases can do with
 less: 3 x 3 kernels with stride 1 take fewer multiplications (:mod:`layerkit.arithmetic.winograd`), and with stride 1
 and few output channels it is cheaper to multiply first and shift the products (:mod:`layerkit.arithmetic.shifts`) than
@@ -24,6 +25,7 @@ from pydantic import Field
 from torch import Tensor
 
 from layerkit.arithmetic.axes import Axis, Term
+from layerkit.arithmetic.direct import Direct
 from layerkit.arithmetic.patches import Patches
 from layerkit.arithmetic.shifts import ShiftedProducts
 from layerkit.arithmetic.sums import Sums
@@ -120,7 +122,8 @@ class Conv2d(Convolution):
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size)
         self.stride, self.padding, self.dilation = pair(stride), pair(padding), pair(dilation)
-        self.compute_by(self._fastest_way(), bias, **start)
+        direct = Direct(self, self.stride, self.padding, self.dilation)
+        self.compute_by(self._fastest_way(), bias, direct, **start)
 
     def _fastest_way(self) -> Way:
         few_in, few_out = self.in_channels < PLANAR_BELOW, self.out_channels < PLANAR_BELOW

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Unpack
 from pydantic import Field
 from torch import Tensor
 
+from layerkit.arithmetic.direct import Direct
 from layerkit.arithmetic.way import KernelLayer, Way
 from layerkit.arithmetic.windows import Pair, check_pictures, picture_size
 from layerkit.builtin.layers.initialization import Start, xavier_normal
@@ -58,7 +59,7 @@ class Convolution(KernelLayer):
         super().__init__()
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, pair(kernel_size)
 
-    def compute_by(self, way: Way, bias: bool, **start: Unpack[Start]) -> None:
+    def compute_by(self, way: Way, bias: bool, direct: Direct | None = None, **start: Unpack[Start]) -> None:
         """Settle how the layer is computed, and make its parameters to lie as that needs them.
 
         A subclass calls it at the end of ``__init__``.
@@ -66,9 +67,10 @@ class Convolution(KernelLayer):
         Args:
             way: of computing this layer.
             bias: whether a learned number is added to each output channel.
+            direct: the way that is taken in evaluation, where it suits.
             start: see :class:`~layerkit.builtin.layers.initialization.Start`.
         """
-        self._way = way
+        self._way, self._direct = way, direct
         self._order = tuple(self.weight_dims.index(dim) for dim in way.memory_order)
         kh, kw = self.kernel_size
         sizes = self.out_channels, self.in_channels, kh, kw
@@ -97,8 +99,23 @@ class Convolution(KernelLayer):
         Raises:
             ShapeError: when x has another number of dimensions or channels, or is too small.
         """
+        return self._forward(x, rectified=False)
+
+    def rectified(self, x: Tensor) -> Tensor:
+        """Return max(0, y) for the y of :meth:`forward`, in evaluation mode: y itself is never written.
+
+        Raises:
+            ShapeError: as :meth:`forward` does.
+        """
+        return self._forward(x, rectified=True)
+
+    def _forward(self, x: Tensor, rectified: bool) -> Tensor:
         check_pictures(x, self.in_channels, type(self).__name__)
-        return self._way.forward(x, self.output_size(picture_size(x)))
+        size = self.output_size(picture_size(x))
+        if self._direct is not None and not self.training and self._direct.suits(x):
+            return self._direct.forward(x, size, rectified)
+        y = self._way.forward(x, size)
+        return y.clamp_(min=0) if rectified else y
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Add to ``weight_grad`` and ``bias_grad``; return (N, in_channels, H, W), or None if nobody needs it."""

@@ -12,9 +12,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from layerkit.builtin.layers.convolution import Convolution
+from layerkit.builtin.layers.relu import ReLU
 from layerkit.contracts.module import Module
 from layerkit.contracts.registered import AnyLayer
 from layerkit.contracts.specs import Inner, LayerSpec, Shape, chain
+from layerkit.contracts.watching import is_watched
 from layerkit.errors import ShapeError
 
 
@@ -74,12 +77,28 @@ class Sequential(Module):
         """
         if not self.layers:
             return x.clone()
-        for index, layer in enumerate(self.layers):
+        index = 0
+        while index < len(self.layers):
+            together = self._rectified(index)
             try:
-                x = layer.forward(x)
+                x = self.layers[index].forward(x) if together is None else together.rectified(x)
             except ShapeError as error:
                 raise error.inside("layers", index) from None
+            index += 1 if together is None else 2
         return x
+
+    def _rectified(self, index: int) -> Convolution | None:
+        """Return the convolution at ``index`` if a ReLU follows that it can do at once, in one pass over memory.
+
+        Not in training, where each keeps what its backward pass needs, nor where the forward of either is another than
+        the one that comes with it: a subclass's own, or a watcher's.
+        """
+        pair = self.layers[index : index + 2]
+        if self.training or len(pair) < 2 or any(map(is_watched, pair)):
+            return None
+        convolution, following = pair
+        own = isinstance(convolution, Convolution) and type(convolution).forward is Convolution.forward
+        return convolution if own and type(following) is ReLU else None
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Return the gradient with respect to the first layer's input, or None if nobody needs it."""

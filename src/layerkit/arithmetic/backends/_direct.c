@@ -1,0 +1,122 @@
+/* Convolutions of pictures, each output from the inputs that its window sees, without a copy of the windows.
+
+   The formula and what the numbers of a plan are stand in layerkit/arithmetic/direct.py, which is tested against the
+   plain formula. Here are only the loops: a tile of neighbouring outputs stays in registers while all taps and channels
+   are added to it, always in the same order, so that no result depends on how the work is cut. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdlib.h>
+
+/* Strides are in numbers. Output row p sees through tap i the input row p * stride_down + i * dilation_down - top. */
+typedef struct {
+  long pictures, channels, outputs, height, width, rows, columns, kernel_height, kernel_width;
+  long stride_down, stride_across, dilation_down, dilation_across, top, left;
+  long x_picture, x_channel, x_row, x_column, y_picture, y_channel, y_row, y_column;
+  long lanes_in; /* whether input channels are the lanes, and not output channels */
+  long rectified; /* whether outputs below zero become zero */
+} Geometry;
+
+/* The taps of one direction that see the picture. */
+typedef struct {
+  long first, stop;
+} Taps;
+
+static inline long smaller(long a, long b) { return a < b ? a : b; }
+static inline long larger(long a, long b) { return a > b ? a : b; }
+
+/* Return the taps with 0 <= start + tap * dilation < size, of ``kernel`` taps. */
+static inline Taps taps_inside(long start, long dilation, long kernel, long size) {
+  const long first = start < 0 ? (-start + dilation - 1) / dilation : 0;
+  const long stop = start < size ? (size - 1 - start) / dilation + 1 : 0;
+  return (Taps){smaller(first, kernel), larger(smaller(first, kernel), smaller(stop, kernel))};
+}
+
+#if defined(__x86_64__)
+#define TARGET __attribute__((target("avx2,fma")))
+#define BYTES 32
+#else
+#define TARGET
+#define BYTES 16
+#endif
+
+/* Output q sees only the inside of the picture from q * stride >= left on, up to where its last tap sees the last
+   column. */
+static inline Taps tiles_inside(const Geometry *g) {
+  const long reach = (g->kernel_width - 1) * g->dilation_across, room = g->width - 1 - reach + g->left;
+  const long first = larger(0, (g->left + g->stride_across - 1) / g->stride_across);
+  return (Taps){first, room < 0 ? 0 : smaller(g->columns, room / g->stride_across + 1)};
+}
+
+/* Return how many panels of the weight are taken together, where ``rest`` are left. Registers are full with two of them
+   and six outputs, or with three and four. */
+static inline long panels_at_once(long rest) { return rest == 3 || rest == 6 ? 3 : smaller(rest, 2); }
+
+#define MOST_PIXELS 12 /* of a tile, and as often are the loops over its pixels unrolled: sums stay in registers */
+#define UNROLL _Pragma("GCC unroll 12")
+
+/* The short convolution. */
+#define OUTPUTS 4 /* of a tile, from its values at so many points */
+#define POINTS 6
+#define ROWS 8 /* whose tiles are made of one set of values, TILES in a row: they stay in the second cache */
+#define TILES 24
+
+#define REAL double
+#define NAME(name) name##_double
+#include "_direct.h"
+#undef REAL
+#undef NAME
+#define REAL float
+#define NAME(name) name##_float
+#include "_direct.h"
+#include "_short.h"
+#undef REAL
+#undef NAME
+
+static PyObject *convolve(PyObject *self, PyObject *arguments) {
+  unsigned long long x, weight, bias, y, inputs, sums;
+  int is_double, threads, complete = 1;
+  Py_buffer plan;
+  if (!PyArg_ParseTuple(arguments, "pKKKKKKiy*", &is_double, &x, &weight, &bias, &y, &inputs, &sums, &threads, &plan))
+    return NULL;
+  if (plan.len != 25 * sizeof(long long)) {
+    PyBuffer_Release(&plan);
+    PyErr_SetString(PyExc_ValueError, "a plan has 25 numbers");
+    return NULL;
+  }
+  const long long *n = plan.buf;
+  const Geometry g = {n[0],  n[1],  n[2],  n[3],  n[4],  n[5],  n[6],  n[7],  n[8],  n[9],  n[10], n[11],
+                      n[12], n[13], n[14], n[15], n[16], n[17], n[18], n[19], n[20], n[21], n[22], n[23], n[24]};
+  Py_BEGIN_ALLOW_THREADS
+  if (is_double)
+    convolve_all_double(&g, (const double *)x, (const double *)weight, (const double *)bias, (double *)y, threads);
+  else if (inputs)
+    complete = transform_all_float(&g, (const float *)x, (const float *)weight, (const float *)bias, (float *)y,
+                                   (const float *)inputs, (const float *)sums, threads);
+  else
+    convolve_all_float(&g, (const float *)x, (const float *)weight, (const float *)bias, (float *)y, threads);
+  Py_END_ALLOW_THREADS
+  PyBuffer_Release(&plan);
+  if (!complete) return PyErr_NoMemory();
+  Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {
+    {"convolve", convolve, METH_VARARGS,
+     "convolve(is_double, x, weight, bias, y, inputs, sums, threads, plan): addresses, and the plan as int64."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "layerkit.arithmetic.backends._direct", NULL, -1, methods};
+
+PyMODINIT_FUNC PyInit__direct(void) {
+#if defined(__x86_64__)
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
+    PyErr_SetString(PyExc_ImportError, "this processor lacks AVX2");
+    return NULL;
+  }
+#endif
+  PyObject *made = PyModule_Create(&module);
+  if (made && PyModule_AddIntConstant(made, "LANE_BYTES", BYTES)) Py_CLEAR(made);
+  return made;
+}

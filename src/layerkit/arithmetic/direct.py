@@ -1,0 +1,155 @@
+"""A convolution in evaluation, directly: each output is summed up from the inputs that its window sees.
+
+It is the formula of :mod:`layerkit.builtin.layers.conv2d` as it stands there,
+
+    y[n, o, p, q] = bias[o] + sum over taps (i, j) and channels c of
+                    weight[o, c, i, j] * x[n, c, p * stride + i * dilation - padding, ...],
+
+and nothing but y is written, where the other ways write all windows or products, and read them again. They remain for
+training, whose backward pass needs what they write. ``backends/_direct.c`` computes it, on a CPU.
+
+Three taps across, with stride 1, can do with half of the multiplications: along a row it is then Winograd's short
+convolution with four outputs, as in :mod:`layerkit.arithmetic.winograd`, and downwards the formula. Double
+precision, which is asked for where rounding matters, always gets the formula.
+"""
+
+from __future__ import annotations
+
+from array import array
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from layerkit.arithmetic.backends import fused
+from layerkit.arithmetic.passes import Move, Pass
+from layerkit.arithmetic.way import KernelLayer
+from layerkit.arithmetic.windows import Pair, channels_first, channels_last
+from layerkit.arithmetic.winograd import KERNEL, SCHEMES
+
+try:
+    from layerkit.arithmetic.backends._direct import LANE_BYTES, convolve
+except ImportError:  # there was no C compiler, or this processor lacks AVX2
+    COMPILED = False
+else:
+    COMPILED = True
+
+FEW = 3
+"""Up to so many output channels, it is input channels that are multiplied side by side, if they fill whole vectors."""
+
+SCHEME = SCHEMES[1]
+"""The short convolution that ``_direct.c`` knows the size of."""
+SHORTEST = 24
+"""Outputs in a row from which on it is worth its additions: those of six tiles, which are computed together."""
+
+PRODUCTS_A_THREAD = 2**18
+"""So many products of two numbers are worth a thread's while."""
+
+
+class _Constants(NamedTuple):
+    """The matrices of the short convolution; see :class:`layerkit.arithmetic.winograd.Scheme`."""
+
+    inputs: Tensor
+    taps: Tensor
+    sums: Tensor
+
+
+def available() -> bool:
+    """Return whether the compiled code is there, and not switched off together with the compiled sums."""
+    return COMPILED and not fused.SWITCHED_OFF
+
+
+class Direct:
+    """Computes the output of a convolution from its input, and keeps nothing for a backward pass.
+
+    Args:
+        layer: the convolution, whose weight is (O, C, kh, kw).
+        stride, padding, dilation: of the layer.
+    """
+
+    def __init__(self, layer: KernelLayer, stride: Pair, padding: Pair, dilation: Pair) -> None:
+        self.layer, self._sizes = layer, (*stride, *dilation, *padding)
+        self._three_taps = (layer.kernel_size, stride, dilation) == (KERNEL, (1, 1), (1, 1))
+
+    def suits(self, x: Tensor) -> bool:
+        """Return whether the code is there, and made for such numbers."""
+        return (
+            available()
+            and x.device.type == "cpu"
+            and x.dtype in (torch.float32, torch.float64)
+            and x.dtype is self.layer.weight.dtype
+        )
+
+    def forward(self, x: Tensor, size: Pair, rectified: bool) -> Tensor:
+        """Return (N, O, *size) for x (N, C, H, W); what is below zero becomes zero if ``rectified``."""
+        layer, name = self.layer, "directly, rectified" if rectified else "directly"
+        return layer.carry_out(name, (x, *layer.parameters()), lambda: self.plan(x, size, rectified)).result
+
+    def plan(self, x: Tensor, size: Pair, rectified: bool) -> Pass[Tensor]:
+        """Return what :meth:`forward` does."""
+        layer, (kh, kw), lanes = self.layer, self.layer.kernel_size, LANE_BYTES // x.element_size()
+        few = layer.out_channels <= FEW and layer.in_channels % lanes == 0
+        constants = None if few else self._constants(x, size, lanes)
+        moves: list[Move] = []
+        if (few or constants) and x.stride(1) != 1:
+            pixels = layer.scratch("pixels", tuple(channels_last(x).shape), x)
+            moves.append(partial(pixels.copy_, channels_last(x)))
+            x = channels_first(pixels)
+        if few:
+            y = layer.empty("y", (len(x), layer.out_channels, *size), x)
+        else:
+            y = channels_first(layer.empty("y", (len(x), *size, layer.out_channels), x))
+        weight, bias = self._plan_weight(1 if few else lanes, constants, moves)
+        shape = len(x), layer.in_channels, layer.out_channels, x.shape[2], x.shape[3], *size, kh, kw
+        plan = array("q", [*shape, *self._sizes, *x.stride(), *y.stride(), few, rectified])
+        threads = 1 + y.numel() * layer.in_channels * kh * kw // PRODUCTS_A_THREAD
+        moves.append(partial(_convolve, x, weight, bias, y, constants, threads, plan))
+        return Pass(moves, y)
+
+    def _constants(self, x: Tensor, size: Pair, lanes: int) -> _Constants | None:
+        """Return the short convolution, if it is to be taken."""
+        short = self._three_taps and x.dtype is torch.float32
+        if not short or self.layer.in_channels < lanes or size[1] < SHORTEST:
+            return None
+        return _Constants(*(torch.tensor(rows, dtype=x.dtype) for rows in (SCHEME.inputs, SCHEME.taps, SCHEME.sums)))
+
+    def _plan_weight(self, lanes: int, constants: _Constants | None, moves: list[Move]) -> tuple[Tensor, Tensor]:
+        """Return memory for the weight and the bias as ``_direct.c`` reads them; add what fills it to ``moves``.
+
+        The weight is cut into panels of so many output channels, (panels, kh, kw, C, lanes), or for each point of the
+        short convolution (points, panels, kh, C, lanes). Zeros fill the last panel up.
+        """
+        layer, taps = self.layer, self.layer.weight
+        full, rest = divmod(layer.out_channels, lanes)
+        panels = full + (rest > 0)
+        if constants:
+            shape = *taps.shape[:3], len(constants.taps)
+            kernels = layer.scratch("kernels", shape, taps)
+            moves.append(partial(torch.matmul, taps, constants.taps.t(), out=kernels))
+            outputs, channels, kh, points = shape
+            memory = layer.scratch("panels", (points, panels, kh, channels, lanes), taps)
+            taps, by_output = kernels, memory.permute(1, 4, 3, 2, 0)
+        else:
+            outputs, channels, kh, kw = taps.shape
+            memory = layer.scratch("panels", (panels, kh, kw, channels, lanes), taps)
+            by_output = memory.permute(0, 4, 3, 1, 2)
+        if full:
+            moves.append(partial(by_output[:full].copy_, taps[: full * lanes].view(full, lanes, *taps.shape[1:])))
+        if rest:
+            moves.append(by_output[full].zero_)
+            moves.append(partial(by_output[full, :rest].copy_, taps[full * lanes :]))
+        bias = layer.scratch("bias of panels", (panels * lanes,), taps)
+        if rest or layer.bias is None:
+            moves.append(bias.zero_)
+        if layer.bias is not None:
+            moves.append(partial(bias[:outputs].copy_, layer.bias))
+        return memory, bias
+
+
+def _convolve(
+    x: Tensor, weight: Tensor, bias: Tensor, y: Tensor, constants: _Constants | None, threads: int, plan: array[int]
+) -> None:
+    inputs, sums = (constants.inputs.data_ptr(), constants.sums.data_ptr()) if constants else (0, 0)
+    threads, double = min(torch.get_num_threads(), threads), x.dtype is torch.float64
+    convolve(double, x.data_ptr(), weight.data_ptr(), bias.data_ptr(), y.data_ptr(), inputs, sums, threads, plan)
