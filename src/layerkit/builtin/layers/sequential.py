@@ -18,7 +18,7 @@ from layerkit.contracts.module import Module
 from layerkit.contracts.registered import AnyLayer
 from layerkit.contracts.specs import Inner, LayerSpec, Shape, chain
 from layerkit.contracts.watching import is_watched
-from layerkit.errors import ShapeError
+from layerkit.errors import InputError
 
 
 class SequentialSpec(LayerSpec):
@@ -73,7 +73,7 @@ class Sequential(Module):
         """Return the output of the last layer; a copy of ``x`` where there are no layers.
 
         Raises:
-            ShapeError: when a layer cannot take what comes to it, with the path of that layer.
+            ShapeError, TensorError: when a layer cannot take what comes to it, with the path of that layer.
         """
         if not self.layers:
             return x.clone()
@@ -82,8 +82,8 @@ class Sequential(Module):
             together = self._rectified(index)
             try:
                 x = self.layers[index].forward(x) if together is None else together.rectified(x)
-            except ShapeError as error:
-                raise error.inside("layers", index) from None
+            except InputError as error:
+                raise error.inside("layers", index) from error.__cause__
             index += 1 if together is None else 2
         return x
 
