@@ -147,8 +147,8 @@ def test_what_python_refuses_itself_it_says_itself():
         Conv2d(3, 4)
     with pytest.raises(TypeError, match=r"ReLU.* takes no arguments"):
         ReLU(3)
-    with pytest.raises(TypeError, match="unexpected keyword argument 'gain'"):
-        Conv2d(3, 4, 3, gain=2)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'gian'"):
+        Conv2d(3, 4, 3, gian=2)
 
 
 def test_lists_are_pairs_as_in_json_and_numbers_of_numpy_are_numbers():

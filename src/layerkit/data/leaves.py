@@ -49,7 +49,8 @@ def natural_texture(side: int, slope: float, generator: torch.Generator) -> Tens
     amplitude[0, 0] = 0
     waves = torch.fft.rfft2(torch.randn(side, side, generator=generator)) * amplitude
     texture = torch.fft.irfft2(waves, (side, side))
-    return texture / texture.std()
+    normed: Tensor = texture / texture.std()
+    return normed
 
 
 def _paint(canvas: Tensor, photographs: Sequence[Tensor], textures: Sequence[Tensor], numbers: list[float]) -> None:

@@ -97,8 +97,9 @@ class Sequential(Module):
         if self.training or len(pair) < 2 or any(map(is_watched, pair)):
             return None
         convolution, following = pair
-        own = isinstance(convolution, Convolution) and type(convolution).forward is Convolution.forward
-        return convolution if own and type(following) is ReLU else None
+        if not isinstance(convolution, Convolution) or type(convolution).forward is not Convolution.forward:
+            return None
+        return convolution if type(following) is ReLU else None
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Return the gradient with respect to the first layer's input, or None if nobody needs it."""
