@@ -77,13 +77,14 @@ class Sequential(Module):
         """
         if not self.layers:
             return x.clone()
-        index = 0
+        index, given = 0, x
         while index < len(self.layers):
-            together = self._rectified(index)
+            together, before = self._rectified(index), x
             try:
                 x = self.layers[index].forward(x) if together is None else together.rectified(x)
             except ShapeError as error:
                 raise error.inside("layers", index) from None
+            self.release(before, x, given)
             index += 1 if together is None else 2
         return x
 
@@ -97,8 +98,9 @@ class Sequential(Module):
         if self.training or len(pair) < 2 or any(map(is_watched, pair)):
             return None
         convolution, following = pair
-        own = isinstance(convolution, Convolution) and type(convolution).forward is Convolution.forward
-        return convolution if own and type(following) is ReLU else None
+        if not isinstance(convolution, Convolution) or type(convolution).forward is not Convolution.forward:
+            return None
+        return convolution if type(following) is ReLU else None
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Return the gradient with respect to the first layer's input, or None if nobody needs it."""
