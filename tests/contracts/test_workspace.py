@@ -19,6 +19,7 @@ from layerkit import (
     Trainer,
     Upsampling,
 )
+from layerkit.arithmetic import direct
 from layerkit.builtin.layers.avg_pool2d import AvgPool2d
 from layerkit.builtin.layers.max_pool2d import MaxPool2d
 from layerkit.builtin.layers.residual import Residual
@@ -252,3 +253,91 @@ def test_nothing_grows_over_many_steps(name):
         if step in (5, 101, 197):  # at the same place of the round
             counts.append(count())
     assert counts[0] == counts[1] == counts[2]
+
+
+# Outputs in evaluation
+
+
+class Same(Module):
+    """The identity, which returns its very input, or a view of it."""
+
+    def __init__(self, view: bool = False) -> None:
+        super().__init__()
+        self.view = view
+
+    def forward(self, x):
+        return x.transpose(2, 3).transpose(2, 3) if self.view else x
+
+    def backward(self, grad_output):
+        return grad_output
+
+
+def same_channels() -> Conv2d:
+    return Conv2d(8, 8, 3, padding=1, generator=torch.Generator().manual_seed(0))
+
+
+NESTED = {
+    "a chain": lambda: Sequential(*(same_channels() for _ in range(6))),
+    "the identity between": lambda: Sequential(*(each() for _ in range(4) for each in (same_channels, Same))),
+    "views between": lambda: Sequential(
+        same_channels(), Sequential(Same(True), Same(True)), same_channels(), Same(True)
+    ),
+    "residual": lambda: Sequential(same_channels(), Residual(same_channels(), same_channels()), same_channels()),
+    "residual of the identity": lambda: Sequential(
+        same_channels(), Residual(Same()), Residual(Same(True)), same_channels()
+    ),
+    "skip": lambda: Sequential(same_channels(), Skip(same_channels(), Same()), Conv2d(16, 8, 3), same_channels()),
+    "skip of the identity": lambda: Sequential(same_channels(), Skip(Same(True)), Conv2d(16, 8, 3), same_channels()),
+    "residual of the identity, held outside": lambda: Sequential(
+        same_channels(), Residual(Residual(Same()), same_channels(), same_channels())
+    ),
+    "skip of the identity, held outside": lambda: Sequential(
+        same_channels(), Residual(Skip(Same()), Conv2d(16, 8, 3, padding=1), same_channels(), same_channels())
+    ),
+    "deep": lambda: Residual(same_channels(), Residual(same_channels(), Residual(Same(), same_channels()), Same())),
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_outputs_that_share_memory_in_evaluation_leave_the_result(name):
+    network = NESTED[name]().eval()
+    workspace = Workspace([module for _, module in network.modules()])
+    for size in (40, 40, 24, 56):
+        x = torch.randn(1, 8, size, size)
+        expected = network.forward(x)
+        with workspace:
+            kept = x.clone()
+            assert torch.equal(network.forward(kept), expected)
+            assert torch.equal(kept, x)
+
+
+def test_a_deep_network_that_is_evaluated_takes_the_memory_of_two_outputs():
+    places = set()
+
+    class Conv(Conv2d):
+        def forward(self, x):
+            y = super().forward(x)
+            places.add(y.untyped_storage().data_ptr())
+            return y
+
+    network = Sequential(*(Conv(8, 8, 3, padding=1) for _ in range(10))).eval()
+    x, workspace = torch.randn(1, 8, 40, 40), Workspace([module for _, module in network.modules()])
+    for _ in range(2):
+        with workspace:
+            network.forward(x)
+    assert len(places) == (2 if direct.available() else 10)
+
+
+def test_nothing_is_released_in_training_nor_without_a_workspace():
+    network = Sequential(same_channels(), same_channels(), same_channels())
+    x = torch.randn(1, 8, 40, 40)
+    network.forward(x)
+    expected = network.backward(torch.ones(1, 8, 40, 40)).clone()
+    with Workspace([module for _, module in network.modules()]):
+        network.forward(x)
+        assert torch.equal(network.backward(torch.ones(1, 8, 40, 40)), expected)
+    network.eval()
+    first = network[0].forward(x)
+    kept = first.clone()
+    network.forward(x)
+    assert torch.equal(first, kept)

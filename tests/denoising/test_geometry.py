@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -47,11 +46,6 @@ def test_what_a_convolution_keeps_and_sees() -> None:
         [(0, 15), (15, 30)],
         [(0, 10), (10, 20)],
     ]
-
-
-@pytest.mark.parametrize(("kernel", "side"), [(1, 256), (13, 256), (17, 320), (41, 512)])
-def test_the_further_a_network_sees_the_larger_are_its_tiles(kernel: int, side: int) -> None:
-    assert Geometry(Conv2d(1, 1, (kernel, 1), padding=(kernel // 2, 0)).eval(), (1, 12, 12)).side == side
 
 
 def test_reach_is_measured_where_no_outputs_share_their_sums() -> None:

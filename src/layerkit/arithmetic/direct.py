@@ -25,7 +25,7 @@ from torch import Tensor
 from layerkit.arithmetic.backends import fused
 from layerkit.arithmetic.passes import Move, Pass
 from layerkit.arithmetic.way import KernelLayer
-from layerkit.arithmetic.windows import Pair, channels_first, channels_last
+from layerkit.arithmetic.windows import Pair, channels_first, channels_last, picture_size
 from layerkit.arithmetic.winograd import KERNEL, SCHEMES
 
 try:
@@ -84,22 +84,26 @@ class Direct:
     def forward(self, x: Tensor, size: Pair, rectified: bool) -> Tensor:
         """Return (N, O, *size) for x (N, C, H, W); what is below zero becomes zero if ``rectified``."""
         layer, name = self.layer, "directly, rectified" if rectified else "directly"
-        return layer.carry_out(name, (x, *layer.parameters()), lambda: self.plan(x, size, rectified)).result
+        if self._few(x):
+            y = layer.passed_on((len(x), layer.out_channels, *size), x)
+        else:
+            y = channels_first(layer.passed_on((len(x), *size, layer.out_channels), x))
+        return layer.carry_out(name, (x, y, *layer.parameters()), lambda: self.plan(x, y, rectified)).result
 
-    def plan(self, x: Tensor, size: Pair, rectified: bool) -> Pass[Tensor]:
-        """Return what :meth:`forward` does."""
-        layer, (kh, kw), lanes = self.layer, self.layer.kernel_size, LANE_BYTES // x.element_size()
-        few = layer.out_channels <= FEW and layer.in_channels % lanes == 0
+    def _few(self, x: Tensor) -> bool:
+        """Return whether input channels are multiplied side by side; then the planes of the output lie apart."""
+        return self.layer.out_channels <= FEW and self.layer.in_channels % _lanes(x) == 0
+
+    def plan(self, x: Tensor, y: Tensor, rectified: bool) -> Pass[Tensor]:
+        """Return what sets y (N, O, *size) from x (N, C, H, W)."""
+        layer, (kh, kw), lanes, few = self.layer, self.layer.kernel_size, _lanes(x), self._few(x)
+        size = picture_size(y)
         constants = None if few else self._constants(x, size, lanes)
         moves: list[Move] = []
         if (few or constants) and x.stride(1) != 1:
             pixels = layer.scratch("pixels", tuple(channels_last(x).shape), x)
             moves.append(partial(pixels.copy_, channels_last(x)))
             x = channels_first(pixels)
-        if few:
-            y = layer.empty("y", (len(x), layer.out_channels, *size), x)
-        else:
-            y = channels_first(layer.empty("y", (len(x), *size, layer.out_channels), x))
         weight, bias = self._plan_weight(1 if few else lanes, constants, moves)
         shape = len(x), layer.in_channels, layer.out_channels, x.shape[2], x.shape[3], *size, kh, kw
         plan = array("q", [*shape, *self._sizes, *x.stride(), *y.stride(), few, rectified])
@@ -145,6 +149,11 @@ class Direct:
         if layer.bias is not None:
             moves.append(partial(bias[:outputs].copy_, layer.bias))
         return memory, bias
+
+
+def _lanes(x: Tensor) -> int:
+    """Return how many numbers of x one of the processor's vectors holds."""
+    return LANE_BYTES // x.element_size()
 
 
 def _convolve(

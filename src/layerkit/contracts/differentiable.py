@@ -131,6 +131,30 @@ class Differentiable(Built):
             return workspace.empty_like(self, name, like)
         return torch.empty_like(like)
 
+    def passed_on(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Return an uninitialized contiguous tensor for what forward returns in evaluation mode.
+
+        It is a new one, unless a workspace was lent: then others get the same memory as soon as whoever called forward
+        has no more use for it, see :meth:`release`.
+        """
+        workspace = LENT.get()
+        if workspace is not None:
+            return workspace.passed_on(self, shape, like)
+        return torch.empty(shape, dtype=like.dtype, device=like.device)
+
+    def release(self, tensor: Tensor, *kept: Tensor) -> None:
+        """Say that in this pass, in evaluation mode, nobody needs ``tensor`` any more.
+
+        A layer that calls others says it of their outputs, as :class:`~layerkit.layers.Sequential` does.
+
+        Args:
+            tensor: what the forward of another module has returned.
+            kept: tensors that are still needed; nothing is released in whose memory one of them lies.
+        """
+        workspace = LENT.get()
+        if workspace is not None and not self.training and not any(_lies_with(tensor, other) for other in kept):
+            workspace.release(tensor)
+
     def plan(self, name: str, tensors: Sequence[Tensor], make: Callable[[], Made]) -> Made:
         """Return what ``make`` returns, such as views of ``tensors`` and operations on them, ready to be called.
 
@@ -189,6 +213,10 @@ def version(value: Any) -> int:
     if isinstance(value, Tensor) and not value.is_inference():
         return value._version
     return 0
+
+
+def _lies_with(first: Tensor, second: Tensor) -> bool:
+    return first.untyped_storage().data_ptr() == second.untyped_storage().data_ptr()
 
 
 def _backward_first(node: Differentiable) -> StateError:

@@ -15,6 +15,8 @@ from typing import Any, Self, TypeVar
 import torch
 from torch import Tensor
 
+from layerkit.contracts.arena import Arena
+
 Made = TypeVar("Made")
 _Pool = tuple[str, torch.dtype, torch.device]
 
@@ -38,9 +40,12 @@ class Workspace:
         self._alike: dict[tuple[Hashable, str], tuple[Tensor, tuple[int, ...]]] = {}
         self._pools: dict[_Pool, Tensor] = {}
         self._scratch: dict[tuple[_Pool, tuple[int, ...]], Tensor] = {}
+        self._arena = Arena()
         self._plans: dict[tuple[Hashable, str], tuple[list[tuple[Tensor, int]], Any]] = {}
 
     def __enter__(self) -> Self:
+        if not self._before:
+            self._arena.clear()
         self._before.append(LENT.set(self))
         return self
 
@@ -88,6 +93,16 @@ class Workspace:
             if self.lends_to(owner):
                 self._alike[owner, name] = buffer, like.stride()
         return buffer
+
+    def passed_on(self, owner: object, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Return a contiguous tensor of the dtype and device of ``like``, which is the owner's until it is released."""
+        if not self.lends_to(owner):
+            return torch.empty(shape, dtype=like.dtype, device=like.device)
+        return self._arena.take(shape, like)
+
+    def release(self, tensor: Tensor) -> None:
+        """Let what :meth:`passed_on` returned be given to others, if ``tensor`` lies in it."""
+        self._arena.release(tensor)
 
     def plan(self, owner: Hashable, name: str, tensors: Sequence[Tensor], make: Callable[[], Made]) -> Made:
         """Return what ``make`` returns, calling it again only when ``tensors`` are not where they were before."""

@@ -25,7 +25,7 @@ from layerkit.contracts.threads import Evaluating
 from layerkit.contracts.workspace import Workspace
 from layerkit.data.arrays import Given, pictures
 from layerkit.data.pictures import Picture
-from layerkit.denoising.geometry import LEAST_SIDE, Geometry, Span
+from layerkit.denoising.geometry import Geometry, Span
 from layerkit.errors import DataError, RunError
 
 Progress = Callable[[int, int], None]
@@ -33,6 +33,10 @@ Progress = Callable[[int, int], None]
 
 Side = Annotated[int, Field(ge=1)]
 """The side of a tile, in pixels."""
+
+SIDE = 512
+"""The side of tiles where nobody says another, in pixels. Smaller ones read more beside their own pixels, and are less
+work at a time for several threads; in larger ones each channel of a layer's output takes megabytes."""
 
 
 class _Job(NamedTuple):
@@ -53,14 +57,13 @@ class Denoiser:
         network: maps (N, C, H, W), values from 0 to 1, to the same shape, for those sizes that it keeps.
         input_shape: (C, H, W) that the network was declared for.
         tile: side of the tiles in which large pictures are processed, in pixels; it bounds the memory, not the result.
-            None takes :attr:`~layerkit.denoising.geometry.Geometry.side`, which is from 256 to 512.
 
     Raises:
         ArgumentError: when ``tile`` is less than 1, or an argument is something else.
     """
 
     @held
-    def __init__(self, network: Module, input_shape: tuple[int, int, int], tile: Side | None = None) -> None:
+    def __init__(self, network: Module, input_shape: tuple[int, int, int], tile: Side = SIDE) -> None:
         self.network = network
         self.input_shape = input_shape
         self.tile = tile
@@ -72,7 +75,7 @@ class Denoiser:
         return {**vars(self), "_idle": deque(maxlen=1)}  # a copy works in memory of its own
 
     @classmethod
-    def load(cls, path: str | Path, tile: int | None = None) -> Self:
+    def load(cls, path: str | Path, tile: int = SIDE) -> Self:
         """Return the denoiser in a checkpoint.
 
         Raises:
@@ -174,29 +177,20 @@ class Denoiser:
 
     def _jobs(self, count: int, height: int, width: int) -> list[_Job]:
         """Return all tiles of ``count`` pictures."""
-        side = self._side(height, width)
-        down, across = self.geometry.tiles(height, width, side)
+        down, across = self.geometry.tiles(height, width, self.tile)
         jobs = [
             _Job(rows, columns, batch)
             for rows in down
             for columns in across
-            for batch in _batches(count, side**2 // (rows.read * columns.read))
+            for batch in self._batches(count, rows.read * columns.read)
         ]
         # Tiles of one shape follow one another, because each change of shape allocates and plans memory anew.
         return sorted(jobs, key=lambda job: (job.rows.read, job.columns.read, job.batch.start - job.batch.stop))
 
-    def _side(self, height: int, width: int) -> int:
-        """Return the side of a picture's tiles."""
-        if self.tile is not None:
-            return self.tile
-        # A picture that fits into the smallest tile needs no measurement.
-        return LEAST_SIDE if max(height, width) <= LEAST_SIDE else self.geometry.side
-
-
-def _batches(count: int, pictures: int) -> list[slice]:
-    """Return slices of a batch of ``count`` that hold so many pictures, about the pixels of one tile, or one."""
-    at_once = max(1, pictures)
-    return [slice(first, min(first + at_once, count)) for first in range(0, count, at_once)]
+    def _batches(self, count: int, pixels: int) -> list[slice]:
+        """Return slices of the batch that hold about as many pixels as one tile has."""
+        at_once = max(1, self.tile**2 // pixels)
+        return [slice(first, min(first + at_once, count)) for first in range(0, count, at_once)]
 
 
 def _continued(piece: Tensor, rows: Span, columns: Span) -> Tensor:

@@ -24,11 +24,6 @@ LARGEST_STEP = 64
 """Six halvings of the picture; networks that need sizes to be multiples of more are treated as of fixed size."""
 PROBE_SIDES = (128, 512)
 """Sides, in pixels, of the square pictures on which a network is measured; a third of it can be seen as reach."""
-LEAST_SIDE, LARGEST_SIDE = 256, 512
-"""Between these are the sides of tiles that nobody has given, in pixels: fewer are too little work at a time, and more
-take more memory than their smaller halo is worth."""
-HALO_PARTS = 40
-"""So many halos make a side: then a tile reads (1 + 2 / 40)^2 = 1.10 times its own pixels."""
 
 
 Value = TypeVar("Value")
@@ -149,12 +144,6 @@ class Geometry:
         if max(height, width) <= side or self.tiling is None:
             return _whole(height), _whole(width)
         return spans(height, side, self.tiling, smallest), spans(width, side, self.tiling, smallest)
-
-    @property
-    def side(self) -> int:
-        """The side of tiles that suits the network, in pixels: the further it sees, the larger."""
-        halo = 0 if self.tiling is None else self.tiling.halo
-        return min(max(LEAST_SIDE, HALO_PARTS * halo), LARGEST_SIDE)
 
     # Measurements
 

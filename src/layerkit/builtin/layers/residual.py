@@ -56,7 +56,9 @@ class Residual(Container):
         y = self.layers.forward(x)
         _check_same(tuple(y.shape[1:]), tuple(x.shape[1:]))
         # Not into y, which the last layer may have kept. It comes first, for a sum lies in memory as its first term.
-        return torch.add(y, x, out=self.empty_like("y", y))
+        both = torch.add(y, x, out=self.empty_like("y", y))
+        self.release(y, x)
+        return both
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Return the gradient with respect to ``x``, or None if nobody needs it."""

@@ -77,13 +77,14 @@ class Sequential(Module):
         """
         if not self.layers:
             return x.clone()
-        index = 0
+        index, given = 0, x
         while index < len(self.layers):
-            together = self._rectified(index)
+            together, before = self._rectified(index), x
             try:
                 x = self.layers[index].forward(x) if together is None else together.rectified(x)
             except InputError as error:
                 raise error.inside("layers", index) from error.__cause__
+            self.release(before, x, given)
             index += 1 if together is None else 2
         return x
 

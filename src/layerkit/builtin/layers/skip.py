@@ -66,6 +66,7 @@ class Skip(Container):
         both = self.empty("y", (n, height, width, x.shape[1] + y.shape[1]), x)
         both[..., : x.shape[1]] = channels_last(x)
         both[..., x.shape[1] :] = channels_last(y)
+        self.release(y, x)
         return channels_first(both)
 
     def backward(self, grad_output: Tensor) -> Tensor | None:

@@ -13,11 +13,7 @@ from layerkit.cli.context import catalogue_of, printer
 @click.argument("checkpoint", type=click.Path())
 @click.argument("pictures", nargs=-1, required=True, type=click.Path())
 @click.option("--output", required=True, type=click.Path(), help="Folder for the denoised pictures.")
-@click.option(
-    "--tile",
-    type=int,
-    help="Side of the tiles a large picture is processed in.  [default: 256 to 512, more where the network sees far]",
-)
+@click.option("--tile", default=512, show_default=True, help="Side of the tiles a large picture is processed in.")
 @click.option(
     "--compare", is_flag=True, help="Write NAME-compare.png too, with what classical methods make of the picture."
 )
@@ -28,7 +24,7 @@ def denoise(
     checkpoint: str,
     pictures: tuple[str, ...],
     output: str,
-    tile: int | None,
+    tile: int,
     compare: bool,
     overwrite: bool,
 ) -> None:
