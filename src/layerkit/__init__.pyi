@@ -34,6 +34,7 @@ from .contracts import AnyNoise as AnyNoise
 from .contracts import AnyOptimizer as AnyOptimizer
 from .contracts import AnySchedule as AnySchedule
 from .contracts import Channels as Channels
+from .contracts import FloatDtype as FloatDtype
 from .contracts import Inner as Inner
 from .contracts import Kernel as Kernel
 from .contracts import LayerSpec as LayerSpec
@@ -46,6 +47,7 @@ from .contracts import NumberOrRange as NumberOrRange
 from .contracts import Optimizer as Optimizer
 from .contracts import OptimizerSpec as OptimizerSpec
 from .contracts import Padding as Padding
+from .contracts import Parameters as Parameters
 from .contracts import Scale as Scale
 from .contracts import Schedule as Schedule
 from .contracts import ScheduleSpec as ScheduleSpec
@@ -57,6 +59,7 @@ from .contracts import pair as pair
 from .denoising.denoiser import Denoiser as Denoiser
 from .denoising.evaluation import evaluate as evaluate
 from .environment import __version__ as __version__
+from .errors import ArgumentError as ArgumentError
 from .errors import CheckpointError as CheckpointError
 from .errors import DataError as DataError
 from .errors import DataWarning as DataWarning
@@ -66,6 +69,7 @@ from .errors import RunError as RunError
 from .errors import ShapeError as ShapeError
 from .errors import SpecError as SpecError
 from .errors import StateError as StateError
+from .errors import TensorError as TensorError
 from .errors import UserError as UserError
 from .registry.catalogue import Catalogue as Catalogue
 from .registry.catalogue import installed as installed

@@ -7,7 +7,7 @@ failed.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from layerkit.wording import json_path
 
@@ -72,8 +72,12 @@ class StateError(LayerkitError, RuntimeError):
     """A module used out of order: backward before forward, or a tensor changed in between."""
 
 
-class ShapeError(UserError, ValueError):
-    """A shape that does not fit.
+class ArgumentError(UserError, ValueError, TypeError):
+    """An argument that a layer, loss, optimizer, noise or schedule cannot be made with."""
+
+
+class InputError(UserError):
+    """An input that a layer or a loss cannot take.
 
     Attributes:
         message: what does not fit, and what would.
@@ -88,9 +92,17 @@ class ShapeError(UserError, ValueError):
     def __str__(self) -> str:
         return f"{json_path(self.path)}: {self.message}" if self.path else self.message
 
-    def inside(self, *keys: str | int) -> ShapeError:
+    def inside(self, *keys: str | int) -> Self:
         """Return the same error as seen from the container that holds the layer under ``keys``."""
-        return ShapeError(self.message, (*keys, *self.path))
+        return type(self)(self.message, (*keys, *self.path))
+
+
+class ShapeError(InputError, ValueError):
+    """A shape that does not fit."""
+
+
+class TensorError(InputError, TypeError):
+    """What is no tensor, or one of another dtype or on another device than the parameters that it meets."""
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def show(value: Any) -> str:
     try:
         text = _beginning(value)
     except (TypeError, ValueError):
-        text = _shortly(value)
+        text = shortly(value)
     text = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text[: MAX_SHOWN + 1])
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."
 
@@ -52,8 +52,8 @@ def _beginning(value: Any) -> str:
     return text
 
 
-def _shortly(value: Any) -> str:
-    """Return a value that JSON does not know as Python writes it."""
+def shortly(value: Any) -> str:
+    """Return a value as Python writes it, with dots in place of what is long."""
     try:
         return reprlib.repr(value)
     except ValueError:  # Python writes no whole numbers of thousands of digits

@@ -4,6 +4,7 @@ import math
 from functools import cache
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -19,7 +20,7 @@ from layerkit.builtin.layers.sigmoid import Sigmoid
 from layerkit.builtin.layers.upsampling import Upsampling
 from layerkit.contracts.module import Module
 from layerkit.denoising.denoiser import Denoiser
-from layerkit.errors import DataError, RunError, ShapeError, UserError
+from layerkit.errors import DataError, DataWarning, RunError, ShapeError, UserError
 
 WHOLE = 1 << 20
 
@@ -303,6 +304,38 @@ def test_bytes_are_rounded_and_not_cut_off() -> None:
     assert denoiser(Half).predict(images).equal((images.double() / 2).round().to(torch.uint8))
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64", ">f4"])
+def test_arrays_of_numpy_are_taken_and_returned(dtype: str) -> None:
+    images = noise(2, 1, 6, 9).numpy().astype(dtype)
+    result = denoiser(Half).predict(images)
+    assert isinstance(result, np.ndarray)
+    assert result.dtype == np.dtype(dtype).newbyteorder("=")
+    expected = denoiser(Half).predict(torch.from_numpy(images.astype(result.dtype)))
+    assert np.array_equal(result, expected.numpy())
+
+
+def test_arrays_are_taken_however_they_lie_in_memory_and_left_alone() -> None:
+    images = noise(2, 1, 9, 9).numpy()
+    images.flags.writeable = False
+    before = images.copy()
+    for view in (images, images[:, :, ::-1], images.transpose(0, 1, 3, 2), images[:, :, ::3, ::3]):
+        assert np.array_equal(denoiser(Half).predict(view), view / 2)
+    assert np.array_equal(images, before)
+
+
+@pytest.mark.parametrize("images", [noise(1, 1, 12, 12) / 255, (1.4 * noise(1, 1, 12, 12) / 255 - 0.2).float().numpy()])
+def test_values_from_0_to_1_are_told(images: Tensor) -> None:
+    with pytest.warns(DataWarning, match="images: the values go from .*, and 0 to 255 is expected; if 1 is") as caught:
+        result = denoiser(Half).predict(images)
+    assert caught[0].filename == __file__
+    assert float(abs(result - images.clip(0) / 2).max()) < 1e-6
+
+
+@pytest.mark.parametrize("images", [torch.zeros(1, 1, 12, 12), torch.ones(1, 1, 12, 12).byte(), noise(0, 1, 12, 12)])
+def test_other_values_are_taken_without_a_word(images: Tensor) -> None:
+    denoiser(Half).predict(images)  # a warning is an error in these tests
+
+
 def test_the_result_stays_between_0_and_255() -> None:
     images = torch.tensor([-20.0, 0.5, 254.5, 300.0]).view(1, 1, 1, 4)
     assert denoiser(Identity).predict(images).flatten().tolist() == pytest.approx([0, 0.5, 254.5, 255])
@@ -375,13 +408,15 @@ def test_a_checkpoint_is_a_denoiser(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("shape", [(12, 12), (1, 12, 12), (2, 3, 12, 12), (2, 1, 0, 12), (0, 1, 12, 0)])
 def test_pictures_of_another_shape(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ShapeError, match=r"expected pictures of shape \(N, 1, H, W\), not \("):
+    with pytest.raises(ShapeError, match=r"images: expected pictures of shape \(N, 1, H, W\), got \("):
         denoiser(Box).predict(torch.zeros(shape))
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64])
 def test_pictures_of_another_kind(dtype: torch.dtype) -> None:
-    with pytest.raises(DataError, match=f"as uint8 or floats, not {dtype}"):
+    with pytest.raises(
+        DataError, match=f"images: expected a torch tensor or a numpy array of uint8 or floats, .*, got {dtype}"
+    ):
         denoiser(Box).predict(torch.zeros(1, 1, 12, 12, dtype=dtype))
 
 
@@ -389,7 +424,7 @@ def test_pictures_of_another_kind(dtype: torch.dtype) -> None:
 def test_pictures_that_are_not_finite(value: float) -> None:
     images = noise(1, 1, 40, 40)
     images[0, 0, 39, 39] = value
-    with pytest.raises(DataError, match="values that are not finite; expected values from 0 to 255"):
+    with pytest.raises(DataError, match="images: some values are not finite; expected values from 0 to 255"):
         denoiser(Box, 16).predict(images)
 
 
@@ -410,5 +445,5 @@ def test_a_network_of_fixed_size_takes_no_other() -> None:
 
 
 def test_a_tile_has_a_pixel() -> None:
-    with pytest.raises(UserError, match="a tile must be at least 1 pixel wide, not 0"):
+    with pytest.raises(UserError, match="Denoiser: tile must be a whole number at least 1 or None, got 0"):
         Denoiser(Box(), (1, 12, 12), tile=0)

@@ -142,7 +142,7 @@ def stopping_network() -> tuple[Sequential, Event, Event]:
 def test_a_network_in_the_middle_of_a_step_denoises_nothing() -> None:
     network, inside, go_on = stopping_network()
     trainer, denoiser = Trainer(network, MSE(), SGD(network.param(), lr=0.1)), Denoiser(network, (3, 8, 8))
-    noisy, clean = torch.rand(2, 1, 3, 8, 8)
+    noisy, clean = 255 * torch.rand(2, 1, 3, 8, 8)
     with ThreadPoolExecutor(1) as pool:
         step = pool.submit(trainer.step, noisy, clean)
         inside.wait()

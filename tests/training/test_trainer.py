@@ -14,7 +14,9 @@ from layerkit import (
     Loss,
     Module,
     Sequential,
+    ShapeError,
     StateError,
+    TensorError,
     Trainer,
     build,
     installed,
@@ -22,7 +24,7 @@ from layerkit import (
 )
 from layerkit.contracts.schedule import Schedule
 from layerkit.contracts.workspace import LENT
-from layerkit.errors import DivergedError, ShapeError
+from layerkit.errors import DivergedError
 
 
 def pair(n: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -287,3 +289,39 @@ def test_a_short_step_that_diverges_gives_the_threads_back(two_threads):
     with pytest.raises(DivergedError):
         trainer.step(noisy * torch.inf, target)
     assert torch.get_num_threads() == 2
+
+
+# Inputs
+
+
+@pytest.mark.parametrize("change", ["numpy", "tolist"])
+@pytest.mark.parametrize("which", [0, 1])
+def test_what_is_no_tensor_is_refused(change, which):
+    given = list(pair(4))
+    given[which] = getattr(given[which], change)()
+    with pytest.raises(
+        TensorError, match=r"Trainer.step: expected a torch.Tensor, not (a numpy array|list); convert it"
+    ):
+        convolution()[1].step(*given)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float64])
+def test_pictures_of_another_dtype_are_refused_and_the_network_is_left_alone(dtype):
+    network, trainer = convolution()
+    before = network[0].weight.clone()
+    noisy, target = pair(4)
+    with pytest.raises(
+        TensorError, match=r"layers\[0\]: Conv2d: expected a tensor of torch.float32, as its parameters"
+    ):
+        trainer.step(noisy.to(dtype), target)
+    with pytest.raises(TensorError, match=r"MSE: expected a tensor of floats, not of torch.uint8"):
+        trainer.step(noisy, (255 * target).byte())
+    assert torch.equal(network[0].weight, before) and network.needs_input_grad
+    trainer.step(noisy, target)
+
+
+def test_as_many_targets_as_pictures_are_needed():
+    (noisy, target), trainer = pair(4), convolution()[1]
+    for given in ((noisy, target[:3]), (noisy[:3], target), (noisy.sum(), target.sum())):
+        with pytest.raises(ShapeError, match=r"Trainer.step: expected a batch \(N, ...\) and as many targets, not \("):
+            trainer.step(*given)

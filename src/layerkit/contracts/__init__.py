@@ -4,12 +4,12 @@ What the author of a plugin needs is here in one place: the base classes and the
 what they build, the mark of a hook, and the errors that a component may raise.
 """
 
-from layerkit.contracts.fields import Channels, Kernel, NumberOrRange, Padding, Scale, Stride, pair
+from layerkit.contracts.fields import Channels, FloatDtype, Kernel, NumberOrRange, Padding, Scale, Stride, pair
 from layerkit.contracts.hookspecs import hookimpl
 from layerkit.contracts.loss import Loss
 from layerkit.contracts.module import Module
 from layerkit.contracts.noise import Noise
-from layerkit.contracts.optimizer import Optimizer
+from layerkit.contracts.optimizer import Optimizer, Parameters
 from layerkit.contracts.registered import AnyLayer, AnyLoss, AnyNoise, AnyOptimizer, AnySchedule
 from layerkit.contracts.schedule import Schedule
 from layerkit.contracts.specs import (
@@ -22,7 +22,7 @@ from layerkit.contracts.specs import (
     Shape,
     chain,
 )
-from layerkit.errors import CheckpointError, ShapeError, StateError
+from layerkit.errors import ArgumentError, CheckpointError, ShapeError, StateError, TensorError
 
 __all__ = [
     "AnyLayer",
@@ -30,8 +30,10 @@ __all__ = [
     "AnyNoise",
     "AnyOptimizer",
     "AnySchedule",
+    "ArgumentError",
     "Channels",
     "CheckpointError",
+    "FloatDtype",
     "Inner",
     "Kernel",
     "LayerSpec",
@@ -44,6 +46,7 @@ __all__ = [
     "Optimizer",
     "OptimizerSpec",
     "Padding",
+    "Parameters",
     "Scale",
     "Schedule",
     "ScheduleSpec",
@@ -51,6 +54,7 @@ __all__ = [
     "ShapeError",
     "StateError",
     "Stride",
+    "TensorError",
     "chain",
     "hookimpl",
     "pair",

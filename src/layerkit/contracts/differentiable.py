@@ -7,7 +7,6 @@ errors, and so is a tensor that forward saved and somebody changed before backwa
 
 from __future__ import annotations
 
-from abc import ABC
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from functools import wraps
@@ -17,8 +16,10 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from layerkit.contracts.built import Built
+from layerkit.contracts.misfit import misfit, not_a_tensor
 from layerkit.contracts.workspace import LENT, Made
-from layerkit.errors import ShapeError, StateError
+from layerkit.errors import LayerkitError, ShapeError, StateError
 
 EVALUATING: ContextVar[bool] = ContextVar("evaluating", default=False)
 """Whether modules and losses are in evaluation mode in this thread, whatever their own mode is."""
@@ -35,7 +36,7 @@ class Planned(Protocol):
 Plan = TypeVar("Plan", bound=Planned)
 
 
-class Differentiable(ABC):  # noqa: B024 - the abstract methods of layers and losses differ in their arguments
+class Differentiable(Built):
     """What layers and losses share: the bookkeeping around a hand-written forward and backward.
 
     The ``forward`` and ``backward`` that a subclass defines are wrapped when the class is made, whatever calls them
@@ -158,6 +159,21 @@ class Differentiable(ABC):  # noqa: B024 - the abstract methods of layers and lo
         state = self.__dict__
         state["_saved"] = state["_output"] = None
 
+    def _own_tensor(self) -> Tensor | None:
+        """Return a tensor of the dtype and on the device in which this computes; None where it takes any."""
+        return None
+
+    def _explain(self, error: BaseException, inputs: Sequence[object]) -> None:
+        """Raise an error that says what is wrong with the inputs of a pass, if that is why torch has failed.
+
+        Raises:
+            TensorError: when one of them is no tensor of floats, or another one than the parameters.
+        """
+        if isinstance(error, Exception) and not isinstance(error, LayerkitError):
+            told = misfit(type(self).__name__, inputs, self._own_tensor())
+            if told is not None:
+                raise told from error
+
     def __getstate__(self) -> dict[str, Any]:
         # A copy has not been called. What forward saved cannot be copied with it, since a copied tensor begins to count
         # its changes from zero, and the copy could not tell whether it was changed.
@@ -185,30 +201,29 @@ def _backward_first(node: Differentiable) -> StateError:
 def _guard_forward(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @wraps(forward)
     def guarded(self: Differentiable, *inputs: Tensor, **named: Tensor) -> Tensor:
-        if not self.training:
-            if torch.is_grad_enabled():
-                with torch.no_grad():
-                    return forward(self, *inputs, **named)
-            return forward(self, *inputs, **named)
-        thread = get_ident()
-        if self.trained_by is not None and self.trained_by != thread:
-            raise StateError(
-                f"{type(self).__name__}: forward in training mode while another thread is in the middle of a training "
-                "step; call eval() on a copy (copy.deepcopy), or use layerkit.Denoiser"
-            )
-        self.forget()
+        training, thread = self.training, get_ident()
+        if training:
+            if self.trained_by is not None and self.trained_by != thread:
+                raise StateError(
+                    f"{type(self).__name__}: forward in training mode while another thread is in the middle of a "
+                    "training step; call eval() on a copy (copy.deepcopy), or use layerkit.Denoiser"
+                )
+            self.forget()
         try:
             if torch.is_grad_enabled():
                 with torch.no_grad():
                     output = forward(self, *inputs, **named)
             else:
                 output = forward(self, *inputs, **named)
-        except BaseException:
-            # One that calls its base class's forward may have saved something before it failed.
-            self.forget()
+        except BaseException as error:
+            if training:
+                # One that calls its base class's forward may have saved something before it failed.
+                self.forget()
+            self._explain(error, (*inputs, *named.values()))
             raise
-        state = self.__dict__
-        state["_output"], state["_thread"] = (output.shape, output.dtype), thread
+        if training:
+            state = self.__dict__
+            state["_output"], state["_thread"] = (output.shape, output.dtype), thread
         return output
 
     return guarded
@@ -225,15 +240,21 @@ def _guard_backward(backward: Callable[..., Tensor]) -> Callable[..., Tensor]:
                 "that; train a network in one thread at a time, or a copy of it in each (copy.deepcopy)"
             )
         for grad in (*grads, *named.values()):
+            if not isinstance(grad, Tensor):
+                raise not_a_tensor(type(self).__name__, grad)
             if (grad.shape, grad.dtype) != self._output:
                 shape, dtype = self._output
                 raise ShapeError(
                     f"{type(self).__name__}: the gradient must be {tuple(shape)} {dtype} like the output of forward, "
                     f"not {tuple(grad.shape)} {grad.dtype}"
                 )
-        if torch.is_grad_enabled():
-            with torch.no_grad():
-                return backward(self, *grads, **named)
-        return backward(self, *grads, **named)
+        try:
+            if torch.is_grad_enabled():
+                with torch.no_grad():
+                    return backward(self, *grads, **named)
+            return backward(self, *grads, **named)
+        except Exception as error:
+            self._explain(error, (*grads, *named.values()))
+            raise
 
     return guarded

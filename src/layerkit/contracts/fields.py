@@ -5,13 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field, GetCoreSchemaHandler
+import torch
+from pydantic import Field, GetCoreSchemaHandler, PlainValidator
 from pydantic_core import PydanticCustomError, core_schema
 
 MAX_CHANNELS = 65_536
 MAX_SIZE = 65_536
 
 Channels = Annotated[int, Field(ge=1, le=MAX_CHANNELS)]
+
+
+def _of_floats(dtype: Any) -> torch.dtype:
+    if isinstance(dtype, torch.dtype) and dtype.is_floating_point:
+        return dtype
+    raise PydanticCustomError("float_dtype", "expected a torch.dtype of floats, such as torch.float32")
+
+
+FloatDtype = Annotated[torch.dtype, PlainValidator(_of_floats)]
+"""The dtype of parameters, for the argument of a constructor; no spec has such a field."""
 
 
 @dataclass(frozen=True)

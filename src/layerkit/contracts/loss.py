@@ -7,6 +7,7 @@ from abc import abstractmethod
 from torch import Tensor
 
 from layerkit.contracts.differentiable import Differentiable
+from layerkit.contracts.misfit import no_floats
 from layerkit.errors import ShapeError
 
 
@@ -54,7 +55,11 @@ class Loss(Differentiable):
 
         Raises:
             ShapeError: when the shapes differ.
+            TensorError: when one of them holds no floats. Bytes, from 0 to 255, are nearly always a mistake too.
         """
+        for given in (prediction, target):
+            if not given.is_floating_point():
+                raise no_floats(type(self).__name__, given)
         if prediction.shape != target.shape:
             raise ShapeError(
                 f"{type(self).__name__}: prediction {tuple(prediction.shape)} and target {tuple(target.shape)} "

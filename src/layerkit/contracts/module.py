@@ -97,6 +97,10 @@ class Module(Differentiable):
         """Return the gradients of :meth:`parameters`."""
         return [vars(self)[f"{name}_grad"] for name in self._parameters]
 
+    def _own_tensor(self) -> Tensor | None:
+        """Return a tensor of the dtype and on the device of the parameters; None where there are none."""
+        return next((tensor for tensor in self.state_dict().values() if tensor.is_floating_point()), None)
+
     # Parameters, buffers and children
 
     def add_parameter(self, name: str, value: Tensor) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import torch
 from torch import Tensor
 
+from layerkit.contracts.built import Built
 
-class Noise(ABC):
+
+class Noise(Built):
     """The base of all noises: it draws noisy versions of clean pictures.
 
     Two draws are independent of each other, which is what Noise2Noise (Lehtinen et al., 2018) needs. Pictures are float

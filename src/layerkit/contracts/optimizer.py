@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import torch
+from pydantic import PlainValidator
+from pydantic_core import PydanticCustomError
 from torch import Tensor
 
+from layerkit.contracts.built import Built
 from layerkit.errors import CheckpointError
 
 
-class Optimizer(ABC):
+def _pairs(parameters: Any) -> Any:
+    """Refuse what ``network.param()`` does not return, above all tensors alone, as torch's optimizers take them."""
+    pairs = isinstance(parameters, Sequence) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in parameters)
+    if pairs and all(isinstance(tensor, Tensor) for pair in parameters for tensor in pair):
+        return parameters
+    raise PydanticCustomError("parameters", "expected (parameter, gradient) pairs, as network.param() returns them")
+
+
+Parameters = Annotated[Sequence[tuple[Tensor, Tensor]], PlainValidator(_pairs)]
+"""What an optimizer changes: learned tensors, each with its gradient."""
+
+
+class Optimizer(Built):
     """The base of all optimizers.
 
     ``zero_grad`` is called before each backward and ``step`` after it.
@@ -26,7 +42,7 @@ class Optimizer(ABC):
         lr: the learning rate; it may be changed between steps.
     """
 
-    def __init__(self, parameters: Sequence[tuple[Tensor, Tensor]], lr: float) -> None:
+    def __init__(self, parameters: Parameters, lr: float) -> None:
         pairs = list(parameters)
         self.parameters = [parameter for parameter, _ in pairs]
         self.gradients = [gradient for _, gradient in pairs]

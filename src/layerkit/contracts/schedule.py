@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
+from layerkit.contracts.built import Built
 from layerkit.errors import RunError
 
 
-class Schedule(ABC):
+class Schedule(Built):
     """The base of all schedules of the learning rate.
 
     A schedule is a function and has no state: a training that continues after an interruption has the same rates.

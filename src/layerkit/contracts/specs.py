@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, get_args
 import torch
 from pydantic import BaseModel, ConfigDict
 
+from layerkit.contracts.built import FROM_SPEC
 from layerkit.contracts.loss import Loss
 from layerkit.contracts.module import Module
 from layerkit.contracts.noise import Noise
@@ -138,6 +139,7 @@ def _declaring(build: _Build) -> _Build:
 
     @wraps(build)
     def declaring(self: LayerSpec, input_shape: Shape, generator: torch.Generator) -> Module:
+        token = FROM_SPEC.set(True)
         try:
             module = build(self, input_shape, generator)
         except (LayerkitError, MemoryError):
@@ -147,6 +149,8 @@ def _declaring(build: _Build) -> _Build:
                 f"{type(self).__name__}.build failed ({type(error).__name__}: {error}); "
                 "this is a mistake in its package, please report it there"
             ) from error
+        finally:
+            FROM_SPEC.reset(token)
         if not isinstance(module, Module):
             raise PluginError(f"{type(self).__name__}.build must return a layerkit.Module, not {type(module).__name__}")
         module.declared_by = self

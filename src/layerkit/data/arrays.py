@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ from layerkit.disk import write_atomically
 from layerkit.errors import DataError, DataWarning, ShapeError
 
 Array = Tensor | np.ndarray[Any, np.dtype[Any]]
+Given = TypeVar("Given", bound=Array)
+"""What a caller has given, and gets back: a tensor, or numpy's array."""
 
 DARK = 4
 """Values from 0 to 1 stay below it, noise and all; of pictures with values from 0 to 255 only black ones do."""
@@ -48,26 +51,31 @@ def tensor_of(values: Array, name: str) -> Tensor:
         raise _wrong_kind(name, type(values).__name__)
     if values.dtype != torch.uint8 and not values.is_floating_point():
         raise _wrong_kind(name, str(values.dtype))
+    if values.is_meta:
+        raise DataError(f'{name}: tensors on the device "meta" hold no values')
     return values.detach()
 
 
-def pictures(values: Array, name: str) -> Tensor:
+def pictures(values: Array, name: str, channels: int | None = None) -> Tensor:
     """Return what :func:`tensor_of` does, and warn where the values are evidently not meant to go from 0 to 255.
 
-    The warning points to the caller's caller.
+    The warning points to the line that called layerkit.
 
     Args:
         values: (N, C, H, W), uint8 or floats from 0 to 255; noise may reach beyond.
         name: what errors call them.
+        channels: how many they must have; None where any number will do.
 
     Raises:
         DataError: when it is no tensor or array of such a dtype, or not all values are finite.
         ShapeError: when its shape is another.
     """
     tensor = tensor_of(values, name)
-    if tensor.dim() != 4 or 0 in tensor.shape[1:]:
-        one = f"; one picture alone is {name}[None]" if tensor.dim() == 3 else ""
-        raise ShapeError(f"{name}: expected pictures of shape (N, C, H, W), got {tuple(tensor.shape)}{one}")
+    if tensor.dim() != 4 or 0 in tensor.shape[1:] or channels not in (None, tensor.shape[1]):
+        raise ShapeError(
+            f"{name}: expected pictures of shape (N, {channels or 'C'}, H, W), got {tuple(tensor.shape)}"
+            f"{_reshaped(values, name, (channels,) if channels else (1, 3))}"
+        )
     if tensor.dtype == torch.uint8 or not len(tensor):
         return tensor
     least, most = (float(end) for end in tensor.aminmax())
@@ -77,8 +85,28 @@ def pictures(values: Array, name: str) -> Tensor:
     if 0 < greatest < DARK or greatest > BRIGHT:
         remedy = "if 1 is white in them, multiply them by 255" if greatest < DARK else "divide 16-bit values by 257"
         text = f"{name}: the values go from {least:.4g} to {most:.4g}, and 0 to 255 is expected; {remedy}"
-        warnings.warn(text, DataWarning, stacklevel=3)
+        warnings.warn(text, DataWarning, stacklevel=_level_of_caller())
     return tensor
+
+
+def _reshaped(values: Array, name: str, channels: tuple[int, ...]) -> str:
+    """Return how to make pictures (N, C, H, W) of such a shape, for an error; nothing where that is not evident."""
+    shape, turn = values.shape, "transpose" if isinstance(values, np.ndarray) else "permute"
+    if len(shape) == 4 and shape[3] in channels and shape[1] not in channels:
+        return f"; turn pictures (N, H, W, C) with {name}.{turn}(0, 3, 1, 2)"
+    if len(shape) == 3 and shape[2] in channels and shape[0] not in channels:
+        return f"; one picture (H, W, C) alone is {name}.{turn}(2, 0, 1)[None]"
+    if len(shape) == 3:
+        return f"; one picture alone is {name}[None]"
+    return f"; one grey picture alone is {name}[None, None]" if len(shape) == 2 and 1 in channels else ""
+
+
+def _level_of_caller() -> int:
+    """Return the ``stacklevel`` with which the caller's warning points to the line outside that called layerkit."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] == __name__.partition(".")[0]:
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _wrong_kind(name: str, given: str) -> DataError:

@@ -10,18 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Annotated, NamedTuple, Self, cast
 
+import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from layerkit.checkpoints.checkpoint import load
+from layerkit.contracts.built import held
 from layerkit.contracts.module import Module
 from layerkit.contracts.threads import Evaluating
 from layerkit.contracts.workspace import Workspace
+from layerkit.data.arrays import Given, pictures
 from layerkit.data.pictures import Picture
 from layerkit.denoising.geometry import LEAST_SIDE, Geometry, Span
-from layerkit.errors import DataError, RunError, ShapeError, UserError
+from layerkit.errors import DataError, RunError
+
+Progress = Callable[[int, int], None]
+"""Is called with the number of finished tiles and that of all tiles."""
+
+Side = Annotated[int, Field(ge=1)]
+"""The side of a tile, in pixels."""
 
 
 class _Job(NamedTuple):
@@ -45,12 +55,11 @@ class Denoiser:
             None takes :attr:`~layerkit.denoising.geometry.Geometry.side`, which is from 256 to 512.
 
     Raises:
-        UserError: when ``tile`` is less than 1.
+        ArgumentError: when ``tile`` is less than 1, or an argument is something else.
     """
 
-    def __init__(self, network: Module, input_shape: tuple[int, int, int], tile: int | None = None) -> None:
-        if tile is not None and tile < 1:
-            raise UserError(f"a tile must be at least 1 pixel wide, not {tile}")
+    @held
+    def __init__(self, network: Module, input_shape: tuple[int, int, int], tile: Side | None = None) -> None:
         self.network = network
         self.input_shape = input_shape
         self.tile = tile
@@ -67,14 +76,15 @@ class Denoiser:
         shape = checkpoint.architecture.input
         return cls(checkpoint.network, (shape.channels, shape.height, shape.width), tile)
 
-    def predict(self, images: Tensor, progress: Callable[[int, int], None] | None = None) -> Tensor:
-        """Return the denoised pictures, of the same shape, dtype and device as ``images``.
+    def predict(self, images: Given, progress: Progress | None = None) -> Given:
+        """Return the denoised pictures, of the same shape, dtype and device as ``images``: a tensor, or numpy's array.
 
         The network is evaluated, whatever mode it is in, and works in its own dtype on its own device.
 
         Args:
             images: (N, C, H, W), any N and size, values from 0 to 255 as uint8 or any floats. The result has values
-                from 0 to 255 too, rounded if they are uint8.
+                from 0 to 255 too, rounded if they are uint8. Floats that evidently do not go from 0 to 255 are taken
+                as they are, with a :class:`~layerkit.errors.DataWarning`.
             progress: called with the number of finished tiles and that of all tiles after each.
 
         Raises:
@@ -83,7 +93,10 @@ class Denoiser:
             RunError: when the network's answer is not finite.
             StateError: when another thread is in the middle of a training step of the network, or trains it meanwhile.
         """
-        self._check(images)
+        denoised = self._predict(pictures(images, "images", self.input_shape[0]), progress)
+        return cast(Given, denoised.numpy() if isinstance(images, np.ndarray) else denoised)
+
+    def _predict(self, images: Tensor, progress: Progress | None) -> Tensor:
         evaluating, workspace = Evaluating(self.network), self._workspace()
         with evaluating, torch.no_grad():
             jobs = self._jobs(len(images), *images.shape[2:])
@@ -123,13 +136,6 @@ class Denoiser:
             raise DataError(f"the network takes pictures of {channels} channels, this one has {len(pixels)}")
         return Picture(result, picture.alpha)
 
-    def _check(self, images: Tensor) -> None:
-        channels = self.input_shape[0]
-        if images.dim() != 4 or images.shape[1] != channels or 0 in images.shape[1:]:
-            raise ShapeError(f"expected pictures of shape (N, {channels}, H, W), not {tuple(images.shape)}")
-        if images.dtype != torch.uint8 and not images.is_floating_point():
-            raise DataError(f"expected values from 0 to 255 as uint8 or floats, not {images.dtype}")
-
     def _denoise(self, job: _Job, images: Tensor, output: Tensor, workspace: Workspace, number: Tensor) -> None:
         """Put the network's answer to one tile of the pictures into its place in ``output``.
 
@@ -138,14 +144,13 @@ class Denoiser:
         """
         rows, columns, batch = job
         x = _continued(images[batch, :, rows.begin : rows.end, columns.begin : columns.end], rows, columns)
-        if not _finite(x):
-            raise DataError("the pictures hold values that are not finite; expected values from 0 to 255")
         # Where it always lies, so that what the layers planned for it holds for the next tile as well.
         tile = workspace.empty(self, "tile", tuple(x.shape), number)
         answer = self.geometry.answer(tile.copy_(x).div_(255))
         place = output[batch, :, rows.start : rows.stop, columns.start : columns.stop]
         answer = answer[:, :, rows.answer, columns.answer][:, :, : place.shape[2], : place.shape[3]].mul(255)
-        if not _finite(answer):
+        # NaN is least and greatest of any numbers it is among.
+        if answer.numel() and not all(end.isfinite() for end in answer.aminmax()):
             raise RunError("the network's answer is not finite: its weights have diverged; train with a smaller step")
         answer.clamp_(0, 255)
         place.copy_(answer if images.is_floating_point() else answer.round_())
@@ -190,9 +195,3 @@ def _continued(piece: Tensor, rows: Span, columns: Span) -> Tensor:
         return piece
     down, across = (torch.arange(span.read, device=piece.device) for span in (rows, columns))
     return piece[:, :, down.clamp_(max=piece.shape[2] - 1)[:, None], across.clamp_(max=piece.shape[3] - 1)]
-
-
-def _finite(values: Tensor) -> bool:
-    if not values.is_floating_point() or not values.numel():
-        return True
-    return all(end.isfinite() for end in values.aminmax())  # NaN is least and greatest of any numbers it is among

@@ -12,13 +12,12 @@ import signal
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self
 
-import numpy as np
 from rich.console import Console
 
 from layerkit.checkpoints.checkpoint import load
-from layerkit.data.arrays import Array, ArrayPairs, pictures
+from layerkit.data.arrays import Array, ArrayPairs, Given, pictures
 from layerkit.denoising.denoiser import Denoiser
 from layerkit.denoising.evaluation import Evaluation
 from layerkit.errors import CheckpointError, DataError, SpecError, StoppedError, UserError
@@ -31,8 +30,6 @@ from layerkit.training.display import Callback, train_shown
 from layerkit.training.interruption import going_on_with, interruptible
 from layerkit.training.run import CHECKPOINT, Run, Settings, last_checkpoint_in
 from layerkit.training.session import Session
-
-Given = TypeVar("Given", bound=Array)
 
 
 class Model:
@@ -201,11 +198,9 @@ class Model:
             DataError: when the values are of another kind, or not finite.
             RunError: when the network's answer is not finite.
         """
-        noisy = pictures(x, "x")
         if self._denoiser is None:
             raise UserError("the model knows nothing yet; call train or load_pretrained_model first")
-        denoised = self._denoiser.predict(noisy)
-        return cast(Given, denoised.numpy() if isinstance(x, np.ndarray) else denoised)
+        return self._denoiser.predict(x)
 
     def _new_run(self, pairs: ArrayPairs, num_epochs: int) -> Run:
         """Return a run of a new training, or the same one where it was begun before."""

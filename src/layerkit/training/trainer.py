@@ -13,7 +13,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from layerkit.contracts.built import held
 from layerkit.contracts.loss import Loss
+from layerkit.contracts.misfit import not_a_tensor
 from layerkit.contracts.module import Module
 from layerkit.contracts.optimizer import Optimizer
 from layerkit.contracts.schedule import Schedule
@@ -54,8 +56,12 @@ class Trainer:
     Attributes:
         progress: how far the training is, from 0 to 1, for the schedule and the loss; the caller of ``step`` sets it.
         base_lr: the optimizer's learning rate at the beginning, which the schedule multiplies.
+
+    Raises:
+        ArgumentError: when one of them is something else, such as a class.
     """
 
+    @held
     def __init__(self, network: Module, loss: Loss, optimizer: Optimizer, schedule: Schedule | None = None) -> None:
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self.schedule, self.base_lr, self.progress = schedule, optimizer.lr, 0.0
@@ -72,10 +78,12 @@ class Trainer:
         """Return the loss of a batch (N, C, H, W) against its targets, and take one step of the optimizer.
 
         Raises:
-            ShapeError: when the network's output does not have the shape of the targets; no weight is changed.
+            ShapeError, TensorError: when the network or the loss cannot take them, or the network's output has another
+                shape than the targets; no weight is changed.
             DivergedError: when the loss is not finite; the network is left as it was before.
             StateError: when another thread is in the middle of a step of this network or with this loss.
         """
+        _check(noisy, target)
         with self._training, self.workspace, self._input_grad_spared(), torch.no_grad():
             if not self.network.training:
                 self.network.train()
@@ -158,3 +166,20 @@ class Trainer:
                 numbers = sum(module.numbers_out() for _, module in self.network.modules() if not module.children())
             self._numbers_of_one[shape] = max(1, numbers)
         return self._numbers_of_one[shape]
+
+
+def _check(noisy: Tensor, target: Tensor) -> None:
+    """Refuse what is no pair of batches: slices of it might fit, and something would be left out in silence.
+
+    Raises:
+        ShapeError: when they do not have as many samples.
+        TensorError: when one of them is no tensor.
+    """
+    for given in (noisy, target):
+        if not isinstance(given, Tensor):
+            raise not_a_tensor("Trainer.step", given)
+    if noisy.shape[:1] != target.shape[:1] or not noisy.dim():
+        raise ShapeError(
+            f"Trainer.step: expected a batch (N, ...) and as many targets, not {tuple(noisy.shape)} and "
+            f"{tuple(target.shape)}"
+        )

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 import torch
-from layerkit import LayerSpec, Module, Shape, ShapeError
+from layerkit import Channels, FloatDtype, LayerSpec, Module, Shape, ShapeError
 from pydantic import Field
 from torch import Tensor
 
@@ -61,10 +61,10 @@ class PReLU(Module):
 
     def __init__(
         self,
-        num_parameters: int = 1,
+        num_parameters: Channels = 1,
         init: float = 0.25,
         *,
-        dtype: torch.dtype | None = None,
+        dtype: FloatDtype | None = None,
         device: torch.device | str | None = None,
     ) -> None:
         super().__init__()

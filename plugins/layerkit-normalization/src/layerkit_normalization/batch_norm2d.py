@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 import torch
-from layerkit import LayerSpec, Module, Shape, ShapeError
+from layerkit import Channels, FloatDtype, LayerSpec, Module, Shape, ShapeError
 from pydantic import Field
 from torch import Tensor
 
@@ -85,12 +85,12 @@ class BatchNorm2d(Module):
 
     def __init__(
         self,
-        num_features: int,
+        num_features: Channels,
         eps: float = 1e-5,
         momentum: float = 0.1,
         affine: bool = True,
         *,
-        dtype: torch.dtype | None = None,
+        dtype: FloatDtype | None = None,
         device: torch.device | str | None = None,
     ) -> None:
         super().__init__()

@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 import torch
-from layerkit import LayerSpec, Module, Shape, ShapeError
+from layerkit import Channels, FloatDtype, LayerSpec, Module, Shape, ShapeError
 from pydantic import Field
 from torch import Tensor
 
@@ -79,11 +79,11 @@ class GroupNorm(Module):
     def __init__(
         self,
         num_groups: int,
-        num_channels: int,
+        num_channels: Channels,
         eps: float = 1e-5,
         affine: bool = True,
         *,
-        dtype: torch.dtype | None = None,
+        dtype: FloatDtype | None = None,
         device: torch.device | str | None = None,
     ) -> None:
         super().__init__()

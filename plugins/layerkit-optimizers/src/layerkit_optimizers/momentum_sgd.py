@@ -10,11 +10,10 @@ form of torch, where lr stands outside of v, so that a change of lr acts at once
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
-from layerkit import Optimizer, OptimizerSpec
+from layerkit import Optimizer, OptimizerSpec, Parameters
 from pydantic import Field
 from torch import Tensor
 
@@ -47,7 +46,7 @@ class MomentumSGD(Optimizer):
 
     def __init__(
         self,
-        parameters: Sequence[tuple[Tensor, Tensor]],
+        parameters: Parameters,
         lr: float,
         momentum: float = 0.9,
         nesterov: bool = False,

@@ -9,11 +9,10 @@ With g the gradient, to which weight_decay * theta is added, and s and the veloc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
-from layerkit import Optimizer, OptimizerSpec
+from layerkit import Optimizer, OptimizerSpec, Parameters
 from pydantic import Field
 from torch import Tensor
 
@@ -47,7 +46,7 @@ class RMSprop(Optimizer):
 
     def __init__(
         self,
-        parameters: Sequence[tuple[Tensor, Tensor]],
+        parameters: Parameters,
         lr: float = 0.01,
         alpha: float = 0.99,
         eps: float = 1e-8,

@@ -41,7 +41,7 @@ from layerkit.arithmetic.windows import (
 from layerkit.arithmetic.winograd import KERNEL, Winograd
 from layerkit.builtin.layers.convolution import Convolution, ConvolutionSpec
 from layerkit.builtin.layers.initialization import Start
-from layerkit.contracts.fields import Padding, Stride, pair
+from layerkit.contracts.fields import Channels, Padding, Stride, pair
 from layerkit.contracts.specs import Shape
 
 
@@ -109,8 +109,8 @@ class Conv2d(Convolution):
 
     def __init__(
         self,
-        in_channels: int,
-        out_channels: int,
+        in_channels: Channels,
+        out_channels: Channels,
         kernel_size: int | Pair,
         stride: int | Pair = 1,
         padding: int | Pair = 0,

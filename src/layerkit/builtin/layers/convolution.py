@@ -54,7 +54,7 @@ class Convolution(KernelLayer):
     weight_dims: ClassVar[tuple[int, int, int, int]] = (0, 1, 2, 3)
     """Which of (out_channels, in_channels, kh, kw) each dimension of the weight is."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int | Pair) -> None:
+    def __init__(self, in_channels: Channels, out_channels: Channels, kernel_size: int | Pair) -> None:
         super().__init__()
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, pair(kernel_size)
 

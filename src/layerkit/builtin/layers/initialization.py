@@ -8,6 +8,8 @@ from typing import TypedDict
 import torch
 from torch import Tensor
 
+from layerkit.contracts.fields import FloatDtype
+
 
 class Start(TypedDict, total=False):
     """What every layer that learns can be told about its parameters.
@@ -17,7 +19,7 @@ class Start(TypedDict, total=False):
         generator: source of the initial weights; torch's default generator when None.
     """
 
-    dtype: torch.dtype | None
+    dtype: FloatDtype | None
     device: torch.device | str | None
     generator: torch.Generator | None
 

@@ -71,7 +71,9 @@ class Linear(Module):
     bias: Tensor | None
     bias_grad: Tensor
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, **start: Unpack[Start]) -> None:
+    def __init__(
+        self, in_features: Channels, out_features: Channels, bias: bool = True, **start: Unpack[Start]
+    ) -> None:
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
         weight = xavier_normal((out_features, in_features), in_features, out_features, **start)

@@ -8,7 +8,7 @@ what a spec asks for is counted before any of it is made.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import torch
 from pydantic import Field, model_validator
@@ -19,7 +19,9 @@ from layerkit.builtin.layers.container import Container
 from layerkit.contracts.module import Module
 from layerkit.contracts.registered import AnyLayer
 from layerkit.contracts.specs import Inner, LayerSpec, Shape, chain
-from layerkit.errors import ShapeError
+from layerkit.errors import InputError, ShapeError
+
+Failed = TypeVar("Failed", bound=InputError)
 
 MAX_LAYERS = 10_000
 """Layers that a repeat may stand for."""
@@ -97,15 +99,15 @@ class Repeat(Container):
         """Return the output of the last copy.
 
         Raises:
-            ShapeError: when a layer cannot take what comes to it, with the path of that layer and its copy.
+            ShapeError, TensorError: when a layer cannot take what comes to it, with its path and its copy.
         """
         try:
             return self.layers.forward(x)
-        except ShapeError as error:
+        except InputError as error:
             (field, number, *rest), length = error.path, len(self.layers) // self.times
             index = int(number)
-            seen = ShapeError(error.message, (field, index % length, *rest))
-            raise _in_copy(seen, index // length, self.times) from None
+            seen = type(error)(error.message, (field, index % length, *rest))
+            raise _in_copy(seen, index // length, self.times) from error.__cause__
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Return the gradient with respect to the first copy's input, or None if nobody needs it."""
@@ -122,9 +124,9 @@ def expanded_count(*layers: LayerSpec) -> int:
     return count
 
 
-def _in_copy(error: ShapeError, copy: int, times: int) -> ShapeError:
+def _in_copy(error: Failed, copy: int, times: int) -> Failed:
     """Return the error with the copy that it is in, unless it is in the very first."""
-    return ShapeError(f"in copy {copy + 1} of {times}: {error.message}", error.path) if copy else error
+    return type(error)(f"in copy {copy + 1} of {times}: {error.message}", error.path) if copy else error
 
 
 def _short(count: int) -> str:

@@ -15,7 +15,7 @@ from torch import Tensor
 from layerkit.contracts.module import Module
 from layerkit.contracts.registered import AnyLayer
 from layerkit.contracts.specs import Inner, LayerSpec, Shape, chain
-from layerkit.errors import ShapeError
+from layerkit.errors import InputError
 
 
 class SequentialSpec(LayerSpec):
@@ -70,15 +70,15 @@ class Sequential(Module):
         """Return the output of the last layer; a copy of ``x`` where there are no layers.
 
         Raises:
-            ShapeError: when a layer cannot take what comes to it, with the path of that layer.
+            ShapeError, TensorError: when a layer cannot take what comes to it, with the path of that layer.
         """
         if not self.layers:
             return x.clone()
         for index, layer in enumerate(self.layers):
             try:
                 x = layer.forward(x)
-            except ShapeError as error:
-                raise error.inside("layers", index) from None
+            except InputError as error:
+                raise error.inside("layers", index) from error.__cause__
         return x
 
     def backward(self, grad_output: Tensor) -> Tensor | None:

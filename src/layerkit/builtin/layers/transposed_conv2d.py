@@ -28,7 +28,7 @@ from layerkit.arithmetic.sums import Sums
 from layerkit.arithmetic.windows import Pair, framed, picture_shape, picture_size, seen, unframed
 from layerkit.builtin.layers.convolution import Convolution, ConvolutionSpec
 from layerkit.builtin.layers.initialization import Start
-from layerkit.contracts.fields import IntegerOrPair, Padding, Stride, pair
+from layerkit.contracts.fields import Channels, IntegerOrPair, Padding, Stride, pair
 from layerkit.contracts.specs import Shape
 from layerkit.errors import ShapeError
 
@@ -111,8 +111,8 @@ class TransposedConv2d(Convolution):
 
     def __init__(
         self,
-        in_channels: int,
-        out_channels: int,
+        in_channels: Channels,
+        out_channels: Channels,
         kernel_size: int | Pair,
         stride: int | Pair = 1,
         padding: int | Pair = 0,

@@ -36,7 +36,7 @@ from layerkit.arithmetic.windows import Pair, output_size, picture_shape
 from layerkit.builtin.layers import conv2d
 from layerkit.builtin.layers.convolution import Convolution, ConvolutionSpec
 from layerkit.builtin.layers.initialization import Start
-from layerkit.contracts.fields import Kernel, Padding, Scale, pair
+from layerkit.contracts.fields import Channels, Kernel, Padding, Scale, pair
 from layerkit.contracts.specs import Shape
 
 
@@ -89,8 +89,8 @@ class Upsampling(Convolution):
 
     def __init__(
         self,
-        in_channels: int,
-        out_channels: int,
+        in_channels: Channels,
+        out_channels: Channels,
         kernel_size: int | Pair = 3,
         scale_factor: int | Pair = 2,
         padding: int | Pair = 1,

@@ -12,7 +12,6 @@ lr c / (1 - beta1^t) times m / (sqrt(v) + c eps), which is computed, since it ne
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -20,7 +19,7 @@ from pydantic import Field
 from torch import Tensor
 
 from layerkit.builtin.optimizers.fields import Decay, Epsilon, LearningRate, WeightDecay
-from layerkit.contracts.optimizer import Optimizer
+from layerkit.contracts.optimizer import Optimizer, Parameters
 from layerkit.contracts.specs import OptimizerSpec
 
 
@@ -66,9 +65,9 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        parameters: Sequence[tuple[Tensor, Tensor]],
+        parameters: Parameters,
         lr: float = 0.001,
-        betas: tuple[float, float] = (0.9, 0.999),
+        betas: tuple[Decay, Decay] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:

@@ -10,7 +10,6 @@ regularization", algorithm 2).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -18,7 +17,8 @@ from pydantic import Field
 from torch import Tensor
 
 from layerkit.builtin.optimizers.adam import Adam, MomentsSpec
-from layerkit.builtin.optimizers.fields import WeightDecay
+from layerkit.builtin.optimizers.fields import Decay, WeightDecay
+from layerkit.contracts.optimizer import Parameters
 
 
 class AdamWSpec(MomentsSpec):
@@ -48,9 +48,9 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        parameters: Sequence[tuple[Tensor, Tensor]],
+        parameters: Parameters,
         lr: float = 0.001,
-        betas: tuple[float, float] = (0.9, 0.999),
+        betas: tuple[Decay, Decay] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.01,
     ) -> None:

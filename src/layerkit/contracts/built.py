@@ -1,0 +1,201 @@
+"""Constructors that take what specs take: what a JSON file may not say, Python may not either.
+
+The ranges stand in the spec, and only there. An argument that has the name of one of the spec's fields is held to that
+field, every other one to its annotation.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+from abc import ABC
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from functools import cache, partial, wraps
+from typing import Any, NamedTuple, TypeVar, Unpack, cast, get_args, get_origin, get_type_hints
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
+from torch import Tensor
+
+from layerkit.contracts.phrases import phrase
+from layerkit.errors import ArgumentError
+from layerkit.wording import shortly
+
+FROM_SPEC: ContextVar[bool] = ContextVar("from_spec", default=False)
+"""Whether a spec is building something in this thread: its fields have been checked, and are not checked again."""
+
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
+
+
+class Built(ABC):  # noqa: B024 - what is abstract is in the contracts of the five kinds
+    """What a spec builds: a layer, a loss, an optimizer, a noise or a schedule.
+
+    A constructor that a subclass defines is :func:`held` when the class is made. It refuses arguments that the spec
+    would refuse: the one in the same module whose ``build`` is annotated to return the class.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            setattr(cls, "__init__", held(cls.__init__))  # noqa: B010 - mypy lets nobody assign it
+
+
+Construct = TypeVar("Construct", bound=Callable[..., None])
+
+
+def held(construct: Construct) -> Construct:
+    """Return a constructor that refuses arguments which are not what the spec and the annotations say.
+
+    Raises:
+        ArgumentError: the constructor, when an argument is something else.
+    """
+    signature = inspect.signature(construct)
+
+    @wraps(construct)
+    def guarded(self: Any, *positional: Any, **named: Any) -> None:
+        try:
+            bound = signature.bind(self, *positional, **named)
+        except TypeError:
+            construct(self, *positional, **named)  # which says itself what is missing or unknown
+            raise
+        if FROM_SPEC.get():
+            construct(self, *positional, **named)
+            return
+        own = type(self)
+        # A class that inherits its constructor may have a spec of its own, which comes before that of its base class.
+        defining = next((base for base in own.__mro__ if vars(base).get("__init__") is guarded), own)
+        checks = _checks(spec_of(own) or spec_of(defining), construct)
+        for name, parameter in list(signature.parameters.items())[1:]:
+            if name not in bound.arguments:
+                continue
+            value = bound.arguments[name]
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                bound.arguments[name] = tuple(_checked(own, name, item, checks, several=True) for item in value)
+            elif parameter.kind is parameter.VAR_KEYWORD:
+                bound.arguments[name] = {key: _checked(own, key, item, checks) for key, item in value.items()}
+            else:
+                bound.arguments[name] = _checked(own, name, value, checks)
+        construct(*bound.args, **bound.kwargs)
+
+    return cast(Construct, guarded)
+
+
+@cache
+def spec_of(cls: type) -> type[BaseModel] | None:
+    """Return the spec in the module of ``cls`` whose ``build`` is annotated to return it; None without."""
+    value: Any
+    for value in list(vars(sys.modules.get(cls.__module__, types)).values()):
+        build = vars(value).get("build") if isinstance(value, type) and issubclass(value, BaseModel) else None
+        if build is not None and build.__annotations__.get("return") in (cls, cls.__name__):
+            spec: type[BaseModel] = value
+            return spec
+    return None
+
+
+class _Check(NamedTuple):
+    """What an argument must be, in words, and what returns it or raises a ValidationError."""
+
+    phrase: str
+    validated: Callable[[Any], Any]
+
+
+@cache
+def _checks(spec: type[BaseModel] | None, construct: Callable[..., None]) -> dict[str, _Check]:
+    """Return a check for each argument of which anything is known."""
+    checks = {}
+    for name, annotation in _annotations(construct):
+        field = spec.model_fields.get(name) if spec else None
+        if spec and field and not _holds_components(field.annotation):
+            checks[name] = _Check(phrase(field.annotation, tuple(field.metadata)), partial(_for_field, spec, name))
+            continue
+        try:
+            adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=_STRICT)
+        except PydanticUserError:  # a type that pydantic knows nothing of
+            continue
+        checks[name] = _Check(phrase(annotation), partial(_for_annotation, adapter))
+    return checks
+
+
+def _annotations(construct: Callable[..., None]) -> Iterator[tuple[str, Any]]:
+    """Yield the names and types of all arguments, those in the typed dictionary of ``**named`` too."""
+    for name, annotation in construct.__annotations__.items():
+        holder = types.SimpleNamespace(__annotations__={name: annotation})
+        try:
+            hint = get_type_hints(holder, construct.__globals__, include_extras=True)[name]
+        except NameError:  # one that is there for type checkers alone
+            continue
+        if get_origin(hint) is Unpack:
+            yield from get_type_hints(get_args(hint)[0], include_extras=True).items()
+        elif name != "return":
+            yield name, hint
+
+
+def _holds_components(annotation: Any) -> bool:
+    """Return whether a field holds specs; the argument of its name holds what they build."""
+    inside = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return inside or any(map(_holds_components, get_args(annotation)))
+
+
+def _for_field(spec: type[BaseModel], name: str, value: Any) -> Any:
+    """Return ``value``, a list as a tuple as specs have it."""
+    value = tuple(value) if isinstance(value, list) else value
+    key = spec.model_fields[name].alias or name
+    try:
+        spec.model_validate({key: value})
+    except ValidationError as error:
+        # The other fields are missing.
+        if any(detail["loc"][:1] == (key,) for detail in error.errors()):
+            raise
+    except Exception:
+        # A stranger's validator that needs the other fields; what it says is not about this one.
+        return value
+    return value
+
+
+def _for_annotation(adapter: TypeAdapter[Any], value: Any) -> Any:
+    """Return ``value`` itself, and not what pydantic makes of it, which may be a copy."""
+    adapter.validate_python(value)
+    return value
+
+
+def _checked(cls: type, name: str, value: Any, checks: Mapping[str, _Check], several: bool = False) -> Any:
+    """Return an argument, or one of several that stand behind a star, with numpy's numbers as Python's.
+
+    Raises:
+        ArgumentError: when it is not what it must be.
+    """
+    if name not in checks:
+        return value
+    try:
+        return checks[name].validated(_plain(value))
+    except ValidationError as error:
+        details = error.errors()
+        # The spec's other fields are missing too.
+        detail = next((detail for detail in details if detail["type"] != "missing"), details[0])
+        message, told = detail["msg"], "url" not in detail  # pydantic's own errors have one
+        expected = message.removeprefix("expected ") if told else checks[name].phrase
+        got = "" if " got " in expected else f", got {_shown(value)}"
+        remedy = f"; write {cls.__name__}(*{name})" if several and isinstance(value, list | tuple) else ""
+        raise ArgumentError(f"{cls.__name__}: {name} must be {expected}{got}{remedy}") from None
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of numpy's as Python's, in a list or tuple too."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if type(value) in (list, tuple) and any(isinstance(item, np.generic) for item in value):
+        return type(value)(map(_plain, value))
+    return value
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if isinstance(value, Built):
+        return f"an object of the class {type(value).__name__}"
+    if isinstance(value, np.ndarray | Tensor):
+        return f"a {type(value).__module__}.{type(value).__name__}"
+    return " ".join(shortly(value).split())
