@@ -20,7 +20,9 @@ from torch import Tensor
 from layerkit.checkpoints.checkpoint import load
 from layerkit.contracts.built import held
 from layerkit.contracts.module import Module
+from layerkit.contracts.printing import described
 from layerkit.contracts.threads import Evaluating
+from layerkit.contracts.tree import summary
 from layerkit.contracts.workspace import Workspace
 from layerkit.data.arrays import Given, pictures
 from layerkit.data.pictures import Picture
@@ -64,6 +66,10 @@ class Denoiser:
         self.input_shape = input_shape
         self.tile = tile
         self.geometry = Geometry(network, input_shape)
+
+    def __repr__(self) -> str:
+        parts = {"network": summary(self.network), "input_shape": str(self.input_shape), "tile": str(self.tile)}
+        return described("Denoiser", parts)
 
     @classmethod
     def load(cls, path: str | Path, tile: int | None = None) -> Self:
