@@ -335,6 +335,9 @@ def test_an_argument_that_changes_later_is_printed_as_it_is():
     optimizer = SGD(PARAMETERS, lr=1.0)
     optimizer.lr = 0.25
     assert repr(optimizer) == "SGD(lr=0.25)"
+    noise = Gaussian(25.0)
+    noise.sigma = 50.0
+    assert repr(noise) == "Gaussian(50.0)"
 
 
 def test_the_outermost_constructor_is_the_one_that_was_called():

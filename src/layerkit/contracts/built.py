@@ -55,7 +55,7 @@ class Built(ABC):  # noqa: B024 - what is abstract is in the contracts of the fi
         Tensors, where they are and what draws them do not belong to these, nor do modules inside a module.
         """
         parts = []
-        for name, given in _written(type(self).__init__, *self._given):
+        for name, given, unnamed in _written(type(self).__init__, *self._given):
             current = vars(self).get(name)
             if given is _NO_DATA:
                 if not isinstance(current, Built) or current.in_tree:
@@ -63,7 +63,7 @@ class Built(ABC):  # noqa: B024 - what is abstract is in the contracts of the fi
                 given = current
             elif type(current) is type(given):  # such as a learning rate, which changes
                 given = current
-            parts.append(f"{name}={short(given)}" if name else short(given))
+            parts.append(short(given) if unnamed else f"{name}={short(given)}")
         return ", ".join(parts)
 
     def __repr__(self) -> str:
@@ -131,8 +131,8 @@ def _is_data(value: Any) -> bool:
 
 def _written(
     construct: Callable[..., None], positional: tuple[Any, ...], named: Mapping[str, Any]
-) -> Iterator[tuple[str, Any]]:
-    """Yield the arguments that are not at their defaults with their names, which are empty where nobody writes them."""
+) -> Iterator[tuple[str, Any, bool]]:
+    """Yield the arguments that are not at their defaults: the name, the value, and whether it is written alone."""
     try:
         bound = inspect.signature(construct).bind(None, *positional, **named)
     except TypeError:  # one that failed, or was never called
@@ -143,13 +143,13 @@ def _written(
             continue
         value = bound.arguments[name]
         if parameter.kind is parameter.VAR_POSITIONAL:
-            yield from (("", item) for item in value if item is not _NO_DATA)
+            yield from (("", item, True) for item in value if item is not _NO_DATA)
         elif parameter.kind is parameter.VAR_KEYWORD:
-            yield from ((key, item) for key, item in value.items() if key != "device")
+            yield from ((key, item, False) for key, item in value.items() if key != "device")
         elif name != "device" and (type(value) is not type(parameter.default) or value != parameter.default):
             required = parameter.default is parameter.empty and parameter.kind is not parameter.KEYWORD_ONLY
             leading = leading and required and value is not _NO_DATA and index <= _UNNAMED
-            yield "" if leading else name, value
+            yield name, value, leading
 
 
 @cache
