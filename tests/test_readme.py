@@ -23,11 +23,11 @@ README = Path(__file__).parents[1] / "README.md"
 
 
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README.read_text(), re.DOTALL)
-NETWORK, PLUGIN, ENTRY_POINT, CONFORMANCE, THREE_LINES, PYTHON = (text for _, text in BLOCKS)
+NETWORK, PLUGIN, ENTRY_POINT, CONFORMANCE, THREE_LINES, PYTHON, PRINTED = (text for _, text in BLOCKS)
 
 
 def test_these_are_all_blocks():
-    assert [language for language, _ in BLOCKS] == ["json", "python", "toml", "python", "python", "python"]
+    assert [language for language, _ in BLOCKS] == ["json", "python", "toml", "python", "python", "python", ""]
 
 
 def test_the_network_is_valid():
@@ -86,6 +86,8 @@ def test_the_python_runs(tmp_path, monkeypatch):
     exec(PYTHON, namespace)
     assert namespace["loss"] == pytest.approx(1 / 12, rel=0.2)  # answers near 1/2, targets uniform
     assert namespace["clean"].shape == (2, 3, 13, 10)
+    shown = PRINTED.splitlines()
+    assert shown == [*str(namespace["network"]).splitlines()[: len(shown) - 1], "  ..."]
 
 
 def test_mistakes_in_its_network_are_answered_as_shown(tmp_path, monkeypatch, capsys):

@@ -54,6 +54,18 @@ def test_everything_comes_back(tmp_path, tiny, saved):
     assert torch.equal(held.network(x), network.eval()(x))
 
 
+def test_a_checkpoint_prints_no_tensors(saved):
+    lines = repr(load(saved)).splitlines()
+    assert [line.partition(":")[0].strip() for line in lines[1:-1]] == [
+        "architecture",
+        "network",
+        "optimizer_state",
+        "position",
+        "noise_range",
+    ]
+    assert lines[1] == "  architecture: 'tiny'" and lines[3] == "  optimizer_state: 13 tensors"
+
+
 def test_the_packages_are_named(saved):
     requires = load(saved).architecture.requires
     assert requires["layer"]["batch_norm2d"].startswith("layerkit-normalization==")

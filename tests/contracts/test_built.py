@@ -96,7 +96,10 @@ PARAMETERS = Conv2d(3, 4, 3).param()
             lambda: Steps([0.5, 2.0]),
             "Steps: milestones must be a tuple or list, each item a number greater than 0 and less than 1, got [0.5, 2",
         ),
-        (lambda: Gaussian([0.25] * 99), "got [0.25, 0.25, 0.25, 0.25, 0.25, 0.25, ...]"),
+        (
+            lambda: Gaussian([0.25] * 99),
+            "lower end first, got [0.25, 0.25, 0.25, 0.25, 0.25, 0.25, 0.25, 0.25, 0.25, 0.25, 0.25, 0.25, ...]",
+        ),
     ],
 )
 def test_what_a_spec_refuses_is_refused_in_python(make, message):
@@ -296,6 +299,49 @@ def test_a_subclass_is_held_to_the_spec_of_the_constructor_that_it_calls():
         Strangest("5")
     with pytest.raises(ArgumentError, match=r"^Strangest: power must be a text, got 5$"):
         Strangest(5)
+
+
+# In print
+
+
+@pytest.mark.parametrize(
+    ("made", "text"),
+    [
+        (SGD(PARAMETERS, lr=1), "SGD(lr=1)"),
+        (Adam(PARAMETERS, 0.001, betas=(0.5, 0.999)), "Adam(betas=(0.5, 0.999))"),
+        (Huber(1.0), "Huber()"),
+        (Huber(0.5), "Huber(delta=0.5)"),
+        (Masked(Masked(MSE())), "Masked(loss=Masked(loss=MSE()))"),
+        (Gaussian([0, 50]), "Gaussian([0, 50])"),
+        (Cosine(), "Cosine()"),
+        (Steps((0.25, 0.5), 0.5), "Steps((0.25, 0.5), gamma=0.5)"),
+        (Waves(3, 4), "Waves(3, 4)"),
+        (
+            Conv2d(3, 4, kernel_size=3, dtype=torch.float64, device="cpu", generator=torch.Generator()),
+            "Conv2d(3, 4, kernel_size=3)",
+        ),
+    ],
+)
+def test_what_was_made_prints_the_call(made, text):
+    assert repr(made) == str(made) == repr(copy.deepcopy(made)) == text
+
+
+def test_what_a_spec_builds_prints_the_same_call():
+    loss = installed().components["loss", "huber"].spec.model_validate({"type": "huber", "delta": 0.5}).build()
+    assert repr(loss) == "Huber(delta=0.5)"
+
+
+def test_an_argument_that_changes_later_is_printed_as_it_is():
+    optimizer = SGD(PARAMETERS, lr=1.0)
+    optimizer.lr = 0.25
+    assert repr(optimizer) == "SGD(lr=0.25)"
+    noise = Gaussian(25.0)
+    noise.sigma = 50.0
+    assert repr(noise) == "Gaussian(50.0)"
+
+
+def test_the_outermost_constructor_is_the_one_that_was_called():
+    assert repr(Strangest("3")) == "Strangest('3')"
 
 
 def test_copies_and_signatures_are_as_before():

@@ -479,3 +479,13 @@ def test_a_network_of_fixed_size_takes_no_other() -> None:
 def test_a_tile_has_a_pixel() -> None:
     with pytest.raises(UserError, match="Denoiser: tile must be a whole number at least 1 or None, got 0"):
         Denoiser(Box(), (1, 12, 12), tile=0)
+
+
+def test_a_denoiser_prints_its_network_in_a_few_words() -> None:
+    assert repr(Denoiser(Sequential(ReLU(), ReLU()), (3, 8, 9), tile=64)).splitlines() == [
+        "Denoiser(",
+        "  network: Sequential of 2 layers, 0 parameters",
+        "  input_shape: (3, 8, 9)",
+        "  tile: 64",
+        ")",
+    ]

@@ -106,6 +106,13 @@ def test_a_model_that_knows_nothing_predicts_nothing():
         Model().predict(torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
 
 
+def test_a_model_prints_where_it_stands(trained):
+    assert repr(Model()) == "Model(\n  architecture: 'strong'\n  network: not trained\n  folder: None\n)"
+    model = Model()
+    model.load_pretrained_model(trained / "strong")
+    assert re.search(r"network: Sequential of \d+ layers, [\d,]+ parameters\n  folder: .*Path", repr(model))
+
+
 # Any architecture, any pictures
 
 

@@ -325,3 +325,14 @@ def test_as_many_targets_as_pictures_are_needed():
     for given in ((noisy, target[:3]), (noisy[:3], target), (noisy.sum(), target.sum())):
         with pytest.raises(ShapeError, match=r"Trainer.step: expected a batch \(N, ...\) and as many targets, not \("):
             trainer.step(*given)
+
+
+def test_a_trainer_prints_what_it_works_with():
+    assert repr(convolution()[1]).splitlines() == [
+        "Trainer(",
+        "  network: Sequential of 1 layer, 84 parameters",
+        "  loss: MSE()",
+        "  optimizer: SGD(lr=0.1)",
+        "  schedule: None",
+        ")",
+    ]

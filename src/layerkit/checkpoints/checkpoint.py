@@ -27,6 +27,8 @@ from torch import Tensor
 from layerkit.builtin.layers.sequential import Sequential
 from layerkit.contracts.module import Module
 from layerkit.contracts.optimizer import Optimizer
+from layerkit.contracts.printing import described, short
+from layerkit.contracts.tree import summary
 from layerkit.data.noise_level import NoiseRange
 from layerkit.disk import why_unreadable, write_atomically
 from layerkit.errors import CheckpointError, SpecError
@@ -72,6 +74,16 @@ class Checkpoint:
     optimizer_state: Mapping[str, Tensor] = field(default_factory=dict)
     position: Mapping[str, Any] = field(default_factory=dict)
     noise_range: NoiseRange | None = None
+
+    def __repr__(self) -> str:
+        parts = {
+            "architecture": short(self.architecture.name),
+            "network": summary(self.network),
+            "optimizer_state": f"{len(self.optimizer_state)} tensors",
+            "position": short(dict(self.position)),
+            "noise_range": short(self.noise_range),
+        }
+        return described("Checkpoint", parts)
 
 
 def save(

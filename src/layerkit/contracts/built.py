@@ -13,7 +13,8 @@ from abc import ABC
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from functools import cache, partial, wraps
-from typing import Any, NamedTuple, TypeVar, Unpack, cast, get_args, get_origin, get_type_hints
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple, TypeVar, Unpack, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -21,8 +22,8 @@ from pydantic.errors import PydanticUserError
 from torch import Tensor
 
 from layerkit.contracts.phrases import phrase
+from layerkit.contracts.printing import short
 from layerkit.errors import ArgumentError
-from layerkit.wording import shortly
 
 FROM_SPEC: ContextVar[bool] = ContextVar("from_spec", default=False)
 """Whether a spec is building something in this thread: its fields have been checked, and are not checked again."""
@@ -35,12 +36,38 @@ class Built(ABC):  # noqa: B024 - what is abstract is in the contracts of the fi
 
     A constructor that a subclass defines is :func:`held` when the class is made. It refuses arguments that the spec
     would refuse: the one in the same module whose ``build`` is annotated to return the class.
+
+    Attributes:
+        in_tree: whether it is printed on a line of its own, and not as an argument of what holds it.
     """
+
+    in_tree: ClassVar[bool] = False
+    _given: tuple[tuple[Any, ...], Mapping[str, Any]] = ((), MappingProxyType({}))
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "__init__" in cls.__dict__:
             setattr(cls, "__init__", held(cls.__init__))  # noqa: B010 - mypy lets nobody assign it
+
+    def arguments(self) -> str:
+        """Return the arguments that it was made with, as Python writes them, without those at their defaults.
+
+        Tensors, where they are and what draws them do not belong to these, nor do modules inside a module.
+        """
+        parts = []
+        for name, given, unnamed in _written(type(self).__init__, *self._given):
+            current = vars(self).get(name)
+            if given is _NO_DATA:
+                if not isinstance(current, Built) or current.in_tree:
+                    continue
+                given = current
+            elif type(current) is type(given):  # such as a learning rate, which changes
+                given = current
+            parts.append(short(given) if unnamed else f"{name}={short(given)}")
+        return ", ".join(parts)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.arguments()})"
 
 
 Construct = TypeVar("Construct", bound=Callable[..., None])
@@ -56,15 +83,17 @@ def held(construct: Construct) -> Construct:
 
     @wraps(construct)
     def guarded(self: Any, *positional: Any, **named: Any) -> None:
+        if isinstance(self, Built) and "_given" not in self.__dict__:  # and not those that super() calls
+            self.__dict__["_given"] = tuple(map(_data, positional)), {key: _data(item) for key, item in named.items()}
+        if FROM_SPEC.get():
+            construct(self, *positional, **named)
+            return
         try:
             bound = signature.bind(self, *positional, **named)
         except TypeError:
             construct(self, *positional, **named)  # which says itself what is missing or unknown
             raise
-        if FROM_SPEC.get():
-            construct(self, *positional, **named)
-            return
-        own = type(self)
+        own: type = type(self)
         # A class that inherits its constructor may have a spec of its own, which comes before that of its base class.
         defining = next((base for base in own.__mro__ if vars(base).get("__init__") is guarded), own)
         checks = _checks(spec_of(own) or spec_of(defining), construct)
@@ -81,6 +110,46 @@ def held(construct: Construct) -> Construct:
         construct(*bound.args, **bound.kwargs)
 
     return cast(Construct, guarded)
+
+
+_NO_DATA = ...
+"""Stands for an argument that is no data; it is looked for among the attributes. Copies of it are itself."""
+_UNNAMED = 2
+"""How many required arguments stand without their names, as in ``Conv2d(3, 44, kernel_size=2)``."""
+
+
+def _data(value: Any) -> Any:
+    """Return an argument as it is kept: data alone, for anything else would stay in memory, or change."""
+    return value if _is_data(value) else _NO_DATA
+
+
+def _is_data(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_data, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _written(
+    construct: Callable[..., None], positional: tuple[Any, ...], named: Mapping[str, Any]
+) -> Iterator[tuple[str, Any, bool]]:
+    """Yield the arguments that are not at their defaults: the name, the value, and whether it is written alone."""
+    try:
+        bound = inspect.signature(construct).bind(None, *positional, **named)
+    except TypeError:  # one that failed, or was never called
+        return
+    leading = True
+    for index, (name, parameter) in enumerate(bound.signature.parameters.items()):
+        if index == 0 or name not in bound.arguments:
+            continue
+        value = bound.arguments[name]
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            yield from (("", item, True) for item in value if item is not _NO_DATA)
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            yield from ((key, item, False) for key, item in value.items() if key != "device")
+        elif name != "device" and (type(value) is not type(parameter.default) or value != parameter.default):
+            required = parameter.default is parameter.empty and parameter.kind is not parameter.KEYWORD_ONLY
+            leading = leading and required and value is not _NO_DATA and index <= _UNNAMED
+            yield name, value, leading
 
 
 @cache
@@ -198,4 +267,4 @@ def _shown(value: Any) -> str:
         return f"an object of the class {type(value).__name__}"
     if isinstance(value, np.ndarray | Tensor):
         return f"a {type(value).__module__}.{type(value).__name__}"
-    return " ".join(shortly(value).split())
+    return short(value)

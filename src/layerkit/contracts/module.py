@@ -5,11 +5,12 @@ from __future__ import annotations
 import struct
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 
+from layerkit.contracts import tree
 from layerkit.contracts.differentiable import Differentiable
 from layerkit.errors import CheckpointError, ShapeError
 
@@ -51,11 +52,15 @@ class Module(Differentiable):
             network in training.
         mixes_batch: whether a sample's output depends on the other samples of its batch.
         declared_by: the spec that it was built from; None for a module made in Python.
+        declared_for: the shape of one sample of its input that it was built for; None likewise.
     """
+
+    in_tree: ClassVar[bool] = True
 
     needs_input_grad: bool = True
     mixes_batch: bool = False
     declared_by: LayerSpec | None = None
+    declared_for: tuple[int, ...] | None = None
 
     # The names of what add_parameter and add_buffer were given; a tuple on the class, and not a list made in __init__,
     # which a subclass may forget to call.
@@ -157,6 +162,23 @@ class Module(Differentiable):
         """Set every gradient to zero, in place."""
         for _, grad in self.param():
             grad.zero_()
+
+    # In print
+
+    def __repr__(self) -> str:
+        return tree.text(self)
+
+    def _repr_html_(self) -> str:  # what notebooks ask for
+        return tree.table(self)
+
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+        """Return the shapes of one sample of its input and its output, as its spec says; None without a spec."""
+        if self.declared_by is None or self.declared_for is None:
+            return None
+        try:
+            return self.declared_for, self.declared_by.output_shape(self.declared_for)
+        except Exception:  # a stranger's mistake, which must not keep anyone from printing what they look for
+            return None
 
     # Modes, dtype and device
 

@@ -24,6 +24,7 @@ from layerkit.contracts.loss import Loss
 from layerkit.contracts.module import Module
 from layerkit.contracts.noise import Noise
 from layerkit.contracts.optimizer import Optimizer
+from layerkit.contracts.printing import short
 from layerkit.contracts.schedule import Schedule
 from layerkit.errors import LayerkitError, PluginError, ShapeError
 
@@ -38,6 +39,12 @@ class StrictModel(BaseModel):
     """A model that takes only what it declares: no conversions, no unknown keys, no NaN or infinity."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+    def __repr__(self) -> str:
+        return short(self)
+
+    def __str__(self) -> str:
+        return short(self)
 
 
 class Spec(StrictModel):
@@ -67,8 +74,9 @@ class Spec(StrictModel):
 class LayerSpec(Spec):
     """A layer as it stands in a network's ``layers``.
 
-    A subclass writes ``build`` plainly; here it is wrapped. The module that it returns knows its spec as
-    ``declared_by``, and what it raises becomes a :class:`~layerkit.errors.PluginError` that names the class.
+    A subclass writes ``build`` plainly; here it is wrapped. The module that it returns knows its spec and its input's
+    shape as ``declared_by`` and ``declared_for``, and what it raises becomes a :class:`~layerkit.errors.PluginError`
+    that names the class.
     """
 
     kind: ClassVar[KindName] = "layer"
@@ -153,7 +161,7 @@ def _declaring(build: _Build) -> _Build:
             FROM_SPEC.reset(token)
         if not isinstance(module, Module):
             raise PluginError(f"{type(self).__name__}.build must return a layerkit.Module, not {type(module).__name__}")
-        module.declared_by = self
+        module.declared_by, module.declared_for = self, input_shape
         return module
 
     return declaring

@@ -21,7 +21,9 @@ from torch import Tensor
 from layerkit.checkpoints.checkpoint import load
 from layerkit.contracts.built import held
 from layerkit.contracts.module import Module
+from layerkit.contracts.printing import described
 from layerkit.contracts.threads import Evaluating
+from layerkit.contracts.tree import summary
 from layerkit.contracts.workspace import Workspace
 from layerkit.data.arrays import Given, pictures
 from layerkit.data.pictures import Picture
@@ -73,6 +75,10 @@ class Denoiser:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_idle": deque(maxlen=1)}  # a copy works in memory of its own
+
+    def __repr__(self) -> str:
+        parts = {"network": summary(self.network), "input_shape": str(self.input_shape), "tile": str(self.tile)}
+        return described("Denoiser", parts)
 
     @classmethod
     def load(cls, path: str | Path, tile: int = SIDE) -> Self:

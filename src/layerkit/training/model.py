@@ -17,6 +17,8 @@ from typing import Any, Self
 from rich.console import Console
 
 from layerkit.checkpoints.checkpoint import load
+from layerkit.contracts.printing import described, short
+from layerkit.contracts.tree import summary
 from layerkit.data.arrays import Array, ArrayPairs, Given, pictures
 from layerkit.denoising.denoiser import Denoiser
 from layerkit.denoising.evaluation import Evaluation
@@ -75,6 +77,11 @@ class Model:
         self._is_default, self._overrides = source is None, dict(overrides or {})
         self._denoiser: Denoiser | None = None
         self._epochs = 0
+
+    def __repr__(self) -> str:
+        network = "not trained" if self._denoiser is None else summary(self._denoiser.network)
+        parts = {"architecture": short(self.architecture.name), "network": network, "folder": short(self.folder)}
+        return described("Model", parts)
 
     @classmethod
     def resume(

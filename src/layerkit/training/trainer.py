@@ -18,8 +18,10 @@ from layerkit.contracts.loss import Loss
 from layerkit.contracts.misfit import not_a_tensor
 from layerkit.contracts.module import Module
 from layerkit.contracts.optimizer import Optimizer
+from layerkit.contracts.printing import described, short
 from layerkit.contracts.schedule import Schedule
 from layerkit.contracts.threads import Training
+from layerkit.contracts.tree import summary
 from layerkit.contracts.workspace import Workspace
 from layerkit.errors import DivergedError, ShapeError
 from layerkit.training.dry_run import dry_run
@@ -73,6 +75,12 @@ class Trainer:
         self._mixes_batch = any(module.mixes_batch for module in modules)
         self._numbers_of_one: dict[torch.Size, int] = {}
         self._learned = sum(parameter.numel() for parameter, _ in network.param())
+
+    def __repr__(self) -> str:
+        parts = {"loss": self.loss, "optimizer": self.optimizer, "schedule": self.schedule}
+        return described(
+            "Trainer", {"network": summary(self.network), **{key: short(part) for key, part in parts.items()}}
+        )
 
     def step(self, noisy: Tensor, target: Tensor) -> float:
         """Return the loss of a batch (N, C, H, W) against its targets, and take one step of the optimizer.
