@@ -39,6 +39,12 @@ class Validation(NamedTuple):
     clean: Tensor | None
     noisy_again: Tensor | None = None
 
+    @property
+    def pictures(self) -> Tensor:
+        """The noisy pictures, without channels that only a network is given; see :mod:`layerkit.data.levels`."""
+        judge = self.noisy_again if self.clean is None else self.clean
+        return self.noisy if judge is None else self.noisy[:, : judge.shape[1]]
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 PHOTOS = "photos"
 """The name of the built-in data set."""
+VARIETY = "variety"
+"""The name of the one with as many kinds of pictures as the same photographs, and a few more, give."""
+NAMES = (PHOTOS, VARIETY)
+"""The data sets that have a name instead of a path."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,12 @@ def _open_photographs(_: Path, request: Request) -> Dataset:
     from layerkit.data.photographs import builtin_photographs
 
     return builtin_photographs(request)
+
+
+def _open_variety(_: Path, request: Request) -> Dataset:
+    from layerkit.data.variety import variety
+
+    return variety(request)
 
 
 def _pickle_files(path: Path) -> Sequence[Path]:
@@ -95,6 +105,13 @@ SOURCES = (
         channels=OF_PICTURES,
     ),
     Source(
+        help=f"{VARIETY}, those and more, recoloured, with pictures of dead leaves",
+        claims=lambda given: given == VARIETY,
+        files=lambda path: (),
+        open=_open_variety,
+        channels=OF_PICTURES,
+    ),
+    Source(
         help="a folder with train_data.pkl and val_data.pkl, or one of the two",
         claims=lambda given: bool(_pickle_files(Path(given))),
         files=_pickle_files,
@@ -129,23 +146,32 @@ def load_dataset(
     samples: int,
     clean_targets: bool = False,
     validation_samples: int = 1000,
+    noise_level: bool = False,
 ) -> Dataset:
     """Return the data set that a name or a path stands for.
 
     Args:
         given: what :data:`HELP` names.
         shape, noise, seed, samples, clean_targets, validation_samples: as in :class:`layerkit.data.dataset.Request`.
+        noise_level: whether the last channel of the shape is that of :mod:`layerkit.data.levels`.
 
     Raises:
         DataError: when there is no such data or it does not fit the network; the message says what would.
     """
     from layerkit.data.dataset import Request
+    from layerkit.data.levels import leveled
 
     if len(shape) != 3:
         raise DataError(f'data are pictures, and the network\'s input is {shape}; "input" must be [C, H, W]')
     channels, height, width = shape
-    request = Request((channels, height, width), noise, seed, samples, clean_targets, validation_samples)
-    return _source(given).open(Path(given), request)
+    request = Request((channels - noise_level, height, width), noise, seed, samples, clean_targets, validation_samples)
+    dataset = _source(given).open(Path(given), request)
+    return leveled(dataset, clean_targets) if noise_level else dataset
+
+
+def anywhere(given: str) -> str:
+    """Return what names the same data in every working directory: a name as it is, a path as an absolute one."""
+    return given if given in NAMES else str(Path(given).absolute())
 
 
 def channels_of(given: str | Path) -> tuple[int, ...] | None:

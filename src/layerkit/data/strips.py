@@ -37,6 +37,8 @@ class StripPairs(ABC):
 
     dtype: torch.dtype = torch.uint8
     """Of what :meth:`strip` returns: 8-bit values or float32 from 0 to 1."""
+    per_strip: int = CROPS_PER_STRIP
+    """Crops in a strip of a chunk."""
 
     def __init__(self, shape: tuple[int, int, int], seed: int, samples: int) -> None:
         self.shape = shape
@@ -61,7 +63,7 @@ class StripPairs(ABC):
     def chunk(self, epoch: int, number: int) -> tuple[Tensor, Tensor]:
         """Return inputs and targets of a chunk; see :class:`layerkit.data.dataset.TrainingPairs`."""
         count = min(self.chunk_size, self.samples - number * self.chunk_size)
-        return self.cut(count, seeded_generator(self.seed, epoch, number), CROPS_PER_STRIP)
+        return self.cut(count, seeded_generator(self.seed, epoch, number), self.per_strip)
 
     def cut(self, count: int, generator: torch.Generator, per_strip: int) -> tuple[Tensor, Tensor]:
         """Return inputs and targets of ``count`` crops, float32 (count, C, H, W), values from 0 to 1.

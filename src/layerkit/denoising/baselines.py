@@ -151,7 +151,7 @@ def tune(noisy: Tensor, clean: Tensor, baselines: Sequence[Baseline] = BASELINES
 
 def measure_baselines(validation: Validation) -> list[BaselineResult]:
     """Return what each method reaches, tuned on the pictures it is measured on; nothing without clean pictures."""
-    noisy, clean = validation.noisy, validation.clean
+    noisy, clean = validation.pictures, validation.clean
     if clean is None:
         return []
     return [

@@ -59,7 +59,8 @@ def evaluate(denoiser: Denoiser, noisy: Tensor, clean: Tensor | None = None, aga
 
     Args:
         denoiser: whose work is judged.
-        noisy: (N, C, H, W), values from 0 to 1.
+        noisy: (N, C, H, W), values from 0 to 1. Of channels beyond those of the other pictures only the network
+            knows; they are not judged.
         clean: the clean ones, if they are known.
         again: if they are not, the same with independent noise, from which the quality is estimated; see
             :func:`layerkit.denoising.metrics.estimate`.
@@ -68,6 +69,9 @@ def evaluate(denoiser: Denoiser, noisy: Tensor, clean: Tensor | None = None, aga
         DataError: when neither is given.
     """
     denoised = denoise_unit(denoiser, noisy)
+    judge = again if clean is None else clean
+    if judge is not None:
+        noisy, denoised = noisy[:, : judge.shape[1]], denoised[:, : judge.shape[1]]
     if clean is not None:
         return Evaluation(len(noisy), measure(noisy, clean), measure(denoised, clean), constant_psnr(clean))
     if again is None:
@@ -97,4 +101,5 @@ def examples(denoiser: Denoiser, validation: Validation, count: int = 5) -> Exam
     step = max(1, len(validation.noisy) // count)
     noisy = validation.noisy[::step][:count]
     clean = None if validation.clean is None else validation.clean[::step][:count]
-    return Examples(noisy, denoise_unit(denoiser, noisy), clean)
+    channels = validation.pictures.shape[1]
+    return Examples(noisy[:, :channels], denoise_unit(denoiser, noisy)[:, :channels], clean)

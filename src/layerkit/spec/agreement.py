@@ -13,26 +13,26 @@ from pathlib import Path
 from layerkit.contracts.specs import Shape
 from layerkit.data.sources import channels_of
 from layerkit.errors import Problem
-from layerkit.spec.architecture import Training
+from layerkit.spec.architecture import Input, Training
 from layerkit.spec.tracing import Step
 from layerkit.wording import json_path
 
 
 def disagreements(
-    training: Training, input_shape: tuple[int, int, int], steps: Sequence[Step], data: str | Path | None = None
+    training: Training, given: Input, steps: Sequence[Step], data: str | Path | None = None
 ) -> tuple[Problem, ...]:
     """Return why a network cannot be trained as its file says, each with its path in the file.
 
     Args:
         training: the file's block.
-        input_shape: of the network, (C, H, W).
+        given: the file's block on the network's input.
         steps: its layers with their shapes.
         data: the name or the path of what it is to be trained on; None where that is not known yet.
 
     Raises:
         DataError: when there are no such data.
     """
-    return (*_output(input_shape, steps), *_targets(training), *_channels(input_shape[0], data))
+    return (*_output(given.shape, steps), *_targets(training), *_channels(given, data))
 
 
 def _output(input_shape: tuple[int, int, int], steps: Sequence[Step]) -> Iterator[Problem]:
@@ -74,11 +74,14 @@ def _targets(training: Training) -> Iterator[Problem]:
         )
 
 
-def _channels(channels: int, data: str | Path | None) -> Iterator[Problem]:
+def _channels(given: Input, data: str | Path | None) -> Iterator[Problem]:
     known = None if data is None else channels_of(data)
-    if known is not None and channels not in known:
+    if known is not None and given.channels - given.noise_level not in known:
+        colours, numbers = ("1 channel (gray) or 3 (RGB)", "1 or 3")
+        if given.noise_level:
+            colours, numbers = f"{colours}, and one more is the noise's level", "2 or 4"
         yield Problem(
-            f'pictures have 1 channel (gray) or 3 (RGB), and the data "{data}" are pictures; write 1 or 3, or train '
-            "on a file of pairs (.npz)",
+            f'pictures have {colours}, and the data "{data}" are pictures; write {numbers}, or train on a file of '
+            "pairs (.npz)",
             ("input", "channels"),
         )

@@ -32,6 +32,12 @@ class Input(StrictModel):
     height: Annotated[int, Field(ge=1, le=MAX_SIZE, description="Height of the training crops in pixels.")]
     width: Annotated[int, Field(ge=1, le=MAX_SIZE, description="Width of the training crops in pixels.")]
 
+    noise_level: bool = Field(
+        default=False,
+        description="Whether the last channel tells the network how strong the noise is: in every pixel its standard "
+        "deviation, 1 for 255 of 255. It counts among the channels.",
+    )
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """(channels, height, width)."""

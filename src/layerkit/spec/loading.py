@@ -134,7 +134,7 @@ def _checked(expanded: Expanded, catalogue: Catalogue, data: str | Path | None =
     architecture = _validate(expanded, catalogue)
     steps = _traced(architecture, expanded.tree)
     if architecture.training is not None:
-        found = disagreements(architecture.training, architecture.input.shape, steps, data)
+        found = disagreements(architecture.training, architecture.input, steps, data)
         if found:
             raise SpecError(found)
     _check_saved_form(architecture)

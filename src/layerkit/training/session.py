@@ -94,7 +94,13 @@ class Session:
             trainer.optimizer.load_state_dict(restored.optimizer_state)
         noise, shape = training.noise.build(), architecture.input.shape
         dataset = load_dataset(
-            settings.data, shape, noise, training.seed, training.samples, clean_targets=settings.clean_targets
+            settings.data,
+            shape,
+            noise,
+            training.seed,
+            training.samples,
+            clean_targets=settings.clean_targets,
+            noise_level=architecture.input.noise_level,
         )
         if dataset.train is None:
             raise DataError(f"{settings.data} has nothing to train on: {dataset.description}")

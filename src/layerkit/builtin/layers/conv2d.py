@@ -92,7 +92,7 @@ class Conv2dSpec(ConvolutionSpec):
         return "Conv2d", self.arguments(input_shape)
 
     def build(self, input_shape: Shape, generator: torch.Generator) -> Conv2d:
-        return Conv2d(**self.arguments(input_shape), generator=generator)
+        return Conv2d(**self.arguments(input_shape), gain=self.gain, generator=generator)
 
 
 class Conv2d(Convolution):

@@ -22,6 +22,10 @@ class ConvolutionSpec(LayerSpec):
     kernel_size: Kernel = Field(description="Height and width of the kernel: one number, or [height, width].")
     bias: bool = Field(default=True, description="Whether a learned number is added to each output channel.")
 
+    gain: float = Field(
+        default=1.0, ge=0, le=100, description="What the initial weights are multiplied by; less ends a residual."
+    )
+
     def parameter_count(self, input_shape: Shape) -> int:
         kh, kw = pair(self.kernel_size)
         return self.out_channels * (input_shape[0] * kh * kw + self.bias)
@@ -33,7 +37,7 @@ class ConvolutionSpec(LayerSpec):
 
     def arguments(self, input_shape: Shape) -> dict[str, Any]:
         """Return the arguments of the layer by name, which are those of its torch namesake."""
-        return {"in_channels": input_shape[0], **self.model_dump(exclude={"type"})}
+        return {"in_channels": input_shape[0], **self.model_dump(exclude={"type", "gain"})}
 
 
 class Convolution(KernelLayer):

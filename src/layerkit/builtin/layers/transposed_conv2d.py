@@ -88,7 +88,7 @@ class TransposedConv2dSpec(ConvolutionSpec):
         return "ConvTranspose2d", self.arguments(input_shape)
 
     def build(self, input_shape: Shape, generator: torch.Generator) -> TransposedConv2d:
-        return TransposedConv2d(**self.arguments(input_shape), generator=generator)
+        return TransposedConv2d(**self.arguments(input_shape), gain=self.gain, generator=generator)
 
 
 class TransposedConv2d(Convolution):

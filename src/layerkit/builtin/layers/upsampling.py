@@ -73,7 +73,7 @@ class UpsamplingSpec(ConvolutionSpec):
         return self.out_channels, *_output_size((height, width), *sizes)
 
     def build(self, input_shape: Shape, generator: torch.Generator) -> Upsampling:
-        return Upsampling(**self.arguments(input_shape), generator=generator)
+        return Upsampling(**self.arguments(input_shape), gain=self.gain, generator=generator)
 
 
 class Upsampling(Convolution):

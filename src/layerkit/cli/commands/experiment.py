@@ -30,9 +30,9 @@ def experiment(
 
     require_extra("experiments", "experiments need", "jinja2")
     from layerkit.cli.sweeping import run_experiments
-    from layerkit.data.sources import PHOTOS
+    from layerkit.data.sources import anywhere
 
-    source = data if data == PHOTOS else str(Path(data).absolute())
+    source = anywhere(data)
     folder = Path(output or ("runs/report-quick" if quick else "runs/report"))
     run_experiments(
         files,

@@ -128,15 +128,13 @@ def _started(
     **flags: Any,
 ) -> Run:
     """Return a new run, or the one that the same command has begun before."""
-    from pathlib import Path
-
-    from layerkit.data.sources import PHOTOS
+    from layerkit.data.sources import anywhere
     from layerkit.errors import UserError
     from layerkit.spec.requirements import with_requirements
     from layerkit.training.run import Run, Settings
 
     # The run may go on from another working directory.
-    settings = Settings(data=data if data == PHOTOS else str(Path(data).absolute()), clean_targets=clean_targets)
+    settings = Settings(data=anywhere(data), clean_targets=clean_targets)
     overrides = overrides_from(assignments, {FLAGS[flag]: value for flag, value in flags.items()})
     architecture = read_spec(spec, catalogue, overrides, settings.data)
     try:
