@@ -27,7 +27,7 @@ PATCH = 5
 """Height and width of a patch."""
 GROUPS = 8
 """Groups of like brightness, at most."""
-PATCHES_A_GROUP = 500
+PATCHES_A_GROUP = 2000
 """Patches that a group has at least, unless the picture has fewer."""
 MAX_PATCHES = 60_000
 """About so many patches are looked at, evenly spread."""

@@ -1,7 +1,8 @@
 """A denoiser that needs to be told nothing: it finds out how strong the noise of a picture is, and tells its network.
 
 The network has one more channel than pictures, for the level of the noise (:mod:`layerkit.data.levels`), so that the
-same network works for all levels, and the level can be set by hand.
+same network works for all levels. Of what it removes, no more is taken than there is noise
+(:mod:`layerkit.denoising.budget`), which is what the strength changes when it is set by hand.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from layerkit.checkpoints.checkpoint import Checkpoint, load
 from layerkit.data.levels import with_level
 from layerkit.data.noise_model import HARDLY_ANY, NoiseKind, NoiseModel, estimate_noise_model
 from layerkit.data.pictures import Picture
+from layerkit.denoising.budget import within_budget
 from layerkit.denoising.denoiser import Denoiser
 from layerkit.denoising.stabilizing import Stabilizer
 from layerkit.errors import UserError
@@ -130,6 +132,7 @@ class BlindDenoiser:
 
     def _clean(self, pictures: Tensor, level: float, progress: Progress | None) -> Tensor:
         """Return pictures (1, C, H, W) without Gaussian noise of this level, (1, C, H, W) floats."""
+        noisy = pictures
         given, taken = pictures.shape[1], self.denoiser.input_shape[0] - 1
         if given == 1:
             pictures = pictures.expand(-1, taken, -1, -1)
@@ -139,8 +142,10 @@ class BlindDenoiser:
         answer = self._mean_over_flips(inputs, progress) if self.flips else self.denoiser.predict(inputs, progress)
         answer = answer[:, :-1]
         if given == 1:
-            return answer.mean(1, keepdim=True)
-        return answer.transpose(0, 1) if taken == 1 else answer
+            answer = answer.mean(1, keepdim=True)
+        elif taken == 1:
+            answer = answer.transpose(0, 1)
+        return within_budget(noisy, answer, level)
 
     def _mean_over_flips(self, inputs: Tensor, progress: Progress | None) -> Tensor:
         """Return the mean of the answers to all flips and quarter turns of the inputs, each turned back."""
