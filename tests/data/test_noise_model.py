@@ -10,7 +10,11 @@ import torch
 from layerkit.data.noise_model import NoiseKind, NoiseModel, estimate_noise_model
 from layerkit.data.photographs import read_photograph
 
-PHOTOGRAPHS = [("layerkit", "data/photos/raccoon.jpg"), ("layerkit", "data/photos/china.jpg"), ("skimage", "data/brick.png")]
+PHOTOGRAPHS = [
+    ("layerkit", "data/photos/raccoon.jpg"),
+    ("layerkit", "data/photos/china.jpg"),
+    ("skimage", "data/brick.png"),
+]
 
 
 def generator() -> torch.Generator:

@@ -36,6 +36,6 @@ def test_details_that_were_taken_for_noise_come_back_with_the_least_error():
     blurred = torch.zeros_like(details)
     result = within_budget(noisy, blurred, 10.0)
     shares = torch.linspace(0, 1, 101)
-    best = min((torch.lerp(noisy, blurred, share) - details).square().mean() for share in shares)
-    assert (result - details).square().mean() == pytest.approx(best, rel=0.02)
+    best = min((torch.lerp(noisy, blurred, share) - details).square().mean().item() for share in shares)
+    assert (result - details).square().mean().item() == pytest.approx(best, rel=0.02)
     assert torch.equal(within_budget(noisy, noisy, 10.0), noisy)

@@ -81,9 +81,7 @@ class BlindDenoiser:
             return cls.load(path, strength, flips, tile)
 
     @classmethod
-    def load(
-        cls, path: str | Path, strength: float = 1.0, flips: bool = False, tile: int | None = None
-    ) -> Self:
+    def load(cls, path: str | Path, strength: float = 1.0, flips: bool = False, tile: int | None = None) -> Self:
         """Return the denoiser in a checkpoint whose network is told the level of the noise.
 
         Raises:
@@ -107,9 +105,7 @@ class BlindDenoiser:
         """Return the denoised picture, its transparency kept as it is."""
         return Picture(self.restore(picture.pixels).pixels, picture.alpha)
 
-    def restore(
-        self, pixels: Tensor, noise: NoiseModel | None = None, progress: Progress | None = None
-    ) -> Denoised:
+    def restore(self, pixels: Tensor, noise: NoiseModel | None = None, progress: Progress | None = None) -> Denoised:
         """Return a picture without its noise, and what its noise was.
 
         Args:
@@ -132,20 +128,15 @@ class BlindDenoiser:
 
     def _clean(self, pictures: Tensor, level: float, progress: Progress | None) -> Tensor:
         """Return pictures (1, C, H, W) without Gaussian noise of this level, (1, C, H, W) floats."""
-        noisy = pictures
-        given, taken = pictures.shape[1], self.denoiser.input_shape[0] - 1
-        if given == 1:
-            pictures = pictures.expand(-1, taken, -1, -1)
-        elif taken == 1:  # channel by channel
-            pictures = pictures.transpose(0, 1)
-        inputs = with_level(pictures, min(level, MAX_LEVEL))
+        taken = self.denoiser.input_shape[0] - 1
+        batch = pictures.transpose(0, 1) if taken == 1 else pictures  # a grey network takes channel by channel
+        inputs = with_level(batch.expand(-1, taken, -1, -1), min(level, MAX_LEVEL))
         answer = self._mean_over_flips(inputs, progress) if self.flips else self.denoiser.predict(inputs, progress)
         answer = answer[:, :-1]
-        if given == 1:
+        if batch.shape[1] < taken:  # grey, through a network for colours
             answer = answer.mean(1, keepdim=True)
-        elif taken == 1:
-            answer = answer.transpose(0, 1)
-        return within_budget(noisy, answer, level)
+        answer = within_budget(batch, answer, level)
+        return answer.transpose(0, 1) if taken == 1 else answer
 
     def _mean_over_flips(self, inputs: Tensor, progress: Progress | None) -> Tensor:
         """Return the mean of the answers to all flips and quarter turns of the inputs, each turned back."""
