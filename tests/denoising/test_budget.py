@@ -31,8 +31,8 @@ def test_where_only_noise_was_removed_all_of_it_is():
 
 
 def test_details_that_were_taken_for_noise_come_back_with_the_least_error():
-    details = 20 * torch.randn(1, 3, 128, 128, generator=generator())
-    noisy = details + 10 * torch.randn(details.shape, generator=generator())
+    details, noise = torch.randn(2, 1, 3, 128, 128, generator=generator())
+    details, noisy = 20 * details, 20 * details + 10 * noise
     blurred = torch.zeros_like(details)
     result = within_budget(noisy, blurred, 10.0)
     shares = torch.linspace(0, 1, 101)

@@ -17,7 +17,7 @@ from layerkit.cli.context import catalogue_of, printer
 @click.option(
     "--strength",
     type=float,
-    help="What the estimated level of the noise is multiplied by: more removes more, and less keeps more.  [default: 1]",
+    help="What the estimated level of the noise is multiplied by: more removes more.  [default: 1]",
 )
 @click.option(
     "--flips", is_flag=True, help="Take the mean over eight flips and turns of each picture: better, and takes longer."
