@@ -7,7 +7,7 @@ COMPILED := $(wildcard src/layerkit/arithmetic/backends/_*.[ch])
 INSTALLED := $(VENV)/installed
 EXPERIMENTS := $(sort $(wildcard architectures/experiments/*.json))
 
-.PHONY: demo report report-quick test lint bench bench-short clean
+.PHONY: demo pretrained quality report report-quick test lint bench bench-short clean
 
 $(INSTALLED): pyproject.toml constraints.txt $(PLUGINS) $(COMPILED)
 	$(PYTHON) -m venv $(VENV)
@@ -18,6 +18,16 @@ $(INSTALLED): pyproject.toml constraints.txt $(PLUGINS) $(COMPILED)
 # Trains the network that comes with layerkit, shorter than by default, on photographs inside layerkit and scikit-image.
 demo: $(INSTALLED)
 	$(BIN)/layerkit train --epochs 1 --samples 20000
+
+# Trains the network inside layerkit again, in an hour or two of one core, and puts it into its place. A training that
+# was stopped goes on.
+pretrained: $(INSTALLED)
+	$(BIN)/layerkit train architectures/pretrained.json --data variety --output runs/pretrained
+	$(BIN)/python -m benchmarks.pack runs/pretrained/checkpoint.safetensors
+
+# Compares it with classical methods on pictures that it has not seen; with BM3D too where the package bm3d is installed.
+quality: $(INSTALLED)
+	$(BIN)/python -m benchmarks.quality
 
 # Runs the report's experiments on two cores, in about half an hour; the page is runs/report/report.html.
 report: QUICK =

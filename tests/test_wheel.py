@@ -131,6 +131,15 @@ def test_the_main_job(python, tmp_path):
     assert size.stdout == "(70, 50)\n"
 
 
+def test_a_picture_is_denoised_without_any_training(python, tmp_path):
+    noise = 25 * np.random.default_rng(0).standard_normal((96, 96, 3))
+    Image.fromarray((128 + noise).round().astype(np.uint8)).save(tmp_path / "in.png")
+    denoised = python("layerkit", "denoise", tmp_path / "in.png", "--output", tmp_path / "out")
+    assert (denoised.returncode, denoised.stderr) == (0, "")
+    assert "Gaussian noise, about 25 of 255" in denoised.stdout
+    assert np.asarray(Image.open(tmp_path / "out" / "in.png")).std() < 5
+
+
 def test_the_photographs_that_come_along(python):
     program = (
         "from layerkit.builtin.noises.gaussian import Gaussian; from layerkit.data.sources import PHOTOS, load_dataset;"

@@ -56,6 +56,7 @@ from .contracts import Stride as Stride
 from .contracts import chain as chain
 from .contracts import hookimpl as hookimpl
 from .contracts import pair as pair
+from .denoising.blind import BlindDenoiser as BlindDenoiser
 from .denoising.denoiser import Denoiser as Denoiser
 from .denoising.evaluation import evaluate as evaluate
 from .environment import __version__ as __version__

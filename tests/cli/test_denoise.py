@@ -244,3 +244,36 @@ def test_a_comparison_does_not_replace_a_picture(tmp_path, checkpoint, capsys):
     assert run(["denoise", checkpoint, *paths, "--output", str(tmp_path / "out"), "--compare"]) == 2
     assert f"would both be written as {tmp_path / 'out' / 'a-compare.png'}; leave out" in capsys.readouterr().err
     assert run(["denoise", checkpoint, *paths, "--output", str(tmp_path / "out")]) == 0
+
+
+# Without a checkpoint
+
+
+def test_the_network_inside_the_package_is_taken(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    values = np.full((64, 64, 3), 128) + 20 * np.random.default_rng(0).standard_normal((64, 64, 3))
+    Image.fromarray(values.round().astype(np.uint8)).save("noisy.png")
+    Image.fromarray(np.full((64, 64, 3), 128, np.uint8)).save("clean.png")
+    assert run(["denoise", "noisy.png", "clean.png"]) == 0
+    said = capsys.readouterr().out
+    assert "noisy.png -> denoised/noisy.png, Gaussian noise, about 20 of 255, give or take 3 %\n" in said
+    assert "clean.png -> denoised/clean.png, hardly any noise, about 0.0 of 255; left as it is\n" in said
+    with Image.open("denoised/noisy.png") as result:
+        assert np.asarray(result).std() < 5
+    assert run(["denoise", ".", "--output", "less", "--strength", "0.3"]) == 0
+    with Image.open("less/noisy.png") as result:
+        assert 5 < np.asarray(result).std() < 19
+    assert run(["denoise", "noisy.png", "--output", "flips", "--flips"]) == 0
+
+
+def test_strength_out_of_range_and_for_a_network_that_has_none(tmp_path, checkpoint, capsys):
+    path = picture(tmp_path / "in.png", "RGB")
+    assert run(["denoise", path, "--strength", "5"]) == 2
+    assert "error: strength must be from 0 to 4, not 5.0" in capsys.readouterr().err
+    assert run(["denoise", checkpoint, path, "--strength", "1"]) == 2
+    assert 'error: the network "net" is told no level of the noise that could be changed' in capsys.readouterr().err
+
+
+def test_a_network_without_pictures(checkpoint, capsys):
+    assert run(["denoise", checkpoint]) == 2
+    assert "is a network; give the pictures that it is to denoise as well" in capsys.readouterr().err

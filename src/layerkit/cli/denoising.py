@@ -13,14 +13,15 @@ from rich.progress import Progress
 
 from layerkit.cli.targets import renamed, targets_of
 from layerkit.data.noise_level import NoiseRange, estimate_noise
-from layerkit.data.pictures import read_picture, write_picture
+from layerkit.data.pictures import Picture, read_picture, write_picture
+from layerkit.denoising.blind import BlindDenoiser
 from layerkit.denoising.denoiser import Denoiser
 from layerkit.drawing.comparison import compare
 from layerkit.errors import DataError, ShapeError, UserError
 
 
 def denoise_files(
-    denoiser: Denoiser,
+    denoiser: Denoiser | BlindDenoiser,
     files: Sequence[Path],
     output: Path,
     console: Console,
@@ -74,20 +75,29 @@ def denoise_files(
                 problems.append(str(error))
                 continue
             try:
-                done = denoiser.denoise(picture)
+                done, found = _denoised(denoiser, picture)
             except (DataError, ShapeError) as error:
                 problems.append(f"{file}: {error}")
                 continue
             write_picture(target, done)
             if compared:
                 compare(comparisons[file], picture.pixels, done.pixels)
-            noise = estimate_noise(picture.pixels)
-            _say(progress, f"{file} -> {target}" + ("" if noise is None else f", noise about {noise:.0f} of 255"))
+            _say(progress, f"{file} -> {target}{found}")
+            noise = estimate_noise(picture.pixels) if noise_range is not None else None
             remark = noise_range.remark(noise) if noise_range is not None and noise is not None else None
             if remark:
                 _say(progress, f"warning: {file}: {remark}", err=True)
     if problems:
         raise DataError("\n".join(problems))
+
+
+def _denoised(denoiser: Denoiser | BlindDenoiser, picture: Picture) -> tuple[Picture, str]:
+    """Return the denoised picture, and what is to be said about its noise."""
+    if isinstance(denoiser, BlindDenoiser):
+        result = denoiser.restore(picture.pixels)
+        return Picture(result.pixels, picture.alpha), f", {result}"
+    noise = estimate_noise(picture.pixels)
+    return denoiser.denoise(picture), "" if noise is None else f", noise about {noise:.0f} of 255"
 
 
 def _say(progress: Progress, text: str, *, err: bool = False) -> None:

@@ -102,7 +102,10 @@ def _read(files: Sequence[str]) -> list[ExperimentFile]:
 
 def _dataset(data: str, trial: Trial) -> Dataset:
     architecture, training = trial.architecture, trial.architecture.trained
-    return load_dataset(data, architecture.input.shape, training.noise.build(), training.seed, training.samples)
+    given = architecture.input
+    return load_dataset(
+        data, given.shape, training.noise.build(), training.seed, training.samples, noise_level=given.noise_level
+    )
 
 
 def _why_left_out(file: ExperimentFile, dataset: Dataset) -> str:

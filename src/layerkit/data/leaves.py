@@ -48,9 +48,8 @@ def natural_texture(side: int, slope: float, generator: torch.Generator) -> Tens
     amplitude = frequencies.clamp(min=1 / side**2).pow(-slope / 2)
     amplitude[0, 0] = 0
     waves = torch.fft.rfft2(torch.randn(side, side, generator=generator)) * amplitude
-    texture = torch.fft.irfft2(waves, (side, side))
-    normed: Tensor = texture / texture.std()
-    return normed
+    texture: Tensor = torch.fft.irfft2(waves, (side, side))
+    return texture.div_(texture.std())
 
 
 def _paint(canvas: Tensor, photographs: Sequence[Tensor], textures: Sequence[Tensor], numbers: list[float]) -> None:

@@ -38,7 +38,10 @@ def evaluate(ctx: click.Context, checkpoint: str, data: str, as_json: bool) -> N
 
     loaded = load(checkpoint, catalogue=catalogue_of(ctx))
     architecture = loaded.architecture
-    dataset = load_dataset(data, architecture.input.shape, architecture.build_noise(), seed=0, samples=1)
+    given = architecture.input
+    dataset = load_dataset(
+        data, given.shape, architecture.build_noise(), seed=0, samples=1, noise_level=given.noise_level
+    )
     if dataset.validation is None:
         raise DataError(
             f"{data} holds pairs for training and nothing to measure on; give noisy and clean pictures, such as "

@@ -1,0 +1,138 @@
+"""Which noise a picture has, how strong it is and how sure that is, from the picture alone.
+
+Small patches of a picture differ in far fewer directions than they have pixels, and noise differs in all. So the
+smallest eigenvalues of the covariance of the patches are the variance of the noise, and those that belong to it are
+the smallest whose mean is their median (Chen, Zhu, Heng 2015, "An efficient statistical method for image noise level
+estimation", section 3). Done for patches of like brightness, this gives the noise as a function of brightness:
+
+- Gaussian noise is the same everywhere;
+- Poisson noise has a variance that grows as the brightness does.
+
+Whichever of the two explains the groups better is taken. Groups in which values are cut off at 0 or 255 show too little
+noise and do not count where others can be had. Texture only adds to what is found, so the smallest groups decide.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+from statistics import fmean, pstdev
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+PATCH = 5
+"""Height and width of a patch."""
+GROUPS = 8
+"""Groups of like brightness, at most."""
+PATCHES_A_GROUP = 2000
+"""Patches that a group has at least, unless the picture has fewer."""
+MAX_PATCHES = 60_000
+"""About so many patches are looked at, evenly spread."""
+MAX_CUT_OFF = 0.02
+"""Share of values that are 0 or 255 beyond which a group does not count."""
+HARDLY_ANY = 2.0
+"""Standard deviation, of 255, below which it makes no difference which kind of noise it is."""
+CLEARLY = 0.7
+"""How much better than constant noise Poisson noise must explain the groups."""
+LEAST_UNCERTAINTY = 0.03
+"""Of the level itself."""
+
+
+class NoiseKind(Enum):
+    """What the noise depends on."""
+
+    GAUSSIAN = "Gaussian"
+    POISSON = "Poisson"
+
+
+@dataclass(frozen=True)
+class NoiseModel:
+    """The noise of a picture.
+
+    Attributes:
+        kind: what it depends on.
+        level: its standard deviation in units of 8-bit values; that of Poisson noise where a channel is white, 255.
+        uncertainty: how far the level may be off, as a share of it.
+    """
+
+    kind: NoiseKind
+    level: float
+    uncertainty: float
+
+    @property
+    def peak(self) -> float:
+        """Photons that white stands for, where the noise is that of counted photons."""
+        return math.inf if self.level == 0 else (255 / self.level) ** 2
+
+    def __str__(self) -> str:
+        share = f"give or take {100 * self.uncertainty:.0f} %"
+        if self.level < HARDLY_ANY:
+            return f"hardly any noise, about {self.level:.1f} of 255"
+        if self.kind is NoiseKind.POISSON:
+            return f"Poisson noise, about {self.level:.0f} of 255 in white ({self.peak:.0f} photons), {share}"
+        return f"Gaussian noise, about {self.level:.0f} of 255, {share}"
+
+
+class _Group(NamedTuple):
+    """Patches of like brightness: their mean, the standard deviation of their noise, and the share that is cut off."""
+
+    brightness: float
+    deviation: float
+    cut_off: float
+
+
+def estimate_noise_model(pixels: Tensor) -> NoiseModel | None:
+    """Return the noise of a picture (C, H, W), values from 0 to 255; None where it is too small to tell."""
+    if min(pixels.shape[1:]) < 2 * PATCH:
+        return None
+    groups = _groups(_patches(pixels.cpu().float()))
+    usable = [group for group in groups if group.cut_off < MAX_CUT_OFF]
+    if len(usable) < 2:
+        usable = sorted(groups, key=lambda group: group.cut_off)[:2]
+    gaussian = [group.deviation for group in usable]
+    poisson = [group.deviation * math.sqrt(255 / max(1.0, group.brightness)) for group in usable]
+    level, spread = _level(gaussian)
+    if level >= HARDLY_ANY:
+        in_white, spread_in_white = _level(poisson)
+        if spread_in_white < CLEARLY * spread:
+            return NoiseModel(NoiseKind.POISSON, in_white, max(LEAST_UNCERTAINTY, spread_in_white))
+    return NoiseModel(NoiseKind.GAUSSIAN, level, max(LEAST_UNCERTAINTY, spread))
+
+
+def _level(deviations: list[float]) -> tuple[float, float]:
+    """Return the level that some groups agree on, and how far they differ, as a share of it."""
+    level = fmean(sorted(deviations)[:2])
+    return level, pstdev([math.log(max(deviation, 0.1)) for deviation in deviations])
+
+
+def _patches(pixels: Tensor) -> Tensor:
+    """Return patches of a picture (C, H, W), (n, C * PATCH * PATCH)."""
+    step = max(1, int(math.sqrt(pixels[0].numel() / MAX_PATCHES)))
+    return pixels.unfold(1, PATCH, step).unfold(2, PATCH, step).permute(1, 2, 0, 3, 4).flatten(2).flatten(0, 1)
+
+
+def _groups(patches: Tensor) -> list[_Group]:
+    """Return the noise of patches (n, d) by their brightness, from dark to bright."""
+    brightness = patches.mean(1)
+    count = max(1, min(GROUPS, len(patches) // PATCHES_A_GROUP))
+    found = []
+    for members in brightness.argsort(stable=True).chunk(count):
+        group = patches[members]
+        cut_off = ((group <= 0) | (group >= 255)).logical_and(group == group.round()).float().mean().item()
+        found.append(_Group(brightness[members].mean().item(), _noise_of(group), cut_off))
+    return found
+
+
+def _noise_of(patches: Tensor) -> float:
+    """Return the standard deviation of the noise in patches (n, d)."""
+    centred = (patches - patches.mean(0)).double()
+    variances = torch.linalg.eigvalsh(centred.mT @ centred / len(patches))  # from the smallest
+    for count in range(len(variances), 0, -1):
+        smallest = variances[:count]
+        mean = smallest.mean()
+        if (smallest > mean).sum() >= (smallest < mean).sum():
+            return math.sqrt(max(0.0, mean.item()))
+    return 0.0

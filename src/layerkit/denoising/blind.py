@@ -1,0 +1,149 @@
+"""A denoiser that needs to be told nothing: it finds out how strong the noise of a picture is, and tells its network.
+
+The network has one more channel than pictures, for the level of the noise (:mod:`layerkit.data.levels`), so that the
+same network works for all levels. Of what it removes, no more is taken than there is noise
+(:mod:`layerkit.denoising.budget`), which is what the strength changes when it is set by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+from layerkit.checkpoints.checkpoint import Checkpoint, load
+from layerkit.data.levels import with_level
+from layerkit.data.noise_model import HARDLY_ANY, NoiseKind, NoiseModel, estimate_noise_model
+from layerkit.data.pictures import Picture
+from layerkit.denoising.budget import within_budget
+from layerkit.denoising.denoiser import Denoiser
+from layerkit.denoising.stabilizing import Stabilizer
+from layerkit.errors import UserError
+
+PRETRAINED = files("layerkit") / "pretrained" / "pretrained.safetensors"
+"""The network that comes with layerkit."""
+MAX_LEVEL = 60.0
+"""What the network is told at most, in units of 8-bit values: it has not seen much more in training."""
+MAX_STRENGTH = 4.0
+
+Progress = Callable[[int, int], None]
+
+
+class Denoised(NamedTuple):
+    """What became of a picture.
+
+    Attributes:
+        pixels: (C, H, W), of the dtype of the noisy picture.
+        noise: what was found in that; None where it is too small to tell.
+        left: whether it was left as it was, because there is nothing to remove.
+    """
+
+    pixels: Tensor
+    noise: NoiseModel | None
+    left: bool = False
+
+    def __str__(self) -> str:
+        found = "too small to estimate its noise" if self.noise is None else str(self.noise)
+        return f"{found}; left as it is" if self.left else found
+
+
+class BlindDenoiser:
+    """Denoises pictures whose noise it estimates, Gaussian or Poisson, grey or in colour.
+
+    Args:
+        denoiser: of a network that is told the level of the noise in its last channel.
+        strength: what the estimated level is multiplied by; more than 1 removes more.
+        flips: whether each picture is denoised in its eight flips and quarter turns, of which the mean is taken; it
+            takes eight times as long.
+
+    Raises:
+        UserError: when ``strength`` is not from 0 to 4, or the network takes no pictures with a level.
+    """
+
+    def __init__(self, denoiser: Denoiser, strength: float = 1.0, flips: bool = False) -> None:
+        if not 0 <= strength <= MAX_STRENGTH:
+            raise UserError(f"strength must be from 0 to {MAX_STRENGTH:.0f}, not {strength}; 1 is as estimated")
+        if denoiser.input_shape[0] not in (2, 4):
+            raise UserError(
+                f"the network's input has {denoiser.input_shape[0]} channels; one that is told the level of the noise "
+                "has 2 or 4, the last one for the level"
+            )
+        self.denoiser, self.strength, self.flips = denoiser, strength, flips
+
+    @classmethod
+    def pretrained(cls, strength: float = 1.0, flips: bool = False, tile: int | None = None) -> Self:
+        """Return the denoiser that comes with layerkit; the arguments are those of the classes."""
+        with as_file(PRETRAINED) as path:
+            return cls.load(path, strength, flips, tile)
+
+    @classmethod
+    def load(cls, path: str | Path, strength: float = 1.0, flips: bool = False, tile: int | None = None) -> Self:
+        """Return the denoiser in a checkpoint whose network is told the level of the noise.
+
+        Raises:
+            CheckpointError: when the file is missing, damaged, or no checkpoint.
+            UserError: when the network is told no level.
+        """
+        return cls.of(load(path), strength, flips, tile)
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, strength: float = 1.0, flips: bool = False, tile: int | None = None) -> Self:
+        """Return the denoiser of a checkpoint that is loaded already."""
+        given = checkpoint.architecture.input
+        if not given.noise_level:
+            raise UserError(
+                f'the network "{checkpoint.architecture.name}" is told no level of the noise that could be changed: '
+                'its "input" has no "noise_level"'
+            )
+        return cls(Denoiser(checkpoint.network, given.shape, tile), strength, flips)
+
+    def denoise(self, picture: Picture) -> Picture:
+        """Return the denoised picture, its transparency kept as it is."""
+        return Picture(self.restore(picture.pixels).pixels, picture.alpha)
+
+    def restore(self, pixels: Tensor, noise: NoiseModel | None = None, progress: Progress | None = None) -> Denoised:
+        """Return a picture without its noise, and what its noise was.
+
+        Args:
+            pixels: (C, H, W), one or three channels, values from 0 to 255 as uint8 or any floats.
+            noise: of the picture; None lets it be estimated.
+            progress: called with the number of finished tiles and that of all tiles after each.
+        """
+        noise = noise or estimate_noise_model(pixels)
+        level = self.strength * (noise.level if noise else 0.0)
+        if noise is None or level < HARDLY_ANY:  # nobody sees so little, and details of a clean picture are no noise
+            return Denoised(pixels.clone(), noise, left=True)
+        x = pixels.float()[None]
+        if noise.kind is NoiseKind.GAUSSIAN:
+            y = self._clean(x, level, progress)
+        else:
+            stabilizer = Stabilizer(noise.peak)
+            y = stabilizer.restore(self._clean(stabilizer.stabilize(x), self.strength * stabilizer.level, progress))
+        y = y[0].clamp_(0, 255)
+        return Denoised(y.round_().to(pixels.dtype) if pixels.dtype == torch.uint8 else y.to(pixels.dtype), noise)
+
+    def _clean(self, pictures: Tensor, level: float, progress: Progress | None) -> Tensor:
+        """Return pictures (1, C, H, W) without Gaussian noise of this level, (1, C, H, W) floats."""
+        taken = self.denoiser.input_shape[0] - 1
+        batch = pictures.transpose(0, 1) if taken == 1 else pictures  # a grey network takes channel by channel
+        inputs = with_level(batch.expand(-1, taken, -1, -1), min(level, MAX_LEVEL))
+        answer = self._mean_over_flips(inputs, progress) if self.flips else self.denoiser.predict(inputs, progress)
+        answer = answer[:, :-1]
+        if batch.shape[1] < taken:  # grey, through a network for colours
+            answer = answer.mean(1, keepdim=True)
+        answer = within_budget(batch, answer, level)
+        return answer.transpose(0, 1) if taken == 1 else answer
+
+    def _mean_over_flips(self, inputs: Tensor, progress: Progress | None) -> Tensor:
+        """Return the mean of the answers to all flips and quarter turns of the inputs, each turned back."""
+        total = torch.zeros_like(inputs)
+        for turned in (False, True):
+            for dims in ((), (2,), (3,), (2, 3)):
+                x = inputs.mT if turned else inputs
+                answer = self.denoiser.predict(x.flip(dims).contiguous(), progress).flip(dims)
+                total += answer.mT if turned else answer
+        return total / 8

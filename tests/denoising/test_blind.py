@@ -1,0 +1,144 @@
+"""A denoiser that finds out what to do, and the network inside the package."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import torch
+
+from layerkit import BlindDenoiser, build, load_architecture, save
+from layerkit.data.noise_model import NoiseKind, NoiseModel
+from layerkit.data.photographs import read_photograph
+from layerkit.data.pictures import Picture
+from layerkit.denoising.baselines import BASELINES, tune
+from layerkit.denoising.blind import PRETRAINED
+from layerkit.denoising.denoiser import Denoiser
+from layerkit.errors import UserError
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="module")
+def clean() -> torch.Tensor:
+    return read_photograph("layerkit", "data/photos/flower.jpg")[:, 150:278, 250:410].float()
+
+
+@pytest.fixture(scope="module")
+def pretrained() -> BlindDenoiser:
+    return BlindDenoiser.pretrained()
+
+
+def psnr(picture: torch.Tensor, clean: torch.Tensor) -> float:
+    return -10 * math.log10((picture.float().clamp(0, 255) - clean).square().mean().item() / 255**2)
+
+
+def with_noise(clean: torch.Tensor, sigma: float) -> torch.Tensor:
+    return clean + sigma * torch.randn(clean.shape, generator=generator())
+
+
+@pytest.mark.parametrize("sigma", [15, 25, 50])
+def test_it_is_far_better_than_a_blur_that_is_tuned_on_the_clean_picture(pretrained, clean, sigma):
+    noisy = with_noise(clean, sigma)
+    (blur,) = tune(noisy[None] / 255, clean[None] / 255, BASELINES[:1])
+    best = psnr(blur.apply(noisy[None] / 255)[0] * 255, clean)
+    assert psnr(pretrained.restore(noisy).pixels, clean) > best + 1.5
+
+
+def test_poisson_noise(pretrained):
+    clean = read_photograph("layerkit", "data/photos/china.jpg")[:, 100:292, 100:420].float()
+    noisy = torch.poisson(clean * 30 / 255, generator=generator()) * 255 / 30
+    result = pretrained.restore(noisy)
+    assert result.noise.kind is NoiseKind.POISSON
+    as_gaussian = pretrained.restore(noisy, NoiseModel(NoiseKind.GAUSSIAN, 30.0, 0.1))
+    assert psnr(result.pixels, clean) > max(psnr(noisy, clean) + 4, psnr(as_gaussian.pixels, clean))
+
+
+def test_grey(pretrained, clean):
+    grey = clean[1:2]
+    noisy = with_noise(grey, 25).round().clamp(0, 255).byte()
+    result = pretrained.denoise(Picture(noisy, alpha=torch.full(noisy.shape[1:], 9, dtype=torch.uint8)))
+    assert result.pixels.shape == grey.shape
+    assert result.pixels.dtype == torch.uint8
+    assert (result.alpha == 9).all()
+    assert psnr(result.pixels, grey) > psnr(noisy, grey) + 5
+
+
+@pytest.mark.parametrize("name", [("layerkit", "data/photos/china.jpg"), ("skimage", "data/camera.png")])
+def test_a_picture_without_noise_is_left(pretrained, name):
+    pixels = read_photograph(*name)
+    result = pretrained.restore(pixels)
+    assert (result.pixels.float() - pixels.float()).abs().mean() < 1
+    assert result.left
+    assert str(result).endswith("; left as it is")
+
+
+def test_one_that_is_too_small_is_left(pretrained):
+    result = pretrained.restore(torch.zeros(3, 4, 4, dtype=torch.uint8))
+    assert str(result) == "too small to estimate its noise; left as it is"
+
+
+def test_strength_removes_more_or_less(pretrained, clean):
+    noisy = with_noise(clean, 25)
+    changes = []
+    for strength in (0.5, 1.0, 1.5):
+        result = BlindDenoiser(pretrained.denoiser, strength).restore(noisy)
+        changes.append((result.pixels - noisy).square().mean().sqrt().item())
+    assert changes == sorted(changes)
+    assert changes[0] < 0.9 * changes[1]
+    nothing = BlindDenoiser(pretrained.denoiser, 0.0).restore(noisy)
+    assert torch.equal(nothing.pixels, noisy)
+
+
+def test_flips_are_a_mean_that_turns_with_the_picture(pretrained, clean):
+    averaged = BlindDenoiser(pretrained.denoiser, flips=True)
+    noisy, noise = with_noise(clean, 50), NoiseModel(NoiseKind.GAUSSIAN, 50.0, 0.1)
+    once = averaged.restore(noisy, noise).pixels
+    assert psnr(once, clean) > psnr(pretrained.restore(noisy, noise).pixels, clean)
+    turned = averaged.restore(noisy.mT.flip(1).contiguous(), noise).pixels.flip(1).mT
+    torch.testing.assert_close(turned, once, rtol=0, atol=0.05)
+
+
+def test_the_network_is_small_and_says_how_it_was_trained(pretrained):
+    assert PRETRAINED.stat().st_size <= 4_000_000
+    from layerkit.checkpoints.checkpoint import load
+
+    architecture = load(PRETRAINED).architecture
+    assert architecture.training.noise.type == "gaussian"
+    assert architecture.input.noise_level
+
+
+def own(tmp_path, channels: int, noise_level: bool) -> str:
+    layer = {"type": "conv2d", "out_channels": channels, "kernel_size": 3, "padding": 1}
+    size = {"channels": channels, "noise_level": noise_level, "height": 8, "width": 8}
+    architecture = load_architecture(json.dumps({"format": 1, "name": "own", "input": size, "layers": [layer]}))
+    path = str(tmp_path / "own.safetensors")
+    save(path, build(architecture), architecture)
+    return path
+
+
+def test_a_grey_network_takes_colours_channel_by_channel(tmp_path, clean):
+    denoiser = BlindDenoiser.load(own(tmp_path, 2, True))
+    noisy, noise = with_noise(clean, 25), NoiseModel(NoiseKind.GAUSSIAN, 25.0, 0.1)
+    channels = [denoiser.restore(channel[None], noise).pixels[0] for channel in noisy]
+    torch.testing.assert_close(denoiser.restore(noisy, noise).pixels, torch.stack(channels))
+
+
+def test_a_network_that_is_told_nothing(tmp_path):
+    with pytest.raises(UserError, match='"own" is told no level of the noise'):
+        BlindDenoiser.load(own(tmp_path, 4, False))
+    with pytest.raises(UserError, match="the network's input has 3 channels; one that is told"):
+        BlindDenoiser(Denoiser(build(load_architecture(_plain())), (3, 8, 8)))
+
+
+def _plain() -> str:
+    return '{"format": 1, "name": "n", "input": {"channels": 3, "height": 8, "width": 8}, "layers": [{"type": "relu"}]}'
+
+
+@pytest.mark.parametrize("strength", [-0.1, 4.1, math.nan])
+def test_strength_has_a_range(pretrained, strength):
+    with pytest.raises(UserError, match="strength must be from 0 to 4"):
+        BlindDenoiser(pretrained.denoiser, strength)
