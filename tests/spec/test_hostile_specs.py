@@ -132,7 +132,7 @@ def read_or_refused(text: str) -> bool:
 
 
 @settings(
-    max_examples=100_000 if THOROUGH else 1_000, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    max_examples=100_000 if THOROUGH else 200, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
 @given(st.integers(0, 2**64))
 def test_mutated_specs(seed):
@@ -142,7 +142,7 @@ def test_mutated_specs(seed):
 
 def test_the_mutations_are_of_both_kinds():
     read = sum(read_or_refused(mutated(seed)) for seed in range(1000))
-    assert 50 < read < 950
+    assert 20 < read < 980
 
 
 # Too much of everything

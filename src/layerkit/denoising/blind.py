@@ -20,7 +20,7 @@ from layerkit.data.levels import with_level
 from layerkit.data.noise_model import HARDLY_ANY, NoiseKind, NoiseModel, estimate_noise_model
 from layerkit.data.pictures import Picture
 from layerkit.denoising.budget import within_budget
-from layerkit.denoising.denoiser import Denoiser
+from layerkit.denoising.denoiser import SIDE, Denoiser
 from layerkit.denoising.stabilizing import Stabilizer
 from layerkit.errors import UserError
 
@@ -75,13 +75,13 @@ class BlindDenoiser:
         self.denoiser, self.strength, self.flips = denoiser, strength, flips
 
     @classmethod
-    def pretrained(cls, strength: float = 1.0, flips: bool = False, tile: int | None = None) -> Self:
+    def pretrained(cls, strength: float = 1.0, flips: bool = False, tile: int = SIDE) -> Self:
         """Return the denoiser that comes with layerkit; the arguments are those of the classes."""
         with as_file(PRETRAINED) as path:
             return cls.load(path, strength, flips, tile)
 
     @classmethod
-    def load(cls, path: str | Path, strength: float = 1.0, flips: bool = False, tile: int | None = None) -> Self:
+    def load(cls, path: str | Path, strength: float = 1.0, flips: bool = False, tile: int = SIDE) -> Self:
         """Return the denoiser in a checkpoint whose network is told the level of the noise.
 
         Raises:
@@ -91,7 +91,7 @@ class BlindDenoiser:
         return cls.of(load(path), strength, flips, tile)
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint, strength: float = 1.0, flips: bool = False, tile: int | None = None) -> Self:
+    def of(cls, checkpoint: Checkpoint, strength: float = 1.0, flips: bool = False, tile: int = SIDE) -> Self:
         """Return the denoiser of a checkpoint that is loaded already."""
         given = checkpoint.architecture.input
         if not given.noise_level:
