@@ -176,6 +176,13 @@ def test_a_stranger_s_module_needs_nothing():
     assert text == "Scaled(  # 3 parameters\n  3, factor=2\n  (inner): ReLU()\n)"
 
 
+def test_a_module_that_knows_the_one_around_it_is_no_end(at_most):
+    inner = Scaled(3)
+    network = inner.around = Sequential(inner)
+    with at_most(100_000):
+        assert repr(network).startswith("Sequential(") and "3 parameters" in network._repr_html_() + repr(network)
+
+
 def test_a_module_that_is_not_ready_can_be_printed():
     assert repr(object.__new__(Conv2d)) == "Conv2d()"
 

@@ -136,7 +136,7 @@ BROKEN = {
     "returns-class": Stranger(returning("MineSpec"), r"must return a list of Spec classes, not "),
     "returns-instance": Stranger(
         returning("[MineSpec(type='mine')]"),
-        r"must return classes derived from layerkit.LayerSpec, not MineSpec\(type='mine'\)",
+        r"must return classes derived from layerkit.LayerSpec, not MineSpec\(\)",
     ),
     "returns-other": Stranger(returning("[int]"), r"must return classes derived from layerkit.LayerSpec, not int"),
     "wrong-kind": Stranger(
