@@ -22,6 +22,7 @@ from benchmarks import machine, pictures, report
 from benchmarks.networks import ROOT, architectures
 from benchmarks.steps import time_sizes, time_steps
 from benchmarks.twin import train_both
+from layerkit.denoising.denoiser import SIDE
 
 FULL = {
     "batches": (4, 16, 64, 256),
@@ -86,7 +87,7 @@ def measure(arguments: argparse.Namespace) -> None:
         height, width = extent["picture"]
         rows = results["inference"] = [
             {"network": name, "picture": f"{width}x{height}", "threads": count, "who": who}
-            | child("inference", count, name, who, height, width, 256)
+            | child("inference", count, name, who, height, width, SIDE)
             for name in (list(networks)[:1] if arguments.short else networks)
             for count in threads
             for who in ("layerkit", "channels-last", "channels-last, tiled")
