@@ -136,7 +136,7 @@ def test_a_picture_is_denoised_without_any_training(python, tmp_path):
     Image.fromarray((128 + noise).round().astype(np.uint8)).save(tmp_path / "in.png")
     denoised = python("layerkit", "denoise", tmp_path / "in.png", "--output", tmp_path / "out")
     assert (denoised.returncode, denoised.stderr) == (0, "")
-    assert "Gaussian noise, about 25 of 255" in denoised.stdout
+    assert ", Gaussian noise, about 24 of 255, give or take 3 %" in denoised.stdout
     assert np.asarray(Image.open(tmp_path / "out" / "in.png")).std() < 5
 
 
