@@ -106,6 +106,7 @@ class Conv2d(Convolution):
         padding: rows and columns of zeros on each side.
         dilation: steps between neighbouring taps of the kernel.
         bias: whether a learned number is added to each output channel.
+        gain: what the initial weights are multiplied by.
         start: dtype, device and generator, see :class:`~layerkit.builtin.layers.initialization.Start`.
     """
 
@@ -118,12 +119,13 @@ class Conv2d(Convolution):
         padding: int | Pair = 0,
         dilation: int | Pair = 1,
         bias: bool = True,
+        gain: float = 1.0,
         **start: Unpack[Start],
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size)
         self.stride, self.padding, self.dilation = pair(stride), pair(padding), pair(dilation)
         direct = Direct(self, self.stride, self.padding, self.dilation)
-        self.compute_by(self._fastest_way(), bias, direct, **start)
+        self.compute_by(self._fastest_way(), bias, gain, direct, **start)
 
     def _fastest_way(self) -> Way:
         few_in, few_out = self.in_channels < PLANAR_BELOW, self.out_channels < PLANAR_BELOW

@@ -63,7 +63,9 @@ class Convolution(KernelLayer):
         super().__init__()
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, pair(kernel_size)
 
-    def compute_by(self, way: Way, bias: bool, direct: Direct | None = None, **start: Unpack[Start]) -> None:
+    def compute_by(
+        self, way: Way, bias: bool, gain: float, direct: Direct | None = None, **start: Unpack[Start]
+    ) -> None:
         """Settle how the layer is computed, and make its parameters to lie as that needs them.
 
         A subclass calls it at the end of ``__init__``.
@@ -71,6 +73,7 @@ class Convolution(KernelLayer):
         Args:
             way: of computing this layer.
             bias: whether a learned number is added to each output channel.
+            gain: what the initial weights are multiplied by.
             direct: the way that is taken in evaluation, where it suits.
             start: see :class:`~layerkit.builtin.layers.initialization.Start`.
         """
@@ -80,7 +83,9 @@ class Convolution(KernelLayer):
         sizes = self.out_channels, self.in_channels, kh, kw
         shape = tuple(sizes[dim] for dim in self.weight_dims)
         taps = kh * kw
-        weight = xavier_normal(shape, self.in_channels * taps, self.out_channels * taps, self._order, **start)
+        weight = xavier_normal(
+            shape, self.in_channels * taps, self.out_channels * taps, self._order, gain=gain, **start
+        )
         self.add_parameter("weight", weight)
         self.bias = None
         if bias:

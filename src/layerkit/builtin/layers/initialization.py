@@ -17,15 +17,11 @@ class Start(TypedDict, total=False):
     Attributes:
         dtype, device: of the parameters; torch's defaults when None.
         generator: source of the initial weights; torch's default generator when None.
-        gain: what the initial weights are multiplied by. A small one before the end of a residual connection lets a
-            deep network start close to passing its input on, and learn faster (Zhang, Dauphin, Ma 2019, "Fixup
-            initialization").
     """
 
     dtype: FloatDtype | None
     device: torch.device | str | None
     generator: torch.Generator | None
-    gain: float
 
 
 def xavier_normal(
@@ -48,7 +44,10 @@ def xavier_normal(
         shape: of the tensor.
         fan_in, fan_out: inputs that an output comes from, and outputs that an input goes to.
         order: of the dimensions in memory, outermost first; as they come when None.
-        dtype, device, generator, gain: see :class:`Start`.
+        dtype, device, generator: see :class:`Start`.
+        gain: what the initial weights are multiplied by. A small one at the end of a residual connection lets a deep
+            network start close to passing its input on, and learn faster (Zhang, Dauphin, Ma 2019, "Fixup
+            initialization").
     """
     order = order or tuple(range(len(shape)))
     in_memory = torch.empty([shape[dim] for dim in order], dtype=dtype, device=device)

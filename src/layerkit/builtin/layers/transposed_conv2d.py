@@ -100,6 +100,7 @@ class TransposedConv2d(Convolution):
         padding: rows and columns that are cut off on each side of the output.
         output_padding: rows and columns more at the lower and right side; less than stride or dilation.
         bias: whether a learned number is added to each output channel.
+        gain: what the initial weights are multiplied by.
         dilation: steps between neighbouring taps of the kernel.
         start: dtype, device and generator, see :class:`~layerkit.builtin.layers.initialization.Start`.
 
@@ -118,6 +119,7 @@ class TransposedConv2d(Convolution):
         padding: int | Pair = 0,
         output_padding: int | Pair = 0,
         bias: bool = True,
+        gain: float = 1.0,
         dilation: int | Pair = 1,
         **start: Unpack[Start],
     ) -> None:
@@ -125,7 +127,7 @@ class TransposedConv2d(Convolution):
         self.stride, self.padding = pair(stride), pair(padding)
         self.output_padding, self.dilation = pair(output_padding), pair(dilation)
         sums = Sums(*map(_axis, self.kernel_size, self.stride, self.padding, self.dilation))
-        self.compute_by(ShiftedProducts(self, sums), bias, **start)
+        self.compute_by(ShiftedProducts(self, sums), bias, gain, **start)
 
     def output_size(self, size: Pair) -> Pair:
         return output_size(size, self.kernel_size, self.stride, self.padding, self.output_padding, self.dilation)

@@ -84,6 +84,7 @@ class Upsampling(Convolution):
         scale_factor: how many times each pixel is repeated.
         padding: rows and columns of zeros around the enlarged picture.
         bias: whether a learned number is added to each output channel.
+        gain: what the initial weights are multiplied by.
         start: dtype, device and generator, see :class:`~layerkit.builtin.layers.initialization.Start`.
     """
 
@@ -95,13 +96,14 @@ class Upsampling(Convolution):
         scale_factor: int | Pair = 2,
         padding: int | Pair = 1,
         bias: bool = True,
+        gain: float = 1.0,
         **start: Unpack[Start],
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size)
         self.scale_factor, self.padding = pair(scale_factor), pair(padding)
         sums = Sums(*map(_axis, self.kernel_size, self.scale_factor, self.padding))
         down, across = map(_cumulative, self.kernel_size)
-        self.compute_by(ShiftedProducts(self, sums, (down, across)), bias, **start)
+        self.compute_by(ShiftedProducts(self, sums, (down, across)), bias, gain, **start)
 
     def output_size(self, size: Pair) -> Pair:
         return _output_size(size, self.kernel_size, self.scale_factor, self.padding)
