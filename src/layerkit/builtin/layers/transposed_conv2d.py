@@ -100,8 +100,8 @@ class TransposedConv2d(Convolution):
         padding: rows and columns that are cut off on each side of the output.
         output_padding: rows and columns more at the lower and right side; less than stride or dilation.
         bias: whether a learned number is added to each output channel.
-        gain: what the initial weights are multiplied by.
         dilation: steps between neighbouring taps of the kernel.
+        gain: what the initial weights are multiplied by.
         start: dtype, device and generator, see :class:`~layerkit.builtin.layers.initialization.Start`.
 
     Attributes:
@@ -119,8 +119,8 @@ class TransposedConv2d(Convolution):
         padding: int | Pair = 0,
         output_padding: int | Pair = 0,
         bias: bool = True,
-        gain: float = 1.0,
         dilation: int | Pair = 1,
+        gain: float = 1.0,
         **start: Unpack[Start],
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size)
