@@ -183,7 +183,7 @@ def test_pictures_to_denoise(here, checkpoint, capsys):
     assert "error: note.png: not a picture in a known format" in said("good.png", "note.png")
     assert Path("clean/good.png").exists()  # the others are done all the same
     assert "clean/good.png exists already; use --overwrite" in said("good.png")
-    assert "Denoiser: tile must be a whole number at least 1 or None, got 0" in refused(
+    assert "Denoiser: tile must be a whole number at least 1, got 0" in refused(
         capsys, "denoise", checkpoint, "good.png", "--output", "other", "--tile", "0"
     )
     assert "Missing option '--output'" in refused(capsys, "denoise", checkpoint, "good.png")

@@ -55,7 +55,9 @@ class Built(ABC):  # noqa: B024 - what is abstract is in the contracts of the fi
         Tensors, where they are and what draws them do not belong to these, nor do modules inside a module.
         """
         parts = []
-        for name, given, unnamed in _written(type(self).__init__, *self._given):
+        spec = spec_of(type(self))
+        usual = {name: field.default for name, field in spec.model_fields.items()} if spec else {}
+        for name, given, unnamed in _written(type(self).__init__, *self._given, usual):
             current = vars(self).get(name)
             if given is _NO_DATA:
                 if not isinstance(current, Built) or current.in_tree:
@@ -130,9 +132,15 @@ def _is_data(value: Any) -> bool:
 
 
 def _written(
-    construct: Callable[..., None], positional: tuple[Any, ...], named: Mapping[str, Any]
+    construct: Callable[..., None], positional: tuple[Any, ...], named: Mapping[str, Any], usual: Mapping[str, Any]
 ) -> Iterator[tuple[str, Any, bool]]:
-    """Yield the arguments that are not at their defaults: the name, the value, and whether it is written alone."""
+    """Yield the arguments that are not at their defaults: the name, the value, and whether it is written alone.
+
+    Args:
+        construct: the constructor.
+        positional, named: what it was given.
+        usual: the defaults of the spec's fields, for what the constructor takes as ``**named``.
+    """
     try:
         bound = inspect.signature(construct).bind(None, *positional, **named)
     except TypeError:  # one that failed, or was never called
@@ -145,7 +153,8 @@ def _written(
         if parameter.kind is parameter.VAR_POSITIONAL:
             yield from (("", item, True) for item in value if item is not _NO_DATA)
         elif parameter.kind is parameter.VAR_KEYWORD:
-            yield from ((key, item, False) for key, item in value.items() if key != "device")
+            told = (key for key, item in value.items() if key != "device" and item != usual.get(key, _NO_DATA))
+            yield from ((key, value[key], False) for key in told)
         elif name != "device" and (type(value) is not type(parameter.default) or value != parameter.default):
             required = parameter.default is parameter.empty and parameter.kind is not parameter.KEYWORD_ONLY
             leading = leading and required and value is not _NO_DATA and index <= _UNNAMED

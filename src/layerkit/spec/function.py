@@ -6,8 +6,8 @@ from layerkit.contracts.specs import LayerSpec
 
 FROM_OUTPUT = ("type", "out_channels", "out_features")
 """Fields that are seen from the shape of the output."""
-WITHOUT_EFFECT = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1}
-"""Fields of windows with the values that change nothing."""
+WITHOUT_EFFECT = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "gain": 1}
+"""Fields of layers with windows, with the values that change nothing."""
 
 
 def function_of(layer: LayerSpec) -> str:
