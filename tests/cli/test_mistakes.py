@@ -186,8 +186,8 @@ def test_pictures_to_denoise(here, checkpoint, capsys):
     assert "Denoiser: tile must be a whole number at least 1, got 0" in refused(
         capsys, "denoise", checkpoint, "good.png", "--output", "other", "--tile", "0"
     )
-    assert "Missing option '--output'" in refused(capsys, "denoise", checkpoint, "good.png")
-    assert "Missing argument 'PICTURES...'" in refused(capsys, "denoise", checkpoint, "--output", "x")
+    assert f"{checkpoint} is a network; give the pictures" in refused(capsys, "denoise", checkpoint, "--output", "x")
+    assert "Missing argument '[CHECKPOINT] PICTURES...'" in refused(capsys, "denoise", "--output", "x")
 
 
 def test_no_traceback_from_a_real_process(here, tiny):

@@ -79,12 +79,13 @@ def test_photos_are_enlarged_for_large_inputs_but_not_beyond_reason():
         load_dataset("photos", (3, 256, 256), Pixelate(8), 0, 4)
 
 
-def test_the_carried_photographs_are_those_of_scikit_learn():
+def test_the_carried_photographs_are_those_of_the_credits():
     folder = Path(photographs.__file__).with_name("photos")
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.glob("*.jpg")}
     assert digests == {
         "china.jpg": "8378025ad2519d649d02e32bd98990db4ab572357d9f09841c2fbfbb4fefad29",
         "flower.jpg": "a77f6ec41e353afdf8bdff2ea981b2955535d8d83294f8cfa49cf4e423dd5638",
+        "raccoon.jpg": "2bdfe444a3777ed2c1a98c8648b7a2175144e5e8b55569c4027f9480f111133c",
     }
     credits = (folder / "CREDITS.md").read_text()
     assert all(name in credits for name in digests)

@@ -9,7 +9,7 @@ import torch
 
 from layerkit.builtin.noises.gaussian import Gaussian
 from layerkit.data.pictures import Picture, write_picture
-from layerkit.data.sources import HELP, PHOTOS, SOURCES, fingerprint, load_dataset
+from layerkit.data.sources import HELP, PHOTOS, SOURCES, VARIETY, fingerprint, load_dataset
 from layerkit.errors import DataError
 
 NOISELESS = Gaussian(0.0)
@@ -28,6 +28,7 @@ def test_every_source_is_named_in_the_help_and_claims_its_data(tmp_path):
     (tmp_path / "pairs.npz").touch()
     given = {
         PHOTOS: [],
+        VARIETY: [],
         tmp_path / "pickles": ["train_data.pkl", "val_data.pkl"],
         tmp_path / "pickles" / "other.pkl": ["other.pkl"],
         tmp_path / "pairs.npz": ["pairs.npz"],

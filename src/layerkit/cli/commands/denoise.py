@@ -80,8 +80,13 @@ def denoise(
 
 
 def _is_checkpoint(given: str) -> bool:
-    """Return whether what was given first is a network and no picture: a file without the suffix of a picture."""
+    """Return whether what was given first is a network and no picture: a file without the suffix of a picture.
+
+    The folder of a run is taken for one too, so that its error names the file in it, and its curves are not denoised.
+    """
     from layerkit.data.pictures import FORMATS
 
     path = Path(given)
-    return path.suffix.lower() not in FORMATS and not path.is_dir()
+    if path.is_dir():
+        return (path / "checkpoint.safetensors").exists()
+    return path.suffix.lower() not in FORMATS
