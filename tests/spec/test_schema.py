@@ -95,7 +95,7 @@ def values(part: dict[str, Any], depth: int) -> st.SearchStrategy[Any]:
         if "discriminator" in part:
             simple = {"layer": ["relu", "sigmoid", "conv2d", "strange"]}.get(name)
             refs = [
-                member for member in part["oneOf"] if depth or not simple or member["$ref"].split(".")[-1] in simple
+                member for member in part["oneOf"] if depth > 0 or not simple or member["$ref"].split(".")[-1] in simple
             ]
             return st.sampled_from(refs).flatmap(lambda ref: values(ref, depth - 1))
         return values(part, depth)
