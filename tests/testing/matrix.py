@@ -1,7 +1,6 @@
 """Which check catches which animal of the zoo: ``python tests/testing/matrix.py`` writes it into docs/conformance.md.
 
-With LAYERKIT_THOROUGH=1 the tests recompute the tables, animal by animal, and fail where the document says something
-else; otherwise they ask the check alone that is named for each animal.
+The tables are recomputed, animal by animal, by the tests, which fail where the document says something else.
 """
 
 from __future__ import annotations
@@ -65,12 +64,6 @@ class Row:
         """Return the row of the table."""
         also = ", ".join(self.caught)
         return f"| {self.name} | {self.kind} | {self.mistake} | {self.named} | {also} |"
-
-
-def caught(name: str) -> bool:
-    """Return whether the check that is named for an animal catches it."""
-    animal = ZOO[name]
-    return bool(run(spec_of(animal), only=animal.caught_by, profile=PROFILE).failures)
 
 
 def row(name: str) -> Row:

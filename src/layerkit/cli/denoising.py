@@ -75,7 +75,7 @@ def denoise_files(
                 problems.append(str(error))
                 continue
             try:
-                done, found = _denoised(denoiser, picture)
+                done, found, remark = _denoised(denoiser, picture, noise_range)
             except (DataError, ShapeError) as error:
                 problems.append(f"{file}: {error}")
                 continue
@@ -83,21 +83,24 @@ def denoise_files(
             if compared:
                 compare(comparisons[file], picture.pixels, done.pixels)
             _say(progress, f"{file} -> {target}{found}")
-            noise = estimate_noise(picture.pixels) if noise_range is not None else None
-            remark = noise_range.remark(noise) if noise_range is not None and noise is not None else None
             if remark:
                 _say(progress, f"warning: {file}: {remark}", err=True)
     if problems:
         raise DataError("\n".join(problems))
 
 
-def _denoised(denoiser: Denoiser | BlindDenoiser, picture: Picture) -> tuple[Picture, str]:
-    """Return the denoised picture, and what is to be said about its noise."""
+def _denoised(
+    denoiser: Denoiser | BlindDenoiser, picture: Picture, noise_range: NoiseRange | None
+) -> tuple[Picture, str, str | None]:
+    """Return the denoised picture, what is to be said about its noise, and a warning where it is not the network's."""
     if isinstance(denoiser, BlindDenoiser):
         result = denoiser.restore(picture.pixels)
-        return Picture(result.pixels, picture.alpha), f", {result}"
-    noise = estimate_noise(picture.pixels)
-    return denoiser.denoise(picture), "" if noise is None else f", noise about {noise:.0f} of 255"
+        return Picture(result.pixels, picture.alpha), f", {result}", None
+    done, noise = denoiser.denoise(picture), estimate_noise(picture.pixels)
+    if noise is None:
+        return done, "", None
+    remark = noise_range.remark(noise) if noise_range is not None else None
+    return done, f", noise about {noise:.0f} of 255", remark
 
 
 def _say(progress: Progress, text: str, *, err: bool = False) -> None:

@@ -82,6 +82,7 @@ def held(construct: Construct) -> Construct:
         ArgumentError: the constructor, when an argument is something else.
     """
     signature = inspect.signature(construct)
+    parameters = list(signature.parameters.items())[1:]
 
     @wraps(construct)
     def guarded(self: Any, *positional: Any, **named: Any) -> None:
@@ -99,7 +100,7 @@ def held(construct: Construct) -> Construct:
         # A class that inherits its constructor may have a spec of its own, which comes before that of its base class.
         defining = next((base for base in own.__mro__ if vars(base).get("__init__") is guarded), own)
         checks = _checks(spec_of(own) or spec_of(defining), construct)
-        for name, parameter in list(signature.parameters.items())[1:]:
+        for name, parameter in parameters:
             if name not in bound.arguments:
                 continue
             value = bound.arguments[name]

@@ -96,21 +96,20 @@ def _open_pictures(path: Path, request: Request) -> Dataset:
     return shot_folder(path, found, request) if found.scenes else picture_folder(path, request, found.note)
 
 
+def _named(name: str, what: str, opened: Callable[[Path, Request], Dataset]) -> Source:
+    """Return the source that is asked for by its name, and reads no files of the user's."""
+    return Source(
+        help=f"{name}, {what}",
+        claims=lambda given: given == name,
+        files=lambda path: (),
+        open=opened,
+        channels=OF_PICTURES,
+    )
+
+
 SOURCES = (
-    Source(
-        help=f"{PHOTOS}, the photographs inside layerkit and scikit-image",
-        claims=lambda given: given == PHOTOS,
-        files=lambda path: (),
-        open=_open_photographs,
-        channels=OF_PICTURES,
-    ),
-    Source(
-        help=f"{VARIETY}, those and more, recoloured, with pictures of dead leaves",
-        claims=lambda given: given == VARIETY,
-        files=lambda path: (),
-        open=_open_variety,
-        channels=OF_PICTURES,
-    ),
+    _named(PHOTOS, "the photographs inside layerkit and scikit-image", _open_photographs),
+    _named(VARIETY, "those and more, recoloured, with pictures of dead leaves", _open_variety),
     Source(
         help="a folder with train_data.pkl and val_data.pkl, or one of the two",
         claims=lambda given: bool(_pickle_files(Path(given))),

@@ -7,7 +7,6 @@ same network works for all levels. Of what it removes, no more is taken than the
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -20,7 +19,7 @@ from layerkit.data.levels import with_level
 from layerkit.data.noise_model import HARDLY_ANY, NoiseKind, NoiseModel, estimate_noise_model
 from layerkit.data.pictures import Picture
 from layerkit.denoising.budget import within_budget
-from layerkit.denoising.denoiser import SIDE, Denoiser
+from layerkit.denoising.denoiser import SIDE, Denoiser, Progress
 from layerkit.denoising.stabilizing import Stabilizer
 from layerkit.errors import UserError
 
@@ -29,8 +28,6 @@ PRETRAINED = files("layerkit") / "pretrained" / "pretrained.safetensors"
 MAX_LEVEL = 60.0
 """What the network is told at most, in units of 8-bit values: it has not seen much more in training."""
 MAX_STRENGTH = 4.0
-
-Progress = Callable[[int, int], None]
 
 
 class Denoised(NamedTuple):

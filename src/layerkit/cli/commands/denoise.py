@@ -60,10 +60,11 @@ def denoise(
     denoiser: Denoiser | BlindDenoiser
     noise_range = None
     loaded = None if given is None else load(given, catalogue=catalogue_of(ctx))
+    times = 1.0 if strength is None else strength
     if loaded is None:
-        denoiser = BlindDenoiser.pretrained(1 if strength is None else strength, flips, tile)
+        denoiser = BlindDenoiser.pretrained(times, flips, tile)
     elif loaded.architecture.input.noise_level or strength is not None or flips:
-        denoiser = BlindDenoiser.of(loaded, 1 if strength is None else strength, flips, tile)
+        denoiser = BlindDenoiser.of(loaded, times, flips, tile)
     else:
         denoiser, noise_range = Denoiser(loaded.network, loaded.architecture.input.shape, tile), loaded.noise_range
         if noise_range is None:
