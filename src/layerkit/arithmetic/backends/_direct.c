@@ -8,6 +8,8 @@
 #include <Python.h>
 #include <stdlib.h>
 
+#include "_processor.h"
+
 /* Strides are in numbers. Output row p sees through tap i the input row p * stride_down + i * dilation_down - top. */
 typedef struct {
   long pictures, channels, outputs, height, width, rows, columns, kernel_height, kernel_width;
@@ -110,12 +112,7 @@ static PyMethodDef methods[] = {
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "layerkit.arithmetic.backends._direct", NULL, -1, methods};
 
 PyMODINIT_FUNC PyInit__direct(void) {
-#if defined(__x86_64__)
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
-    PyErr_SetString(PyExc_ImportError, "this processor lacks AVX2");
-    return NULL;
-  }
-#endif
+  if (!processor_suits()) return NULL;
   PyObject *made = PyModule_Create(&module);
   if (made && PyModule_AddIntConstant(made, "LANE_BYTES", BYTES)) Py_CLEAR(made);
   return made;

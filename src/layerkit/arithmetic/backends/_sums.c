@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "_processor.h"
+
 /* One source or one target along one direction: base position q of a slot, of which there are ``counts[slot]``, lies at
    q * step + slot * slot_step. */
 typedef struct {
@@ -124,11 +126,6 @@ static PyMethodDef methods[] = {
 static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "layerkit.arithmetic.backends._sums", NULL, -1, methods};
 
 PyMODINIT_FUNC PyInit__sums(void) {
-#if defined(__x86_64__)
-  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) {
-    PyErr_SetString(PyExc_ImportError, "this processor lacks AVX2");
-    return NULL;
-  }
-#endif
+  if (!processor_suits()) return NULL;
   return PyModule_Create(&module);
 }
