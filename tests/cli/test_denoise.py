@@ -269,7 +269,7 @@ def test_the_network_inside_the_package_is_taken(tmp_path, monkeypatch, capsys):
 def test_strength_out_of_range_and_for_a_network_that_has_none(tmp_path, checkpoint, capsys):
     path = picture(tmp_path / "in.png", "RGB")
     assert run(["denoise", path, "--strength", "5"]) == 2
-    assert "error: strength must be from 0 to 4, not 5.0" in capsys.readouterr().err
+    assert "error: BlindDenoiser: strength must be a number from 0 to 4, got 5.0" in capsys.readouterr().err
     assert run(["denoise", checkpoint, path, "--strength", "1"]) == 2
     assert 'error: the network "net" is told no level of the noise that could be changed' in capsys.readouterr().err
 

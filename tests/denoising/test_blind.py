@@ -15,7 +15,7 @@ from layerkit.data.pictures import Picture
 from layerkit.denoising.baselines import BASELINES, tune
 from layerkit.denoising.blind import PRETRAINED
 from layerkit.denoising.denoiser import Denoiser
-from layerkit.errors import UserError
+from layerkit.errors import ArgumentError, UserError
 
 
 def generator() -> torch.Generator:
@@ -138,7 +138,7 @@ def _plain() -> str:
     return '{"format": 1, "name": "n", "input": {"channels": 3, "height": 8, "width": 8}, "layers": [{"type": "relu"}]}'
 
 
-@pytest.mark.parametrize("strength", [-0.1, 4.1, math.nan])
+@pytest.mark.parametrize("strength", [-0.1, 4.1, math.nan, "1"])
 def test_strength_has_a_range(pretrained, strength):
-    with pytest.raises(UserError, match="strength must be from 0 to 4"):
+    with pytest.raises(ArgumentError, match="BlindDenoiser: strength must be a number from 0 to 4, got"):
         BlindDenoiser(pretrained.denoiser, strength)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Annotated, NamedTuple, Self
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from layerkit.checkpoints.checkpoint import Checkpoint, load
+from layerkit.contracts.built import held
 from layerkit.data.levels import with_level
 from layerkit.data.noise_model import HARDLY_ANY, NoiseKind, NoiseModel, estimate_noise_model
 from layerkit.data.pictures import Picture
@@ -28,6 +30,8 @@ PRETRAINED = files("layerkit") / "pretrained" / "pretrained.safetensors"
 MAX_LEVEL = 60.0
 """What the network is told at most, in units of 8-bit values: it has not seen much more in training."""
 MAX_STRENGTH = 4.0
+Strength = Annotated[float, Field(ge=0, le=MAX_STRENGTH)]
+"""What an estimated level is multiplied by."""
 
 
 class Denoised(NamedTuple):
@@ -58,12 +62,12 @@ class BlindDenoiser:
             takes eight times as long.
 
     Raises:
-        UserError: when ``strength`` is not from 0 to 4, or the network takes no pictures with a level.
+        ArgumentError: when ``strength`` is not from 0 to 4, or an argument is something else.
+        UserError: when the network takes no pictures with a level.
     """
 
-    def __init__(self, denoiser: Denoiser, strength: float = 1.0, flips: bool = False) -> None:
-        if not 0 <= strength <= MAX_STRENGTH:
-            raise UserError(f"strength must be from 0 to {MAX_STRENGTH:.0f}, not {strength}; 1 is as estimated")
+    @held
+    def __init__(self, denoiser: Denoiser, strength: Strength = 1.0, flips: bool = False) -> None:
         if denoiser.input_shape[0] not in (2, 4):
             raise UserError(
                 f"the network's input has {denoiser.input_shape[0]} channels; one that is told the level of the noise "
