@@ -15,14 +15,18 @@ def pack(checkpoint: str, target: Path = TARGET) -> None:
     """Write the weights, the spec and how far the training came, without the optimizer's state.
 
     Raises:
-        SystemExit: when the file is larger than a package should hold.
+        SystemExit: when the file is larger than a package should hold; what is there already stays then.
     """
     loaded = load(checkpoint)
     target.parent.mkdir(exist_ok=True)
-    save(target, loaded.network, loaded.architecture, position=loaded.position, noise_range=loaded.noise_range)
-    if target.stat().st_size > MAX_BYTES:
-        raise SystemExit(f"{target} has {target.stat().st_size:,} bytes, and should have at most {MAX_BYTES:,}")
-    print(f"{target}: {target.stat().st_size:,} bytes")
+    packed = target.with_suffix(".new")
+    save(packed, loaded.network, loaded.architecture, position=loaded.position, noise_range=loaded.noise_range)
+    size = packed.stat().st_size
+    if size > MAX_BYTES:
+        packed.unlink()
+        raise SystemExit(f"{checkpoint} would take {size:,} bytes in the package, and may take {MAX_BYTES:,}")
+    packed.replace(target)
+    print(f"{target}: {size:,} bytes")
 
 
 if __name__ == "__main__":

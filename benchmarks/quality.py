@@ -9,7 +9,6 @@ level; it has a row where the user has installed it. The network estimates the l
 from __future__ import annotations
 
 import importlib.util
-import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +24,7 @@ from layerkit.data.photographs import read_photograph
 from layerkit.data.pictures import middle
 from layerkit.denoising.baselines import BASELINES, Tuned, tune
 from layerkit.denoising.blind import BlindDenoiser
+from layerkit.denoising.metrics import psnr
 
 PICTURES = (
     ("layerkit", "data/photos/china.jpg"),
@@ -41,9 +41,9 @@ Method = Callable[[Tensor, float], Tensor]
 """From a noisy picture (C, H, W), values from 0 to 255, and the level of its noise to the denoised one."""
 
 
-def psnr(picture: Tensor, clean: Tensor) -> float:
-    """Return the peak signal-to-noise ratio in dB of a picture, values from 0 to 255, cut off at both."""
-    return 10 * math.log10(255**2 / (picture.clamp(0, 255) - clean).square().mean().item())
+def decibels_of(picture: Tensor, clean: Tensor) -> float:
+    """Return the PSNR in dB of a picture (C, H, W), values from 0 to 255, cut off at both."""
+    return psnr(picture[None].clamp(0, 255) / 255, clean[None] / 255).item()
 
 
 def _network(flips: bool) -> Method:
@@ -78,7 +78,7 @@ def main() -> None:
             for number, picture in enumerate(clean)
         ]
         reached: dict[str, list[tuple[float, float]]] = {
-            "noisy": [(psnr(x, y), 0.0) for x, y in zip(noisy, clean, strict=True)]
+            "noisy": [(decibels_of(x, y), 0.0) for x, y in zip(noisy, clean, strict=True)]
         }
         for x, y in zip(noisy, clean, strict=True):
             classical = {tuned.name: _tuned(tuned) for tuned in tune(x[None] / 255, y[None] / 255, BASELINES)}
@@ -86,7 +86,7 @@ def main() -> None:
                 start = time.perf_counter()
                 result = method(x, sigma)
                 seconds = time.perf_counter() - start
-                reached.setdefault(name, []).append((psnr(result, y), seconds))
+                reached.setdefault(name, []).append((decibels_of(result, y), seconds))
         for name, values in reached.items():
             decibels, seconds = (sum(column) / len(values) for column in zip(*values, strict=True))
             rows.setdefault(name, []).extend([f"{decibels:.2f}", f"{seconds:.1f}"])
