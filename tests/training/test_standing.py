@@ -246,6 +246,26 @@ def test_a_checkpoint_without_a_checksum_of_the_metrics_is_gone_on_with(prepared
         assert standing_of(run, installed()).position.metrics == held.position["metrics"]
 
 
+@pytest.mark.parametrize("changed", [{"data": "photos"}, {"clean_targets": True}], ids=str)
+def test_settings_that_were_changed_by_hand_are_an_error(prepared, changed):
+    folder = prepared({})
+    with Run.open(folder) as run:
+        run.write_settings(run.read_settings().model_copy(update=changed))
+        with pytest.raises(
+            UserError, match=rf"{next(iter(changed))} is .* in run.json and .* in checkpoint.safetensors"
+        ):
+            Session.open(run, installed())
+
+
+def test_a_checkpoint_without_the_settings_is_gone_on_with(prepared):
+    folder = prepared({})
+    held = load(folder / FILES["C"])
+    position = {name: value for name, value in held.position.items() if name != "settings"}
+    save(folder / FILES["C"], held.network, held.architecture, position=position)
+    with Run.open(folder) as run:
+        assert standing_of(run, installed()).position.epoch == held.position["epoch"]
+
+
 def test_a_checkpoint_without_a_position(prepared):
     folder = prepared({})
     held = load(folder / FILES["C"])

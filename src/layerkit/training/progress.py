@@ -31,6 +31,8 @@ class Position(StrictModel):
         metrics_sha256: their checksum, which a checkpoint has; empty in one of an older layerkit.
         seconds: of training since the beginning, without validation; an interruption does not count.
         epoch_seconds: of these, those of the epoch that the next step belongs to.
+        settings: what the run was started with besides its spec, which a checkpoint has; empty in one of an older
+            layerkit.
     """
 
     epoch: Count = 0
@@ -42,6 +44,7 @@ class Position(StrictModel):
     metrics_sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
     seconds: Seconds = 0.0
     epoch_seconds: Seconds = 0.0
+    settings: dict[str, str | bool] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

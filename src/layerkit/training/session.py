@@ -201,14 +201,17 @@ class Session:
     def _save(self) -> None:
         self.run.check()
         self.run.sync()
-        checksum = self.run.metrics_checksum(self._recorded)
+        certain = {
+            "metrics_sha256": self.run.metrics_checksum(self._recorded),
+            "settings": self.settings.model_dump(exclude={"format"}),
+        }
         try:
             save(
                 self.run.checkpoint,
                 self.trainer.network,
                 self.architecture,
                 optimizer=self.trainer.optimizer,
-                position=self.position.model_copy(update={"metrics_sha256": checksum}).model_dump(),
+                position=self.position.model_copy(update=certain).model_dump(),
                 noise_range=self.noise_range,
             )
         except CheckpointError:

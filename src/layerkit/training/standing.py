@@ -1,8 +1,8 @@
 """Where a run stands, from the files in its folder, once it is certain that they belong together.
 
-``architecture.json`` says what is trained. A checkpoint holds the same architecture, and the size and checksum of the
-metrics up to it. So files of another run, or files that were changed by hand, contradict each other, and a training
-that went on with them would not be the one that was asked for.
+``architecture.json`` says what is trained, and ``run.json`` on what. A checkpoint holds the same, and the size and
+checksum of the metrics up to it. So files of another run, or files that were changed by hand, contradict each other,
+and a training that went on with them would not be the one that was asked for.
 
 Two things may differ. The packages are those of the layerkit that last wrote the file. And the number of epochs may be
 changed while a run goes on: a checkpoint has the number of the time when it was saved.
@@ -60,6 +60,7 @@ def standing_of(run: Run, catalogue: Catalogue) -> Standing:
     checkpoint = load(run.checkpoint, catalogue=catalogue)
     _check_architecture(run, architecture, checkpoint)
     position = _position(run, checkpoint)
+    _check_settings(run, position)
     if run.metrics.exists():
         _check_metrics(run, position)
         return Standing(architecture, checkpoint, position)
@@ -68,8 +69,16 @@ def standing_of(run: Run, catalogue: Catalogue) -> Standing:
 
 
 def _check_architecture(run: Run, architecture: Architecture, checkpoint: Checkpoint) -> None:
-    names = f"in {run.architecture.name}", f"in {run.checkpoint.name}"
-    different = how_they_differ(_what_is_trained(architecture), _what_is_trained(checkpoint.architecture), *names)
+    _check_same(run, run.architecture.name, _what_is_trained(architecture), _what_is_trained(checkpoint.architecture))
+
+
+def _check_settings(run: Run, position: Position) -> None:
+    if position.settings:
+        _check_same(run, run.settings.name, run.read_settings().model_dump(exclude={"format"}), position.settings)
+
+
+def _check_same(run: Run, name: str, here: dict[str, Any], saved: dict[str, Any]) -> None:
+    different = how_they_differ(here, saved, f"in {name}", f"in {run.checkpoint.name}")
     if different:
         raise UserError(
             f"the files in {run.folder} are not of one run: {different}; "

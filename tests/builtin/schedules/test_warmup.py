@@ -79,3 +79,12 @@ def test_fields_are_bounded(spec: type[ScheduleSpec], fields: dict[str, Any], me
     text = json.dumps({"type": spec.name(), **fields})
     with pytest.raises(ValidationError, match=re.escape(message)):
         spec.model_validate_json(text)
+
+
+def test_each_cycle_is_the_whole_curve_and_the_first_is_that_of_a_training_of_its_length():
+    curve, once = Cosine(0.1, 0.2, cycles=4), Cosine(0.1, 0.2)
+    assert factors(curve, 160) == pytest.approx(4 * factors(once, 40), abs=1e-12)
+    assert factors(curve, 160)[:40] == factors(once, 40)
+    assert curve.factor(1.0) == 0.2
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        CosineSpec.model_validate_json('{"type": "cosine", "cycles": 0}')
