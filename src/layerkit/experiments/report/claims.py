@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from layerkit.experiments.experiment import Claim
 from layerkit.experiments.report.comparison import Comparison, Quantity, chance, comparisons
@@ -10,6 +11,7 @@ from layerkit.experiments.report.numbers import NOTHING, Writing, loss, number, 
 from layerkit.experiments.report.section import Section
 
 HOLDS, FAILS = "holds", "does not hold"
+UNEVEN = f"{HOLDS} from end to end, not at every step"
 OPEN = "cannot be told from chance"
 SHORT = "trained too short to tell"
 MISSING = "not measured"
@@ -89,11 +91,15 @@ def _changes(section: Section, claim: Claim, places: list[Comparison]) -> Answer
     if len(both) < 2:  # each has its own ends, which say nothing about one another
         return _change(_theirs(places), claim.of), _change(_ours(places), claim.of), MISSING
     theirs, ours = _theirs(both), _ours(both)
-    difference = ours[-1] - ours[0]
-    if abs(difference) <= (chance(places) or 0):
+    direction, noise = 1 if claim.kind == "rises" else -1, chance(places) or 0
+    whole = direction * (ours[-1] - ours[0])
+    steps = [direction * (after - before) for before, after in pairwise(ours)]
+    if abs(whole) <= noise:
         verdict = OPEN
+    elif whole < 0:
+        verdict = FAILS
     else:
-        verdict = HOLDS if (difference > 0) == (claim.kind == "rises") else FAILS
+        verdict = HOLDS if min(steps) >= -noise else UNEVEN
     return _change(theirs, claim.of), _change(ours, claim.of), verdict
 
 
