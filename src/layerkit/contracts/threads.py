@@ -21,11 +21,19 @@ _CLAIMING = threading.Lock()
 """Held while claims are looked at and made, and never while a network works."""
 
 
-class Evaluating:
-    """Lets this thread evaluate a network inside ``with``, which may be entered any number of times.
+class _Tokens(threading.local):
+    """What the mode was each time that a thread entered."""
 
-    There all modules are in evaluation mode for this thread alone. Nobody may change the weights from the time that
-    this is made to the end of the last ``with``, since what comes out would belong to no network.
+    def __init__(self) -> None:
+        self.tokens: list[Token[bool]] = []
+
+
+class Evaluating:
+    """Lets a thread evaluate a network inside ``with``, which may be entered any number of times, by several threads.
+
+    A thread that has entered sees all modules in evaluation mode, and no other thread does. Nobody may change the
+    weights from the time that this is made to the end of the last ``with``, since what comes out would belong to no
+    network.
 
     Args:
         network: that is evaluated.
@@ -40,7 +48,7 @@ class Evaluating:
         self._modules = [module for _, module in network.modules()]
         self._state = list(network.state_dict().values())
         self._versions = list(map(version, self._state))
-        self._before: list[Token[bool]] = []
+        self._before = _Tokens()
 
     def __enter__(self) -> Self:
         for module in self._modules:
@@ -49,11 +57,11 @@ class Evaluating:
                     f"{type(self._network).__name__}: another thread is in the middle of a training step of this "
                     f"network; {_REMEDY}"
                 )
-        self._before.append(EVALUATING.set(True))
+        self._before.tokens.append(EVALUATING.set(True))
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        EVALUATING.reset(self._before.pop())
+        EVALUATING.reset(self._before.tokens.pop())
         if kind is None and list(map(version, self._state)) != self._versions:
             raise StateError(
                 f"{type(self._network).__name__}: the weights of this network were changed while it was being "

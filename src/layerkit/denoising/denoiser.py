@@ -28,6 +28,7 @@ from layerkit.contracts.workspace import Workspace
 from layerkit.data.arrays import Given, pictures
 from layerkit.data.pictures import Picture
 from layerkit.denoising.geometry import Geometry, Span
+from layerkit.denoising.together import MOST, each
 from layerkit.errors import DataError, RunError
 
 Progress = Callable[[int, int], None]
@@ -70,11 +71,11 @@ class Denoiser:
         self.input_shape = input_shape
         self.tile = tile
         self.geometry = Geometry(network, input_shape)
-        # The memory of the call that ended last, for the next: to ask the system for it takes up to a third of a call.
-        self._idle: deque[Workspace] = deque(maxlen=1)
+        # The memory of the tiles that ended last, for the next: to ask the system for it takes up to a third of a call.
+        self._idle: deque[Workspace] = deque(maxlen=MOST)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_idle": deque(maxlen=1)}  # a copy works in memory of its own
+        return {**vars(self), "_idle": deque(maxlen=MOST)}  # a copy works in memory of its own
 
     def __repr__(self) -> str:
         parts = {"network": summary(self.network), "input_shape": str(self.input_shape), "tile": str(self.tile)}
@@ -112,25 +113,27 @@ class Denoiser:
         return cast(Given, denoised.numpy() if isinstance(images, np.ndarray) else denoised)
 
     def _predict(self, images: Tensor, progress: Progress | None) -> Tensor:
-        evaluating, workspace = Evaluating(self.network), self._workspace()
+        evaluating, number = Evaluating(self.network), self.geometry.number
         with evaluating, torch.no_grad():
             jobs = self._jobs(len(images), *images.shape[2:])
         output = torch.empty(images.shape, dtype=images.dtype, device=images.device)
-        number = self.geometry.number
-        for done, job in enumerate(jobs, start=1):
-            # For each tile anew: what progress does and calls is no part of this.
+
+        def work(job: _Job) -> None:
+            workspace = self._workspace()
             with evaluating, workspace, torch.no_grad():
                 self._denoise(job, images, output, workspace, number)
+            self._idle.append(workspace)
+
+        for done in each(jobs, work, MOST if number.device.type == "cpu" else 1):
             if progress is not None:
                 progress(done, len(jobs))
-        self._idle.append(workspace)
         return output
 
     def _workspace(self) -> Workspace:
-        """Return memory that no other call has, until this one gives it back."""
+        """Return memory that no other thread has, until this one gives it back."""
         try:
             return self._idle.pop()
-        except IndexError:  # this is the first call, or another thread is inside one
+        except IndexError:  # this is the first tile, or others have it all
             return Workspace([self, *(module for _, module in self.network.modules())])
 
     def denoise(self, picture: Picture) -> Picture:
