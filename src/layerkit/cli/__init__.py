@@ -6,6 +6,7 @@ Commands are loaded when they are called, and so is everything heavy inside them
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ COMMANDS = {
     "evaluate": "Measure a trained network on pictures whose clean version is known.",
     "denoise": "Denoise pictures of any size with a trained network.",
     "experiment": "Run experiments: sweeps of trainings, and a page with their figures.",
+    "export": "Write a trained network for other programs: ONNX, torch.nn, model hubs.",
+    "import": "Take weights that were trained in torch.nn.",
     "show": "Print a network as a table of its layers.",
     "validate": "Check architecture files.",
     "profile": "Time every layer of a network in training.",
@@ -41,8 +44,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        module = importlib.import_module(f"layerkit.cli.commands.{name.replace('-', '_')}")
-        command: click.Command = getattr(module, name.replace("-", "_"))
+        python = name.replace("-", "_") + ("_" if keyword.iskeyword(name) else "")
+        command: click.Command = getattr(importlib.import_module(f"layerkit.cli.commands.{python}"), python)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

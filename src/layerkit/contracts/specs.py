@@ -26,6 +26,7 @@ from layerkit.contracts.noise import Noise
 from layerkit.contracts.optimizer import Optimizer
 from layerkit.contracts.printing import short
 from layerkit.contracts.schedule import Schedule
+from layerkit.contracts.twin import Twin
 from layerkit.errors import LayerkitError, PluginError, ShapeError
 
 KindName = Literal["layer", "loss", "optimizer", "noise", "schedule"]
@@ -108,6 +109,15 @@ class LayerSpec(Spec):
         The conformance kit compares the two; their parameters have the same names.
         """
         return None
+
+    def twin(self, input_shape: Shape) -> Twin | None:
+        """Return what an export writes for the layer, or None where ``torch.nn`` cannot compute the same.
+
+        By default it is the module that :meth:`reference` names. A container, or a layer that takes several modules
+        there, returns them one inside the other.
+        """
+        reference = self.reference(input_shape)
+        return None if reference is None else Twin(*reference)
 
     @abstractmethod
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -245,6 +255,13 @@ class ScheduleSpec(Spec):
     @abstractmethod
     def build(self) -> Schedule:
         """Return the schedule."""
+
+
+def twin_around(name: str, inner: tuple[Inner, ...]) -> Twin | None:
+    """Return the twin of a container, or None where a layer inside has none; for the name see :class:`Twin`."""
+    twins = [each.layer.twin(each.input_shape) for each in inner]
+    present = tuple(twin for twin in twins if twin is not None)
+    return Twin(name, inside=present) if len(present) == len(twins) else None
 
 
 def chain(layers: tuple[LayerSpec, ...], input_shape: Shape, field: str = "layers") -> tuple[tuple[Inner, ...], Shape]:

@@ -86,5 +86,7 @@ def test_each_cycle_is_the_whole_curve_and_the_first_is_that_of_a_training_of_it
     assert factors(curve, 160) == pytest.approx(4 * factors(once, 40), abs=1e-12)
     assert factors(curve, 160)[:40] == factors(once, 40)
     assert curve.factor(1.0) == 0.2
+    less = factors(Cosine(0.1, 0.2, cycles=2, decay=0.25), 80)
+    assert less == pytest.approx([*factors(once, 40), *(factor / 4 for factor in factors(once, 40))], abs=1e-12)
     with pytest.raises(ValidationError, match="greater than or equal to 1"):
         CosineSpec.model_validate_json('{"type": "cosine", "cycles": 0}')

@@ -18,7 +18,8 @@ from torch import Tensor
 from layerkit.builtin.layers.container import Container
 from layerkit.contracts.module import Module
 from layerkit.contracts.registered import AnyLayer
-from layerkit.contracts.specs import Inner, LayerSpec, Shape, chain
+from layerkit.contracts.specs import Inner, LayerSpec, Shape, chain, twin_around
+from layerkit.contracts.twin import Twin
 from layerkit.errors import InputError, ShapeError
 
 Failed = TypeVar("Failed", bound=InputError)
@@ -58,6 +59,9 @@ class RepeatSpec(LayerSpec):
 
     def inner(self, input_shape: Shape) -> tuple[Inner, ...]:
         return self._copies(input_shape)[0]
+
+    def twin(self, input_shape: Shape) -> Twin | None:
+        return twin_around("Sequential", self.inner(input_shape))
 
     def build(self, input_shape: Shape, generator: torch.Generator) -> Repeat:
         layers = (inner.layer.build(inner.input_shape, generator) for inner in self.inner(input_shape))

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from layerkit.builtin.layers.container import Container
 from layerkit.contracts.registered import AnyLayer
-from layerkit.contracts.specs import Inner, LayerSpec, Shape, chain
+from layerkit.contracts.specs import Inner, LayerSpec, Shape, chain, twin_around
+from layerkit.contracts.twin import Twin
 from layerkit.errors import ShapeError
 
 
@@ -39,6 +40,9 @@ class ResidualSpec(LayerSpec):
 
     def inner(self, input_shape: Shape) -> tuple[Inner, ...]:
         return chain(self.layers, input_shape)[0]
+
+    def twin(self, input_shape: Shape) -> Twin | None:
+        return twin_around("Residual", self.inner(input_shape))
 
     def build(self, input_shape: Shape, generator: torch.Generator) -> Residual:
         return Residual(*(inner.layer.build(inner.input_shape, generator) for inner in self.inner(input_shape)))

@@ -16,7 +16,8 @@ from layerkit.builtin.layers.convolution import Convolution
 from layerkit.builtin.layers.relu import ReLU
 from layerkit.contracts.module import Module
 from layerkit.contracts.registered import AnyLayer
-from layerkit.contracts.specs import Inner, LayerSpec, Shape, chain
+from layerkit.contracts.specs import Inner, LayerSpec, Shape, chain, twin_around
+from layerkit.contracts.twin import Twin
 from layerkit.contracts.watching import is_watched
 from layerkit.errors import InputError
 
@@ -36,6 +37,9 @@ class SequentialSpec(LayerSpec):
 
     def inner(self, input_shape: Shape) -> tuple[Inner, ...]:
         return chain(self.layers, input_shape)[0]
+
+    def twin(self, input_shape: Shape) -> Twin | None:
+        return twin_around("Sequential", self.inner(input_shape))
 
     def build(self, input_shape: Shape, generator: torch.Generator) -> Sequential:
         return Sequential(*(inner.layer.build(inner.input_shape, generator) for inner in self.inner(input_shape)))

@@ -18,7 +18,8 @@ from torch import Tensor
 from layerkit.arithmetic.windows import channels_first, channels_last
 from layerkit.builtin.layers.container import Container
 from layerkit.contracts.registered import AnyLayer
-from layerkit.contracts.specs import Inner, LayerSpec, Shape, chain
+from layerkit.contracts.specs import Inner, LayerSpec, Shape, chain, twin_around
+from layerkit.contracts.twin import Twin
 from layerkit.errors import ShapeError
 
 
@@ -43,6 +44,9 @@ class SkipSpec(LayerSpec):
 
     def inner(self, input_shape: Shape) -> tuple[Inner, ...]:
         return chain(self.layers, input_shape)[0]
+
+    def twin(self, input_shape: Shape) -> Twin | None:
+        return twin_around("Skip", self.inner(input_shape))
 
     def build(self, input_shape: Shape, generator: torch.Generator) -> Skip:
         return Skip(*(inner.layer.build(inner.input_shape, generator) for inner in self.inner(input_shape)))

@@ -38,6 +38,7 @@ from layerkit.builtin.layers.convolution import Convolution, ConvolutionSpec
 from layerkit.builtin.layers.initialization import Start
 from layerkit.contracts.fields import Channels, Kernel, Padding, Scale, pair
 from layerkit.contracts.specs import Shape
+from layerkit.contracts.twin import Twin
 
 
 def plain_forward(x: Tensor, weight: Tensor, bias: Tensor, scale: Pair, padding: Pair) -> Tensor:
@@ -71,6 +72,11 @@ class UpsamplingSpec(ConvolutionSpec):
         _, height, width = picture_shape(input_shape, "upsampling")
         sizes = map(pair, (self.kernel_size, self.scale_factor, self.padding))
         return self.out_channels, *_output_size((height, width), *sizes)
+
+    def twin(self, input_shape: Shape) -> Twin:
+        arguments = self.arguments(input_shape)
+        larger = {"scale_factor": pair(arguments.pop("scale_factor")), "mode": "nearest"}
+        return Twin("Sequential", inside=(Twin("Upsample", larger), Twin("Conv2d", arguments)))
 
     def build(self, input_shape: Shape, generator: torch.Generator) -> Upsampling:
         return Upsampling(**self.arguments(input_shape), gain=self.gain, generator=generator)

@@ -7,8 +7,9 @@ With p the progress in a cycle, w the warmup and f the final factor:
 
 A training has one cycle, or several of the same length, each of which begins anew: p = c P - k for the k-th of c cycles
 and the progress P of the training (Loshchilov and Hutter 2017, "SGDR: stochastic gradient descent with warm restarts",
-equation (5); the linear rise is that of Goyal et al. 2017, "Accurate, large minibatch SGD", section 2.2). A training
-that has ended can so be lengthened: its steps are then the first cycle of a longer one.
+equation (5); the linear rise is that of Goyal et al. 2017, "Accurate, large minibatch SGD", section 2.2). The k-th cycle
+is multiplied by d^k, where d is the decay. A training that has ended can so be lengthened: its steps are then the first
+cycle of a longer one.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from layerkit.contracts.specs import ScheduleSpec
 class CosineSpec(ScheduleSpec):
     """The learning rate rises linearly over the warmup, then falls to its final share on half a wave of the cosine.
 
-    f + (1 - f) (1 + cos(pi (p - w) / (1 - w))) / 2 after progress p = w, and p / w before, in each of the cycles.
+    f + (1 - f) (1 + cos(pi (p - w) / (1 - w))) / 2 after progress p = w, and p / w before, in each of the cycles; the
+    k-th, from 0, times decay^k.
     """
 
     example: ClassVar[dict[str, Any]] = {"warmup": 0.05}
@@ -34,9 +36,12 @@ class CosineSpec(ScheduleSpec):
     warmup: Warmup = Field(default=0.0, description="The share of the training in which the rate rises from 0.")
     final: Final = Field(default=0.0, description="What the rate is multiplied by at the end of the training.")
     cycles: int = Field(default=1, ge=1, le=1000, description="How often the rate rises and falls.")
+    decay: float = Field(
+        default=1.0, gt=0, le=1, description="What each cycle is multiplied by, compared with the last."
+    )
 
     def ends(self) -> tuple[float, float]:
-        return (0.0 if self.warmup else 1.0), self.final
+        return (0.0 if self.warmup else 1.0), self.final * self.decay ** (self.cycles - 1)
 
     def reference(self, steps: int) -> tuple[str, dict[str, Any]] | None:
         return (
@@ -44,26 +49,27 @@ class CosineSpec(ScheduleSpec):
         )
 
     def build(self) -> Cosine:
-        return Cosine(self.warmup, self.final, self.cycles)
+        return Cosine(self.warmup, self.final, self.cycles, self.decay)
 
 
 class Cosine(WarmedUp):
-    """``Cosine(warmup=0.05, final=0.0, cycles=1)``: a linear rise, then half a wave of the cosine.
+    """``Cosine(warmup=0.05, final=0.0, cycles=1, decay=1.0)``: a linear rise, then half a wave of the cosine.
 
     Args:
         warmup: the share of a cycle, at its beginning, in which the factor rises; less than 1.
         final: the factor at the end of a cycle.
         cycles: how many there are, all of the same length.
+        decay: what each is multiplied by, compared with the one before it.
     """
 
-    def __init__(self, warmup: float = 0.0, final: float = 0.0, cycles: int = 1) -> None:
+    def __init__(self, warmup: float = 0.0, final: float = 0.0, cycles: int = 1, decay: float = 1.0) -> None:
         super().__init__(warmup, final)
-        self.cycles = cycles
+        self.cycles, self.decay = cycles, decay
 
     def factor(self, progress: float) -> float:
         """Return the factor at a progress from 0 to 1."""
         done = min(int(progress * self.cycles), self.cycles - 1)
-        return super().factor(progress * self.cycles - done)
+        return super().factor(progress * self.cycles - done) * self.decay**done
 
     def left(self, share: float) -> float:
         """Return (1 + cos(pi share)) / 2."""
