@@ -7,9 +7,9 @@ With p the progress in a cycle, w the warmup and f the final factor:
 
 A training has one cycle, or several of the same length, each of which begins anew: p = c P - k for the k-th of c cycles
 and the progress P of the training (Loshchilov and Hutter 2017, "SGDR: stochastic gradient descent with warm restarts",
-equation (5); the linear rise is that of Goyal et al. 2017, "Accurate, large minibatch SGD", section 2.2). The k-th cycle
-is multiplied by d^k, where d is the decay. A training that has ended can so be lengthened: its steps are then the first
-cycle of a longer one.
+equation (5); the linear rise is that of Goyal et al. 2017, "Accurate, large minibatch SGD", section 2.2). The k-th
+cycle is multiplied by d^k, where d is the decay. A training that has ended can so be lengthened: its steps are then the
+first cycle of a longer one.
 """
 
 from __future__ import annotations
