@@ -24,6 +24,7 @@ COMMANDS = {
     "export": "Write a trained network for other programs: ONNX, torch.nn, model hubs.",
     "import": "Take weights that were trained in torch.nn.",
     "show": "Print a network as a table of its layers.",
+    "explain": "Show one training step of a network with every number in sight.",
     "validate": "Check architecture files.",
     "profile": "Time every layer of a network in training.",
     "schema": "Write the JSON Schema of architecture files, for editors.",
