@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from filelock import lock_descriptor
 
@@ -21,21 +23,40 @@ _BLOCK = 4096
 
 
 def write_atomically(path: str | Path, data: bytes | memoryview) -> None:
-    """Write ``data`` to ``path`` so that a reader, or a crash, finds the old content or the new, never half of it.
-
-    The bytes go to a temporary file in the same folder and to the disk before it takes the name; then the folder itself
-    goes to the disk, where the system can do that. Missing folders are made.
+    """Write ``data`` to ``path``, as :func:`replaced` does.
 
     Raises:
         RunError: when the system refuses; what was there before is still there.
     """
+    with _renamed(path) as (descriptor, _):
+        _write(descriptor, data)
+
+
+@contextlib.contextmanager
+def replaced(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a new file, for writing and reading, that takes the place of ``path`` when the block is left without error.
+
+    A reader, or a crash, finds the old content or the new, never half of it. The bytes go to a temporary file in the
+    same folder and to the disk before it takes the name; then the folder itself goes to the disk, where the system can
+    do that. Missing folders are made.
+
+    Raises:
+        RunError: when the system refuses; what was there before is still there.
+    """
+    with _renamed(path) as (_, temporary), open(temporary, "r+b") as file:
+        yield file
+
+
+@contextlib.contextmanager
+def _renamed(path: str | Path) -> Iterator[tuple[int, str]]:
+    """Open a new file that takes the place of ``path``, see :func:`replaced`, and yield its descriptor and name."""
     path = Path(path)
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_TEMPORARY, dir=path.parent)
         try:
-            _write(descriptor, data)
+            yield descriptor, temporary
             if hasattr(os, "fchmod"):
                 os.fchmod(descriptor, 0o666 & ~_umask())
             os.fsync(descriptor)

@@ -10,9 +10,13 @@ from layerkit.cli.targets import _below, renamed, targets_of
 OUT = Path("out")
 
 
+def pngs(files: list[Path]) -> dict[Path, Path]:
+    return targets_of(files, OUT, dict.fromkeys(files, ".png"))
+
+
 def names(*files: str) -> dict[str, str]:
     """Return the target of each file, which is the same in whatever order they are given."""
-    found = [targets_of([Path(file) for file in order], OUT) for order in itertools.permutations(files)]
+    found = [pngs([Path(file) for file in order]) for order in itertools.permutations(files)]
     assert all(other == found[0] for other in found)
     return {str(file): target.relative_to(OUT).as_posix() for file, target in found[0].items()}
 
@@ -37,7 +41,7 @@ def test_of_one_name_each_that_is_no_png_keeps_its_old_ending(expected: dict[str
 
 
 def test_who_keeps_it_is_told() -> None:
-    assert renamed(targets_of([Path("a.jpg"), Path("a.png"), Path("b.jpg")], OUT)) == [Path("a.jpg")]
+    assert renamed(pngs([Path("a.jpg"), Path("a.png"), Path("b.jpg")])) == [Path("a.jpg")]
 
 
 def test_several_folders_keep_their_tree() -> None:

@@ -47,7 +47,7 @@ def test_another_shape_is_told_how_to_fit(turn, shape, channels, remedy, axes):
 )
 def test_another_kind_of_values_is_refused(values, given):
     with pytest.raises(
-        DataError, match=f"p: expected a torch tensor or a numpy array of uint8 or floats.*, got {given}"
+        DataError, match=f"p: expected a torch tensor or a numpy array of uint8, uint16 or floats.*, got {given}"
     ):
         pictures(values, "p")
 

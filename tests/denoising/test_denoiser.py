@@ -452,7 +452,7 @@ def test_pictures_of_another_shape(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64])
 def test_pictures_of_another_kind(dtype: torch.dtype) -> None:
     with pytest.raises(
-        DataError, match=f"images: expected a torch tensor or a numpy array of uint8 or floats, .*, got {dtype}"
+        DataError, match=f"images: expected a torch tensor or a numpy array of uint8, uint16 or floats.*, got {dtype}"
     ):
         denoiser(Box).predict(torch.zeros(1, 1, 12, 12, dtype=dtype))
 

@@ -1,32 +1,61 @@
-"""Where the denoised version of each picture is written: its name with ``.png``, below the output folder.
+"""Where the denoised version of each picture is written: its name with a suffix, below the output folder.
 
-Pictures from several folders keep their tree, from the folder on that all of them share. Where two pictures of one
-folder would get one name, as ``a.jpg`` and ``a.png`` of a camera, each that is no ``.png`` itself keeps its old ending:
-``a.jpg.png``. Neither depends on the order in which the pictures are given.
+The format is PNG, unless a file holds what PNG cannot, or each is to be kept. Pictures from several folders keep their
+tree, from the folder on that all of them share. Where two pictures of one folder would get one name, as ``a.jpg`` and
+``a.png`` of a camera, each whose name would change keeps its old ending: ``a.jpg.png``. Neither depends on the order in
+which the pictures are given.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path, PurePath
+
+from layerkit.data.pictures import FORMATS, opened
+from layerkit.data.pictures.formats import ARRAYS
+from layerkit.data.pictures.tiff import MAGIC
+from layerkit.errors import DataError
 
 SUFFIX = ".png"
 
 
-def targets_of(files: Sequence[Path], output: Path) -> dict[Path, Path]:
+def suffix_of(file: Path, same: bool) -> str:
+    """Return the suffix of the file that a picture's denoised version is written to.
+
+    Args:
+        file: the picture.
+        same: whether it is to keep its format, where that can be written. PNG otherwise, unless the file holds several
+            pages, floats or arrays.
+    """
+    suffix = file.suffix.lower()
+    if same and suffix in FORMATS:
+        return file.suffix
+    try:
+        with file.open("rb") as beginning:
+            several_kinds = suffix in ARRAYS or beginning.read(4) in MAGIC
+        if several_kinds:
+            with opened(file) as source:
+                return source.suffix
+    except (OSError, DataError):  # which is told when it is that picture's turn
+        pass
+    return SUFFIX
+
+
+def targets_of(files: Sequence[Path], output: Path, suffixes: Mapping[Path, str]) -> dict[Path, Path]:
     """Return the file that each picture's denoised version is written to; no two are the same.
 
     Args:
         files: the pictures, each of them once.
         output: the folder.
+        suffixes: of the files that are written.
     """
     folders = dict(zip(files, _below([Path(os.path.abspath(file)).parent for file in files]), strict=True))
     endings = dict.fromkeys(files, 0)
     while True:
-        targets = {file: output / folders[file] / _name(file, count) for file, count in endings.items()}
+        targets = {file: output / folders[file] / _name(file, suffixes[file], count) for file, count in endings.items()}
         wanted = Counter(targets.values())
         clashing = [file for file, target in targets.items() if wanted[target] > 1 and target.name != file.name]
         if not clashing:
@@ -35,14 +64,14 @@ def targets_of(files: Sequence[Path], output: Path) -> dict[Path, Path]:
             endings[file] += 1
 
 
-def _name(file: Path, endings: int) -> str:
-    """Return a picture's name with the suffix in the place of its own, or after its own as often as is asked."""
-    return file.name + endings * SUFFIX if endings else file.stem + SUFFIX
+def _name(file: Path, suffix: str, endings: int) -> str:
+    """Return a picture's name with a suffix in the place of its own, or after its own as often as is asked."""
+    return file.name + endings * suffix if endings else file.stem + suffix
 
 
-def renamed(targets: dict[Path, Path]) -> list[Path]:
+def renamed(targets: Mapping[Path, Path]) -> list[Path]:
     """Return the pictures that keep their old ending."""
-    return [file for file, target in targets.items() if target.name != _name(file, 0)]
+    return [file for file, target in targets.items() if target.stem != file.stem]
 
 
 def _below(folders: Sequence[PurePath]) -> list[PurePath]:

@@ -10,15 +10,17 @@ import hashlib
 import io
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from layerkit.data.pairfiles import RANGE
+from layerkit.data.pictures import Picture, Scale, arrangement
+from layerkit.data.pictures.scale import BRIGHT, DARK, WHITES
 from layerkit.disk import write_atomically
 from layerkit.errors import DataError, DataWarning, ShapeError
 
@@ -26,17 +28,12 @@ Array = Tensor | np.ndarray[Any, np.dtype[Any]]
 Given = TypeVar("Given", bound=Array)
 """What a caller has given, and gets back: a tensor, or numpy's array."""
 
-DARK = 4
-"""Values from 0 to 1 stay below it, noise and all; of pictures with values from 0 to 255 only black ones do."""
-BRIGHT = 1024
-"""Values from 0 to 255 stay below it, noise and all."""
-
 
 def tensor_of(values: Array, name: str) -> Tensor:
     """Return a tensor or a numpy array as a tensor, in the same memory where torch can share it.
 
     Args:
-        values: of a dtype that pictures have, uint8 or floats.
+        values: of a dtype that pictures have, uint8, uint16 or floats.
         name: what errors call it.
 
     Raises:
@@ -44,12 +41,12 @@ def tensor_of(values: Array, name: str) -> Tensor:
     """
     if isinstance(values, np.ndarray):
         dtype = values.dtype.newbyteorder("=")
-        if dtype not in (np.uint8, np.float16, np.float32, np.float64):
+        if dtype not in (np.uint8, np.uint16, np.float16, np.float32, np.float64):
             raise _wrong_kind(name, str(values.dtype))
         values = torch.from_numpy(np.require(values, dtype, ["C_CONTIGUOUS", "WRITEABLE"]))
     if not isinstance(values, Tensor):
         raise _wrong_kind(name, type(values).__name__)
-    if values.dtype != torch.uint8 and not values.is_floating_point():
+    if values.dtype not in WHITES and not values.is_floating_point():
         raise _wrong_kind(name, str(values.dtype))
     if values.is_meta:
         raise DataError(f'{name}: tensors on the device "meta" hold no values')
@@ -62,7 +59,7 @@ def pictures(values: Array, name: str, channels: int | None = None) -> Tensor:
     The warning points to the line that called layerkit.
 
     Args:
-        values: (N, C, H, W), uint8 or floats from 0 to 255; noise may reach beyond.
+        values: (N, C, H, W), uint8 or floats from 0 to 255, beyond which noise may reach, or uint16 from 0 to 65,535.
         name: what errors call them.
         channels: how many they must have; None where any number will do.
 
@@ -76,7 +73,7 @@ def pictures(values: Array, name: str, channels: int | None = None) -> Tensor:
             f"{name}: expected pictures of shape (N, {channels or 'C'}, H, W), got {tuple(tensor.shape)}"
             f"{_reshaped(values, name, (channels,) if channels else (1, 3))}"
         )
-    if tensor.dtype == torch.uint8 or not len(tensor):
+    if tensor.dtype in WHITES or not len(tensor):
         return tensor
     least, most = (float(end) for end in tensor.aminmax())
     if not np.isfinite([least, most]).all():  # NaN is least and greatest of any numbers it is among
@@ -87,6 +84,36 @@ def pictures(values: Array, name: str, channels: int | None = None) -> Tensor:
         text = f"{name}: the values go from {least:.4g} to {most:.4g}, and 0 to 255 is expected; {remedy}"
         warnings.warn(text, DataWarning, stacklevel=_level_of_caller())
     return tensor
+
+
+def each_picture(values: Given, change: Callable[[Picture], Picture]) -> Given:
+    """Return an array of one or more pictures with each of them changed, in the same arrangement and dtype.
+
+    Args:
+        values: a tensor or numpy's array, uint8, uint16 or floats, in a shape that
+            :func:`layerkit.data.pictures.arrangement.arrangement` knows.
+        change: keeps the shape and the dtype of a picture.
+
+    Raises:
+        DataError: when it is no tensor or array of such a dtype.
+        ShapeError: when it has another shape.
+    """
+    tensor = tensor_of(values, "pictures")
+    arranged = arrangement(tuple(tensor.shape))
+    if arranged is None:
+        raise ShapeError(
+            "pictures: expected the shape (H, W), (H, W, C), (C, H, W), (N, H, W), (N, H, W, C) or (N, C, H, W), C "
+            f"being 1 or 3, got {tuple(tensor.shape)}"
+        )
+    output = torch.empty(arranged.count, *arranged.shape, dtype=tensor.dtype, device=tensor.device)
+    for given, place in zip(tensor.reshape(output.shape), output, strict=True):
+        pixels = arranged.picture(given)
+        picture = Picture(pixels[:3], pixels[3]) if len(pixels) == 4 else Picture(pixels)
+        done = change(picture)
+        planes = done.pixels if done.alpha is None else torch.cat([done.pixels, done.alpha[None]])
+        place.copy_(arranged.page(planes))
+    output = output.reshape(tensor.shape)
+    return cast(Given, output.numpy() if isinstance(values, np.ndarray) else output)
 
 
 def _reshaped(values: Array, name: str, channels: tuple[int, ...]) -> str:
@@ -111,12 +138,12 @@ def _level_of_caller() -> int:
 
 def _wrong_kind(name: str, given: str) -> DataError:
     return DataError(
-        f"{name}: expected a torch tensor or a numpy array of uint8 or floats, values from 0 to 255, got {given}"
+        f"{name}: expected a torch tensor or a numpy array of uint8, uint16 or floats from 0 to 255, got {given}"
     )
 
 
 class ArrayPairs:
-    """Pairs for training and, if there are any, pictures for validation, uint8 or floats from 0 to 255.
+    """Pairs for training and, if there are any, pictures for validation: uint8, uint16 or floats from 0 to 255.
 
     Args:
         inputs: what the network is given, (N, C, H, W).
@@ -171,7 +198,8 @@ class ArrayPairs:
     def _numpy(self) -> Iterator[tuple[str, np.ndarray[Any, np.dtype[Any]]]]:
         """Yield each array by its name in the file."""
         for name, tensor in self._arrays.items():
-            plain = tensor if tensor.dtype == torch.uint8 else tensor.float()  # training computes in float32
+            # Training computes in float32.
+            plain = tensor if tensor.dtype == torch.uint8 else Scale(0, WHITES.get(tensor.dtype, 255.0)).values(tensor)
             yield name, plain.cpu().contiguous().numpy()
 
 

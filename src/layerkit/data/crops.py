@@ -12,7 +12,7 @@ from layerkit.data.pictures import unit
 from layerkit.data.strips import StripPairs, crops_of, cut_piece, pick
 
 Views = Sequence[Sequence[Tensor]]
-"""For every picture the forms in which it may be shown (sizes, mirrored, ...), uint8 (C, height, width)."""
+"""For every picture the forms in which it may be shown (sizes, mirrored, ...), 8 or 16 bits (C, height, width)."""
 
 
 class PictureCrops(StripPairs):
@@ -47,7 +47,8 @@ class PictureCrops(StripPairs):
         self.clean_targets = clean_targets
         self.recolour = recolour
         # Pixels that are only picked stay bytes until then: to convert all of a strip would take most of the time.
-        self.dtype = torch.uint8 if noise.picks_pixels and not clean_targets else torch.float32
+        in_bytes = all(form.dtype == torch.uint8 for forms in views for form in forms)
+        self.dtype = torch.uint8 if in_bytes and noise.picks_pixels and not clean_targets else torch.float32
 
     def strip(self, crops: int, uniform: Sequence[float], generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return two noisy versions, or a noisy and the clean one, of each crop in a strip."""

@@ -23,6 +23,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from layerkit.data.pictures import Scale
+
 PATCH = 5
 """Height and width of a patch."""
 GROUPS = 8
@@ -84,11 +86,16 @@ class _Group(NamedTuple):
     cut_off: float
 
 
-def estimate_noise_model(pixels: Tensor) -> NoiseModel | None:
-    """Return the noise of a picture (C, H, W), values from 0 to 255; None where it is too small to tell."""
+def estimate_noise_model(pixels: Tensor, scale: Scale | None = None) -> NoiseModel | None:
+    """Return the noise of a picture; None where it is too small to tell.
+
+    Args:
+        pixels: (C, H, W), of any dtype.
+        scale: what is black and white in them; by default 0 and 255.
+    """
     if min(pixels.shape[1:]) < 2 * PATCH:
         return None
-    groups = _groups(_patches(pixels.cpu().float()))
+    groups = _groups((scale or Scale()).values(_patches(pixels.cpu())))
     usable = [group for group in groups if group.cut_off < MAX_CUT_OFF]
     if len(usable) < 2:
         usable = sorted(groups, key=lambda group: group.cut_off)[:2]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from layerkit.data.crops import PictureCrops, Views
 from layerkit.data.dataset import Dataset, Request, Validation
-from layerkit.data.pictures import find_pictures, read_picture, resized, with_channels
+from layerkit.data.pictures import find_pictures, read_pixels, resized, with_channels
 from layerkit.data.splits import VALIDATION_EVERY, check_channels, chosen, forms, halves, room, validation_crops
 from layerkit.errors import DataError
 
@@ -37,7 +37,7 @@ def picture_folder(path: Path, request: Request, note: str = "") -> Dataset:
     usable = 0
     only = torch.empty(0)
     for index in order:
-        pixels = read_picture(found[index]).pixels
+        pixels = read_pixels(found[index])
         if pixels.shape[1] < height or pixels.shape[2] < width:
             continue
         pixels = _reduced(pixels, (height, width), room(len(order)))
@@ -134,4 +134,4 @@ def _reduced(pixels: Tensor, sides: tuple[int, int], most: int) -> Tensor:
     """Return a picture whose views take about ``most`` bytes at most, yet no smaller than ``sides``."""
     copies = 2 * sum(scale**2 for scale in SCALES)  # as they are and mirrored; transposing takes no memory
     least = max(side / length for side, length in zip(sides, pixels.shape[1:], strict=True))
-    return scaled(pixels, min(1.0, max(least, math.sqrt(most / (copies * pixels.numel())))))
+    return scaled(pixels, min(1.0, max(least, math.sqrt(most / (copies * pixels.nbytes)))))

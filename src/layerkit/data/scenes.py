@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from layerkit.data.pictures import read_picture, resized, with_channels
+from layerkit.data.pictures import read_pixels, resized, with_channels, with_sixteen_bits
 from layerkit.errors import DataError
 
 LOOKED_AT = 25
@@ -92,11 +92,13 @@ class Likeness(Enum):
 
 
 def compare(first: Tensor, second: Tensor) -> Likeness:
-    """Return whether two pictures, uint8 (C, H, W), are shots of one scene.
+    """Return whether two pictures (C, H, W), of 8 or 16 bits, are shots of one scene.
 
     It looks at the means over blocks of pixels, in which there is hardly any noise. Where the sizes differ the larger
     picture is made smaller first.
     """
+    if first.dtype != second.dtype:
+        first, second = with_sixteen_bits(first), with_sixteen_bits(second)
     first, second = _same_size(with_channels(first, 1), with_channels(second, 1))
     first, second = first[0].float(), second[0].float()
     difference = _centred(first - second)
@@ -149,7 +151,7 @@ def _reason_against(scenes: Sequence[Scene], total: int) -> str | None:
     for index in order[:LOOKED_AT]:
         scene = scenes[index]
         first, second = scene.shots[:2]
-        likeness = compare(read_picture(first).pixels, read_picture(second).pixels)
+        likeness = compare(read_pixels(first), read_pixels(second))
         votes[likeness] += len(scene.shots)
         if likeness is Likeness.DIFFERENT:
             shown = f"{first.name} and {second.name}"

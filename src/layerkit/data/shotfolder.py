@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from layerkit.data.dataset import Dataset, Request, Validation
-from layerkit.data.pictures import read_picture, with_channels
+from layerkit.data.pictures import read_pixels, with_channels, with_sixteen_bits
 from layerkit.data.scenes import Findings, Likeness, Scene, compare
 from layerkit.data.shots import ShotPairs, Stack
 from layerkit.data.splits import VALIDATION_EVERY, check_channels, chosen, forms, halves, room, validation_crops
@@ -97,7 +97,7 @@ def _wanted(path: Path, found: Findings, request: Request) -> tuple[list[Scene],
 
 @dataclass(frozen=True, eq=False)
 class _Held:
-    """A scene's pictures as uint8 (K * C, height, width), and whether they were cut to what memory bears."""
+    """A scene's pictures, 8 or 16 bits (K * C, height, width), and whether they were cut to what memory bears."""
 
     scene: Scene
     pixels: Tensor
@@ -118,10 +118,10 @@ def _read(scene: Scene, shape: tuple[int, int, int], most: int) -> _Held:
         DataError: when the pictures do not show the same scene in the same size, or are the same.
     """
     first, *others = scene.pictures
-    model = read_picture(first).pixels
+    model = read_pixels(first)
     size = model.shape[1:]
     # A mirrored copy of everything is kept as well; transposing takes no memory.
-    share = math.sqrt(most / (2 * len(scene.pictures) * shape[0] * math.prod(size)))
+    share = math.sqrt(most / (2 * len(scene.pictures) * shape[0] * math.prod(size) * model.itemsize))
     kept = [min(length, max(side, int(share * length))) for length, side in zip(size, shape[1:], strict=True)]
     top, left = ((length - side) // 2 for length, side in zip(size, kept, strict=True))
 
@@ -131,7 +131,7 @@ def _read(scene: Scene, shape: tuple[int, int, int], most: int) -> _Held:
     seen = {_digest(model): first}
     planes = [part(model)]
     for path in others:
-        pixels = read_picture(path).pixels
+        pixels = read_pixels(path)
         _check_fit(first, model, path, pixels)
         same = seen.setdefault(_digest(pixels), path)
         if same != path:
@@ -140,6 +140,8 @@ def _read(scene: Scene, shape: tuple[int, int, int], most: int) -> _Held:
                 "remove one"
             )
         planes.append(part(pixels))
+    if len({plane.dtype for plane in planes}) > 1:
+        planes = [with_sixteen_bits(plane) for plane in planes]
     return _Held(scene, torch.cat(planes), cut=kept != list(size))
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from layerkit.data.pictures import unit
 from layerkit.data.strips import StripPairs, crops_of, cut_piece, pick
 
 
@@ -20,8 +21,8 @@ class Stack:
     """The pictures of one scene, one upon the other.
 
     Attributes:
-        views: the forms in which they may be shown (as they are, mirrored, ...), uint8 (K * C, height, width): the
-            shots and, on top of them, the clean picture, if there is one.
+        views: the forms in which they may be shown (as they are, mirrored, ...), 8 or 16 bits (K * C, height, width):
+            the shots and, on top of them, the clean picture, if there is one.
         shots: how many of the K are noisy shots.
         clean: whether the last of the K is the clean picture.
     """
@@ -55,6 +56,8 @@ class ShotPairs(StripPairs):
         super().__init__(shape, seed, samples)
         self.stacks = stacks
         self.clean_targets = clean_targets
+        in_bytes = all(view.dtype == torch.uint8 for stack in stacks for view in stack.views)
+        self.dtype = torch.uint8 if in_bytes else torch.float32
 
     def strip(self, crops: int, uniform: Sequence[float], generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return the same crops of two shots, or of a shot and the clean picture."""
@@ -65,5 +68,6 @@ class ShotPairs(StripPairs):
             chosen = torch.stack([chosen[0], torch.tensor(stack.shots)])
         planes = (chosen[:, None] * channels + torch.arange(channels)).flatten()
         piece, steps = cut_piece(pick(stack.views, view), 1, self.shape, crops, place)
-        both = crops_of(piece[planes], 1, self.shape, crops, steps)
+        piece = piece[planes] if self.dtype == torch.uint8 else unit(piece[planes])
+        both = crops_of(piece, 1, self.shape, crops, steps)
         return both[:, :channels], both[:, channels:]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from layerkit.data.dataset import Request
 from layerkit.data.pairs import seeded_generator
+from layerkit.data.pictures import mirrored
 from layerkit.data.strips import StripPairs
 from layerkit.errors import DataError
 
@@ -75,7 +76,7 @@ def forms(pixels: Tensor, sides: tuple[int, int], augmented: bool) -> list[Tenso
     """
     found = [pixels]
     if augmented:
-        found.append(pixels.flip(2))
+        found.append(mirrored(pixels))
         found += [form.transpose(1, 2) for form in found]
     return [form for form in found if form.shape[1] >= sides[0] and form.shape[2] >= sides[1]]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, NamedTuple, Self, overload
 
 import torch
 from pydantic import Field
@@ -17,10 +17,12 @@ from torch import Tensor
 
 from layerkit.checkpoints.checkpoint import Checkpoint, load
 from layerkit.contracts.built import held
+from layerkit.data.arrays import Array, Given, each_picture
 from layerkit.data.levels import with_level
 from layerkit.data.noise_model import HARDLY_ANY, NoiseKind, NoiseModel, estimate_noise_model
-from layerkit.data.pictures import Picture
-from layerkit.denoising.budget import within_budget
+from layerkit.data.pictures import Picture, Scale
+from layerkit.data.pictures.scale import usual
+from layerkit.denoising.budget import WINDOW, within_budget
 from layerkit.denoising.denoiser import SIDE, Denoiser, Progress
 from layerkit.denoising.stabilizing import Stabilizer
 from layerkit.errors import UserError
@@ -41,14 +43,18 @@ class Denoised(NamedTuple):
         pixels: (C, H, W), of the dtype of the noisy picture.
         noise: what was found in that; None where it is too small to tell.
         left: whether it was left as it was, because there is nothing to remove.
+        scale: what was taken for black and white.
     """
 
     pixels: Tensor
     noise: NoiseModel | None
     left: bool = False
+    scale: Scale = Scale()
 
     def __str__(self) -> str:
         found = "too small to estimate its noise" if self.noise is None else str(self.noise)
+        if self.noise is not None and not self.scale.closed:
+            found += f", {self.scale}"
         return f"{found}; left as it is" if self.left else found
 
 
@@ -102,49 +108,101 @@ class BlindDenoiser:
             )
         return cls(Denoiser(checkpoint.network, given.shape, tile), strength, flips)
 
-    def denoise(self, picture: Picture) -> Picture:
-        """Return the denoised picture, its transparency kept as it is."""
-        return Picture(self.restore(picture.pixels).pixels, picture.alpha)
+    @overload
+    def denoise(self, picture: Picture) -> Picture: ...
 
-    def restore(self, pixels: Tensor, noise: NoiseModel | None = None, progress: Progress | None = None) -> Denoised:
-        """Return a picture without its noise, and what its noise was.
+    @overload
+    def denoise(self, picture: Given) -> Given: ...
+
+    def denoise(self, picture: Picture | Array) -> Picture | Array:
+        """Return the denoised picture or pictures, of the same kind and dtype, their transparency kept as it is.
 
         Args:
-            pixels: (C, H, W), one or three channels, values from 0 to 255 as uint8 or any floats.
-            noise: of the picture; None lets it be estimated.
-            progress: called with the number of finished tiles and that of all tiles after each.
+            picture: a picture, or a tensor or numpy array of one or more: (H, W), (H, W, C), (C, H, W), (N, H, W),
+                (N, H, W, C) or (N, C, H, W), C being 1 or 3, or, as the last of the axes, 4 with transparency. The
+                values are those of :meth:`restore`.
+
+        Raises:
+            ShapeError: when the shape is another, or the network cannot take pictures of this size.
+            DataError: when values are of another kind, or not finite.
+            RunError: when the network's answer is not finite.
         """
-        noise = noise or estimate_noise_model(pixels)
+        if not isinstance(picture, Picture):
+            return each_picture(picture, self.denoise)
+        return Picture(self.restore(picture.pixels).pixels, picture.alpha)
+
+    def restore(
+        self,
+        pixels: Tensor,
+        noise: NoiseModel | None = None,
+        progress: Progress | None = None,
+        scale: Scale | None = None,
+    ) -> Denoised:
+        """Return a picture without its noise, and what its noise was.
+
+        It is walked in tiles, each of which becomes floats and pixels again before the next one does.
+
+        Args:
+            pixels: (C, H, W), one or three channels. Values of uint8 go from 0 to 255. Those of uint16 go from 0 to
+                65,535, and floats from 0 to 255, where that is what they evidently do; a dark picture of 16 bits, and
+                floats that are all below 4 or not below 1024, have a range of their own.
+            noise: of the picture, in units of 255 of its range; None lets it be estimated.
+            progress: called with the number of finished tiles and that of all tiles after each.
+            scale: the range; None lets it be found.
+
+        Raises:
+            ShapeError: when the network cannot take pictures of this size.
+            DataError: when values are not finite.
+            RunError: when the network's answer is not finite.
+        """
+        scale = scale or usual(pixels)
+        noise = noise or estimate_noise_model(pixels, scale)
         level = self.strength * (noise.level if noise else 0.0)
         if noise is None or level < HARDLY_ANY:  # nobody sees so little, and details of a clean picture are no noise
-            return Denoised(pixels.clone(), noise, left=True)
-        x = pixels.float()[None]
+            return Denoised(pixels.clone(), noise, left=True, scale=scale)
+        output = torch.empty(pixels.shape, dtype=pixels.dtype, device=pixels.device)
+        tiles = self.denoiser.tiles(pixels.shape[1], pixels.shape[2], beyond=WINDOW // 2)
+        for done, (rows, columns) in enumerate(tiles, start=1):
+            x = scale.values(pixels[:, rows.begin : rows.end, columns.begin : columns.end])[None]
+            y = self._restored(x, noise)[0, :, rows.answer, columns.answer]
+            output[:, rows.start : rows.stop, columns.start : columns.stop] = scale.pixels(y, pixels.dtype)
+            if progress is not None:
+                progress(done, len(tiles))
+        return Denoised(output, noise, scale=scale)
+
+    def _restored(self, noisy: Tensor, noise: NoiseModel) -> Tensor:
+        """Return pictures (1, C, H, W) without their noise, floats from 0 to 255 as they are."""
+        # The network knows nothing of what is far beyond black and white, such as stars and broken pixels.
+        x = noisy.clamp(-255, 2 * 255)
         if noise.kind is NoiseKind.GAUSSIAN:
-            y = self._clean(x, level, progress)
+            y = self._clean(x, self.strength * noise.level)
         else:
             stabilizer = Stabilizer(noise.peak)
-            y = stabilizer.restore(self._clean(stabilizer.stabilize(x), self.strength * stabilizer.level, progress))
-        y = y[0].clamp_(0, 255)
-        return Denoised(y.round_().to(pixels.dtype) if pixels.dtype == torch.uint8 else y.to(pixels.dtype), noise)
+            y = stabilizer.restore(self._clean(stabilizer.stabilize(x), self.strength * stabilizer.level))
+        return y.add_(noisy.sub_(x))
 
-    def _clean(self, pictures: Tensor, level: float, progress: Progress | None) -> Tensor:
+    def _clean(self, pictures: Tensor, level: float) -> Tensor:
         """Return pictures (1, C, H, W) without Gaussian noise of this level, (1, C, H, W) floats."""
         taken = self.denoiser.input_shape[0] - 1
         batch = pictures.transpose(0, 1) if taken == 1 else pictures  # a grey network takes channel by channel
         inputs = with_level(batch.expand(-1, taken, -1, -1), min(level, MAX_LEVEL))
-        answer = self._mean_over_flips(inputs, progress) if self.flips else self.denoiser.predict(inputs, progress)
+        answer = self._mean_over_flips(inputs) if self.flips else self._answer(inputs)
         answer = answer[:, :-1]
         if batch.shape[1] < taken:  # grey, through a network for colours
             answer = answer.mean(1, keepdim=True)
         answer = within_budget(batch, answer, level)
         return answer.transpose(0, 1) if taken == 1 else answer
 
-    def _mean_over_flips(self, inputs: Tensor, progress: Progress | None) -> Tensor:
+    def _answer(self, inputs: Tensor) -> Tensor:
+        """Return the network's answer to a whole tile, (1, C, H, W)."""
+        return self.denoiser.restore(inputs, Scale(closed=False), tile=max(inputs.shape[2:]))
+
+    def _mean_over_flips(self, inputs: Tensor) -> Tensor:
         """Return the mean of the answers to all flips and quarter turns of the inputs, each turned back."""
         total = torch.zeros_like(inputs)
         for turned in (False, True):
             for dims in ((), (2,), (3,), (2, 3)):
                 x = inputs.mT if turned else inputs
-                answer = self.denoiser.predict(x.flip(dims).contiguous(), progress).flip(dims)
+                answer = self._answer(x.flip(dims).contiguous()).flip(dims)
                 total += answer.mT if turned else answer
         return total / 8

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Self, cast
+from typing import Annotated, Any, NamedTuple, Self, cast, overload
 
 import numpy as np
 import torch
@@ -25,8 +25,9 @@ from layerkit.contracts.printing import described
 from layerkit.contracts.threads import Evaluating
 from layerkit.contracts.tree import summary
 from layerkit.contracts.workspace import Workspace
-from layerkit.data.arrays import Given, pictures
-from layerkit.data.pictures import Picture
+from layerkit.data.arrays import Array, Given, each_picture, pictures
+from layerkit.data.pictures import Picture, Scale, nominal
+from layerkit.data.pictures.scale import WHITES
 from layerkit.denoising.geometry import Geometry, Span
 from layerkit.denoising.together import MOST, each
 from layerkit.errors import DataError, RunError
@@ -98,9 +99,9 @@ class Denoiser:
         The network is evaluated, whatever mode it is in, and works in its own dtype on its own device.
 
         Args:
-            images: (N, C, H, W), any N and size, values from 0 to 255 as uint8 or any floats. The result has values
-                from 0 to 255 too, rounded if they are uint8. Floats that evidently do not go from 0 to 255 are taken
-                as they are, with a :class:`~layerkit.errors.DataWarning`.
+            images: (N, C, H, W), any N and size, values from 0 to 255 as uint8 or any floats, or from 0 to 65,535 as
+                uint16. The result has such values too, rounded if they are whole numbers. Floats that evidently do not
+                go from 0 to 255 are taken as they are, with a :class:`~layerkit.errors.DataWarning`.
             progress: called with the number of finished tiles and that of all tiles after each.
 
         Raises:
@@ -109,19 +110,33 @@ class Denoiser:
             RunError: when the network's answer is not finite.
             StateError: when another thread is in the middle of a training step of the network, or trains it meanwhile.
         """
-        denoised = self._predict(pictures(images, "images", self.input_shape[0]), progress)
+        given = pictures(images, "images", self.input_shape[0])
+        denoised = self.restore(given, Scale(0.0, WHITES.get(given.dtype, 255.0)), progress)
         return cast(Given, denoised.numpy() if isinstance(images, np.ndarray) else denoised)
 
-    def _predict(self, images: Tensor, progress: Progress | None) -> Tensor:
+    def restore(
+        self, images: Tensor, scale: Scale, progress: Progress | None = None, tile: int | None = None
+    ) -> Tensor:
+        """Return the denoised pictures, of the same shape, dtype and device as ``images``.
+
+        Args:
+            images: (N, C, H, W), of any dtype that pictures have; that they are finite is up to the caller.
+            scale: what is black and white in them.
+            progress: called with the number of finished tiles and that of all tiles after each.
+            tile: side of the tiles; by default the denoiser's own.
+
+        Raises:
+            ShapeError, RunError, StateError: as :meth:`predict` does.
+        """
         evaluating, number = Evaluating(self.network), self.geometry.number
         with evaluating, torch.no_grad():
-            jobs = self._jobs(len(images), *images.shape[2:])
+            jobs = self._jobs(len(images), images.shape[2], images.shape[3], tile or self.tile)
         output = torch.empty(images.shape, dtype=images.dtype, device=images.device)
 
         def work(job: _Job) -> None:
             workspace = self._workspace()
             with evaluating, workspace, torch.no_grad():
-                self._denoise(job, images, output, workspace, number)
+                self._denoise(job, images, output, scale, workspace, number)
             self._idle.append(workspace)
 
         for done in each(jobs, work, MOST if number.device.type == "cpu" else 1):
@@ -136,46 +151,64 @@ class Denoiser:
         except IndexError:  # this is the first tile, or others have it all
             return Workspace([self, *(module for _, module in self.network.modules())])
 
-    def denoise(self, picture: Picture) -> Picture:
-        """Return the denoised picture, its transparency kept as it is.
+    @overload
+    def denoise(self, picture: Picture) -> Picture: ...
+
+    @overload
+    def denoise(self, picture: Given) -> Given: ...
+
+    def denoise(self, picture: Picture | Array) -> Picture | Array:
+        """Return the denoised picture or pictures, of the same kind and dtype, their transparency kept as it is.
 
         A grey picture goes through a colour network as grey, and a coloured one through a grey network channel by
         channel.
 
+        Args:
+            picture: a picture, or a tensor or numpy array of one or more: (H, W), (H, W, C), (C, H, W), (N, H, W),
+                (N, H, W, C) or (N, C, H, W), C being 1 or 3, or, as the last of the axes, 4 with transparency. White is
+                255 as uint8 and 65,535 as uint16. In floats it is 1 where they are below 4, 255 where they are below
+                1024, and 65,535 where they are below four times that; in others it is the largest of them.
+
         Raises:
-            ShapeError: when the network cannot take pictures of this size.
-            DataError: when the network takes pictures of another number of channels.
+            ShapeError: when the shape is another, or the network cannot take pictures of this size.
+            DataError: when the network takes pictures of another number of channels, or values are not finite.
             RunError: when the network's answer is not finite.
         """
+        if not isinstance(picture, Picture):
+            return each_picture(picture, self.denoise)
         channels, pixels = self.input_shape[0], picture.pixels
+        scale = nominal(pixels)
         if len(pixels) == channels:
-            result = self.predict(pixels[None])[0]
+            result = self.restore(pixels[None], scale)[0]
         elif len(pixels) == 1:
-            result = self.predict(pixels.expand(1, channels, -1, -1))[0].float().mean(0, keepdim=True).round().byte()
+            mean = self.restore(pixels.expand(1, channels, -1, -1), scale)[0].double().mean(0, keepdim=True)
+            result = (mean if pixels.is_floating_point() else mean.round_()).to(pixels.dtype)
         elif channels == 1:
-            result = self.predict(pixels[:, None])[:, 0]
+            result = self.restore(pixels[:, None], scale)[:, 0]
         else:
             raise DataError(f"the network takes pictures of {channels} channels, this one has {len(pixels)}")
         return Picture(result, picture.alpha)
 
-    def _denoise(self, job: _Job, images: Tensor, output: Tensor, workspace: Workspace, number: Tensor) -> None:
+    def _denoise(
+        self, job: _Job, images: Tensor, output: Tensor, scale: Scale, workspace: Workspace, number: Tensor
+    ) -> None:
         """Put the network's answer to one tile of the pictures into its place in ``output``.
 
         Args:
+            scale: of the pictures.
             number: of the dtype and on the device in which the network works.
         """
         rows, columns, batch = job
         x = _continued(images[batch, :, rows.begin : rows.end, columns.begin : columns.end], rows, columns)
         # Where it always lies, so that what the layers planned for it holds for the next tile as well.
         tile = workspace.empty(self, "tile", tuple(x.shape), number)
-        answer = self.geometry.answer(tile.copy_(x).div_(255))
+        answer = self.geometry.answer(scale.to_unit(tile.copy_(x)))
         place = output[batch, :, rows.start : rows.stop, columns.start : columns.stop]
-        answer = answer[:, :, rows.answer, columns.answer][:, :, : place.shape[2], : place.shape[3]].mul(255)
+        answer = answer[:, :, rows.answer, columns.answer][:, :, : place.shape[2], : place.shape[3]]
         # NaN is least and greatest of any numbers it is among.
         if answer.numel() and not all(end.isfinite() for end in answer.aminmax()):
             raise RunError("the network's answer is not finite: its weights have diverged; train with a smaller step")
-        answer.clamp_(0, 255)
-        place.copy_(answer if images.is_floating_point() else answer.round_())
+        place.copy_(scale.pixels(answer.mul(255), images.dtype))
 
     @property
     def halo(self) -> int | None:
@@ -184,9 +217,23 @@ class Denoiser:
             tiling = self.geometry.tiling
         return None if tiling is None else tiling.halo
 
-    def _jobs(self, count: int, height: int, width: int) -> list[_Job]:
+    def tiles(self, height: int, width: int, beyond: int = 0) -> list[tuple[Span, Span]]:
+        """Return the rows and columns of the tiles of a picture.
+
+        Args:
+            height, width: of the picture, in pixels.
+            beyond: how far around its own pixels the answer to a tile must be right as well.
+
+        Raises:
+            ShapeError: when the network cannot take pictures of this size.
+        """
+        with Evaluating(self.network), torch.no_grad():
+            down, across = self.geometry.tiles(height, width, self.tile, beyond)
+        return [(rows, columns) for rows in down for columns in across]
+
+    def _jobs(self, count: int, height: int, width: int, side: int) -> list[_Job]:
         """Return all tiles of ``count`` pictures."""
-        down, across = self.geometry.tiles(height, width, self.tile)
+        down, across = self.geometry.tiles(height, width, side)
         jobs = [
             _Job(rows, columns, batch)
             for rows in down

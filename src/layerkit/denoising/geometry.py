@@ -118,12 +118,13 @@ class Geometry:
             )
         return answer
 
-    def tiles(self, height: int, width: int, side: int) -> tuple[list[Span], list[Span]]:
+    def tiles(self, height: int, width: int, side: int, beyond: int = 0) -> tuple[list[Span], list[Span]]:
         """Return the tiles of a picture along its height and along its width.
 
         Args:
             height, width: of the picture, in pixels.
             side: at most so many pixels of its own has a tile along one axis, as far as the network takes tiles.
+            beyond: how far from its own pixels, in pixels, the answer of a tile must be right as well.
 
         Raises:
             ShapeError: when the network cannot take pictures of this size.
@@ -143,7 +144,8 @@ class Geometry:
         height, width = (max(smallest, _round_up(size, step)) for size in (height, width))
         if max(height, width) <= side or self.tiling is None:
             return _whole(height), _whole(width)
-        return spans(height, side, self.tiling, smallest), spans(width, side, self.tiling, smallest)
+        tiling = self.tiling._replace(reach=self.tiling.reach + beyond)
+        return spans(height, side, tiling, smallest), spans(width, side, tiling, smallest)
 
     # Measurements
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from torch import Tensor
 
 from layerkit.data.noise_level import estimate_noise
-from layerkit.data.pictures import middle
+from layerkit.data.pictures import Scale, middle
 from layerkit.denoising.baselines import fit_to_noise
 from layerkit.drawing.sheet import Row, write_sheet
 from layerkit.errors import ShapeError
@@ -23,19 +23,21 @@ WIDE_PANEL, DETAIL = 320, 80
 """The longer side of a picture, in pixels of the PNG, and that of the detail, in the picture's own pixels."""
 
 
-def compare(path: str | Path, noisy: Tensor, denoised: Tensor) -> None:
+def compare(path: str | Path, noisy: Tensor, denoised: Tensor, scale: Scale | None = None) -> None:
     """Write a noisy picture, what classical methods make of it, and the network's answer, side by side.
 
     Args:
         path: the PNG file to write.
-        noisy, denoised: uint8 (C, H, W), C is 1 (grey) or 3 (colour).
+        noisy, denoised: (C, H, W) of any dtype, C is 1 (grey) or 3 (colour).
+        scale: what is black and white in them; by default 0 and 255.
 
     Raises:
         ShapeError: when the pictures cannot be shown beside each other.
         RunError: when the file cannot be written.
     """
-    noise = estimate_noise(noisy)
-    before, after = (middle(pixels, SIDE).float() / 255 for pixels in (noisy, denoised))
+    scale = scale or Scale()
+    noise = estimate_noise(scale.values(noisy) / 255)
+    before, after = (scale.values(middle(pixels, SIDE)) / 255 for pixels in (noisy, denoised))
     # A picture that is too small for an estimate, or without noise, gets the least that all of them can do.
     classical = fit_to_noise(max(1.0, noise or 0.0))
     versions = {"noisy": before} | {fitted.name: fitted.apply(before[None])[0] for fitted in classical}

@@ -9,6 +9,14 @@ import click
 from layerkit.cli.context import catalogue_of, printer
 
 
+def _share(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, int]:
+    """Return the number of a share of the work, from 1, and how many there are: ``3/64``."""
+    number, _, shares = value.partition("/")
+    if not (number.isdecimal() and shares.isdecimal()) or not 1 <= int(number) <= int(shares):
+        raise click.BadParameter(f"{value} is no share; expected K/N, with K from 1 to N, such as 3/64", ctx, param)
+    return int(number), int(shares)
+
+
 @click.command()
 @click.argument("pictures", nargs=-1, required=True, type=click.Path(), metavar="[CHECKPOINT] PICTURES...")
 @click.option(
@@ -26,7 +34,26 @@ from layerkit.cli.context import catalogue_of, printer
 @click.option(
     "--compare", is_flag=True, help="Write NAME-compare.png too, with what classical methods make of the picture."
 )
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(["png", "same"]),
+    default="png",
+    show_default=True,
+    help="Write PNG files, of 8 or 16 bits, or each picture in its own format, JPEG with quality 95. What PNG cannot "
+    "hold, floats and pages, becomes TIFF.",
+)
+@click.option("--recursive", is_flag=True, help="Take the pictures in folders of folders as well.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Pictures denoised at a time.")
+@click.option(
+    "--shard",
+    callback=_share,
+    default="1/1",
+    metavar="K/N",
+    help="Of N equal shares of the pictures, for N machines, denoise only the Kth.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace pictures of the same name in the output folder.")
+@click.option("--skip-existing", is_flag=True, help="Leave out pictures whose denoised versions are there already.")
 @click.pass_context
 def denoise(
     ctx: click.Context,
@@ -36,22 +63,31 @@ def denoise(
     flips: bool,
     tile: int,
     compare: bool,
+    file_format: str,
+    recursive: bool,
+    jobs: int,
+    shard: tuple[int, int],
     overwrite: bool,
+    skip_existing: bool,
 ) -> None:
-    """Denoise PICTURES, files or folders. Sizes, transparency and colours are kept.
+    """Denoise PICTURES, files or folders. Sizes, bits, transparency, colours and what cameras wrote are kept.
 
     CHECKPOINT is the .safetensors file of a network that you trained. Without it the network is the one inside
     layerkit, for Gaussian and Poisson noise of any level, in colour or grey; a picture without noise is left as it is.
 
-    Of a folder, the pictures directly in it are taken; pictures of several folders keep their tree below the output
-    folder. The noise of each picture is estimated, and a warning says when it is not what the network was trained for.
+    Pictures are PNG, JPEG, TIFF, WebP, GIF and BMP files with one picture or many, numpy's .npy and .npz, and, with
+    the extra layerkit[raw], the RAW files of cameras and HEIC. Of a folder, the pictures directly in it are taken;
+    pictures of several folders keep their tree below the output folder. The noise of each picture is estimated, and a
+    warning says when it is not what the network was trained for.
     """
     from layerkit.checkpoints.checkpoint import load
-    from layerkit.cli.denoising import denoise_files
-    from layerkit.data.pictures import find_pictures
+    from layerkit.cli.denoising import Order, denoise_files
+    from layerkit.data.pictures import SUFFIXES, find_pictures
     from layerkit.denoising.blind import BlindDenoiser
     from layerkit.denoising.denoiser import Denoiser
 
+    if overwrite and skip_existing:
+        raise click.UsageError("--overwrite and --skip-existing exclude each other")
     given = pictures[0] if _is_checkpoint(pictures[0]) else None
     if given is not None:
         pictures = pictures[1:]
@@ -71,12 +107,11 @@ def denoise(
             click.echo(f"note: {given} does not say which noise the network was trained for", err=True)
     denoise_files(
         denoiser,
-        find_pictures(pictures),
+        find_pictures(pictures, suffixes=SUFFIXES, recursive=recursive, leave_out=Path(output)),
         Path(output),
         printer(err=True),
-        noise_range=noise_range,
-        overwrite=overwrite,
-        compared=compare,
+        Order(overwrite, skip_existing, compare, file_format == "same", jobs, shard),
+        noise_range,
     )
 
 
@@ -85,9 +120,9 @@ def _is_checkpoint(given: str) -> bool:
 
     The folder of a run is taken for one too, so that its error names the file in it, and its curves are not denoised.
     """
-    from layerkit.data.pictures import FORMATS
+    from layerkit.data.pictures import SUFFIXES
 
     path = Path(given)
     if path.is_dir():
         return (path / "checkpoint.safetensors").exists()
-    return path.suffix.lower() not in FORMATS
+    return path.suffix.lower() not in SUFFIXES
