@@ -130,13 +130,16 @@ def _works(files: Sequence[Path], output: Path, order: Order) -> list[_Work]:
         )
     number, shares = order.shard
     works = works[number - 1 :: shares]
-    existing = [work for work in works if any(path.exists() for path in _written(work))]
-    if existing and order.skip_existing:
-        click.echo(f"note: {len(existing)} of {len(works)} pictures are there already, and skipped", err=True)
-        works = [work for work in works if work not in existing]
-    elif existing and not order.overwrite:
-        first = next(path for path in _written(existing[0]) if path.exists())
-        raise UserError(f"{first} exists already; use --overwrite or --skip-existing, or another --output")
+    if order.skip_existing:
+        rest = [work for work in works if not work.target.exists()]
+        if len(rest) < len(works):
+            left_out = len(works) - len(rest)
+            click.echo(f"note: {left_out} of {len(works)} pictures are there already, and skipped", err=True)
+        works = rest
+    elif not order.overwrite:
+        existing = next((path for work in works for path in _written(work) if path.exists()), None)
+        if existing is not None:
+            raise UserError(f"{existing} exists already; use --overwrite or --skip-existing, or another --output")
     kept = renamed({work.file: work.target for work in works})
     if kept:
         click.echo(

@@ -94,7 +94,7 @@ class ArraySource(Source):
         self._file.seek(0)
         return contextlib.nullcontext(self._file)
 
-    def pages(self) -> Iterator[Page]:
+    def read(self) -> Iterator[Page]:
         """Yield the pictures of all arrays."""
         for member in self.members:
             for array in member.arrays():

@@ -32,7 +32,7 @@ class RawSource(Source):
         self._file = file
         self.tags, _ = tags_of_tiff(file)
 
-    def pages(self) -> Iterator[Page]:
+    def read(self) -> Iterator[Page]:
         """Yield the picture, 16 bits, the right way up."""
         self._file.seek(0)
         with self._rawpy.imread(self._file) as raw:
@@ -59,7 +59,7 @@ class HeifSource(Source):
         gray = self._images.mode.split(";")[0] in ("L", "LA")
         self.tags = Tags(icc or None, _exif(info.get("exif"))).fitting(1 if gray else 3)
 
-    def pages(self) -> Iterator[Page]:
+    def read(self) -> Iterator[Page]:
         """Yield the picture, of 8 bits, or of 16 where it has more than 8."""
         image: Any = self._images
         check_size(image.size[1], image.size[0])

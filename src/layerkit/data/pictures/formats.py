@@ -13,7 +13,7 @@ FORMATS = {
     ".webp": "WEBP",
     ".gif": "GIF",
 }
-"""What can be read and written. Pillow knows some forty more formats, few of them needed, many of them rarely tested."""
+"""What can be read and written. Pillow knows some forty more, few of them needed, and many of them rarely tested."""
 
 ARRAYS = {".npy", ".npz"}
 """Files of arrays."""

@@ -50,7 +50,7 @@ class PillowSource(Source):
         if _orientation(self._image) > 4:
             self.tags = self.tags.turned()
 
-    def pages(self) -> Iterator[Page]:
+    def read(self) -> Iterator[Page]:
         """Yield the picture, or those of an animation."""
         for number in range(self.count):
             self._image.seek(number)
@@ -64,10 +64,6 @@ class PillowSource(Source):
     def _deep_picture(self) -> Picture:
         self._file.seek(0)
         pixels = imagecodecs.png_decode(self._file.read())
-        transparent = self._image.info.get("transparency")
-        if transparent is not None and pixels.ndim == 2 + isinstance(transparent, tuple):
-            clear = (pixels.reshape(*pixels.shape[:2], -1) == np.asarray(transparent)).all(2)
-            pixels = np.dstack([pixels, np.where(clear, 0, 65535).astype(np.uint16)])
         alpha = pixels.ndim == 3 and pixels.shape[2] in (2, 4)
         return picture_of(upright(pixels, _orientation(self._image)), alpha)
 
@@ -102,7 +98,7 @@ def _in_colours_of_screens(image: Image.Image) -> Image.Image:
     try:
         printer = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         converted = ImageCms.profileToProfile(image, printer, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except ImageCms.PyCMSError:  # a damaged profile, or one for something else
+    except (ImageCms.PyCMSError, OSError):  # a damaged profile, or one for something else
         return image
     return image if converted is None else converted
 

@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +17,7 @@ from torch import Tensor
 from layerkit.data.pictures import formats
 from layerkit.data.pictures.arrayfiles import ArraySource
 from layerkit.data.pictures.camera import HeifSource, RawSource
-from layerkit.data.pictures.picture import Page, Picture
+from layerkit.data.pictures.picture import Picture
 from layerkit.data.pictures.pillow import PillowSource
 from layerkit.data.pictures.scale import WHITES, nominal
 from layerkit.data.pictures.source import MAX_PIXELS, Source, too_large
@@ -41,7 +42,8 @@ def opened(path: str | Path) -> Iterator[Source]:
     with file:
         with _told(path):
             source = _source(file, Path(path).suffix.lower())
-        yield _Told(path, source)
+        source.told = partial(_told, path)
+        yield source
 
 
 def read_picture(path: str | Path) -> Picture:
@@ -83,24 +85,6 @@ def _source(file: BinaryIO, suffix: str) -> Source:
     if beginning[4:8] == b"ftyp" and beginning[8:12] in _HEIF_BRANDS:
         return HeifSource(file)
     return TiffSource(file) if beginning.startswith(MAGIC) else PillowSource(file)
-
-
-class _Told(Source):
-    """A file whose errors name it."""
-
-    def __init__(self, path: str | Path, source: Source) -> None:
-        self._path, self.source = path, source
-        self.count, self.suffix, self.tags = source.count, source.suffix, source.tags
-        self.loop, self.note = source.loop, source.note
-
-    def pages(self) -> Iterator[Page]:
-        pages = self.source.pages()
-        while True:
-            with _told(self._path):
-                page = next(pages, None)
-            if page is None:
-                return
-            yield page
 
 
 @contextmanager

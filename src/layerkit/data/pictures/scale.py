@@ -23,7 +23,7 @@ BRIGHT = 1024.0
 GUESSES = ((DARK, 1.0), (BRIGHT, 255.0), (4 * 65535.0, 65535.0))
 """What is white in other numbers whose largest are below a limit: noise may make them larger than white."""
 DIM = 1 / 4
-"""A picture with fewer bright values than this share of white has a range of its own."""
+"""A picture that takes up a smaller share of the range than this has one of its own."""
 FEW = 0.1
 """Percentage of the values that may be beyond the ends of a picture's own range, such as those of broken pixels."""
 LOOKED_AT = 1_000_000
@@ -78,7 +78,9 @@ class Scale:
         return values.round_().clamp_(ends.min, ends.max).to(dtype)
 
     def __str__(self) -> str:
-        return f"0 of 255 being {self.black:.4g} and 255 being {self.white:.4g}"
+        if not self.black:
+            return f"255 standing for {self.white:.4g}"
+        return f"0 standing for {self.black:.4g} and 255 for {self.white:.4g}"
 
 
 def _number(dtype: torch.dtype) -> torch.dtype:
@@ -113,9 +115,9 @@ def fitted(pixels: Tensor) -> Scale:
     if pixels.dtype == torch.uint8:
         return Scale()
     low, high = _ends(pixels)
-    if usual is not None and high >= DIM * usual:
-        return Scale(0.0, usual)
     black = 0.0 if -high / 4 <= low <= high / 2 else low
+    if usual is not None and high - black >= DIM * usual:
+        return Scale(0.0, usual)
     return Scale(black, high if high > black else black + 255.0, closed=False)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ class Source(ABC):
         tags: what travels with the pictures.
         loop: how often an animation is shown, 0 for ever.
         note: what a user should know about the file, a part of a sentence.
+        told: the context in which the file is read, which turns errors into those that name it.
     """
 
     count: int = 1
@@ -35,10 +37,25 @@ class Source(ABC):
     tags: Tags = Tags()
     loop: int = 0
     note: str = ""
+    told: Callable[[], AbstractContextManager[None]] = nullcontext
 
     @abstractmethod
+    def read(self) -> Iterator[Page]:
+        """Yield the pictures one after another; what is wrong with the file is raised as it comes."""
+
     def pages(self) -> Iterator[Page]:
-        """Yield the pictures one after another; no more than one of them is in memory."""
+        """Yield the pictures one after another; no more than one of them is in memory.
+
+        Raises:
+            DataError: when one is damaged; it names the file.
+        """
+        pages = self.read()
+        while True:
+            with self.told():
+                page = next(pages, None)
+            if page is None:
+                return
+            yield page
 
 
 def check_size(height: int, width: int) -> None:

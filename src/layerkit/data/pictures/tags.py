@@ -11,7 +11,7 @@ from PIL import Image
 
 ORIENTATION = 0x0112
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
-_CENTIMETRE = 3
+_NO_UNIT, _CENTIMETRE = 1, 3
 EXIF_FOLDER, GPS_FOLDER = 0x8769, 0x8825
 """Tags that stand for further tags: those of the camera and those of the place."""
 DESCRIPTIONS = {
@@ -83,10 +83,10 @@ def exif_bytes(exif: Image.Exif, kept: Iterable[int]) -> bytes | None:
 
 
 def _dpi(exif: Image.Exif) -> tuple[float, float] | None:
-    across, down = exif.get(_X_RESOLUTION), exif.get(_Y_RESOLUTION)
-    if not across or not down:
+    across, down, unit = (exif.get(tag) for tag in (_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT))
+    if not across or not down or unit == _NO_UNIT:
         return None
-    inch = 2.54 if exif.get(_RESOLUTION_UNIT) == _CENTIMETRE else 1.0
+    inch = 2.54 if unit == _CENTIMETRE else 1.0
     return inch * float(across), inch * float(down)
 
 

@@ -58,7 +58,7 @@ class TiffSource(Source):
         if self.count > 1 or any(_kind(page) not in (np.uint8, np.uint16, np.bool_) for page in self._pages):
             self.suffix = ".tif"
 
-    def pages(self) -> Iterator[Page]:
+    def read(self) -> Iterator[Page]:
         """Yield the pages."""
         image: Image.Image | None = None
         for number, page in enumerate(self._pages):
@@ -127,8 +127,6 @@ def _pixels(page: tifffile.TiffPage) -> tuple[Pixels, bool]:
     pixels = np.moveaxis(pixels, axes.index("S"), 2) if "S" in axes else pixels[..., None]
     if pixels.dtype.kind not in "iuf":
         raise DataError(f"pixels of type {pixels.dtype}; expected whole numbers or floats")
-    if pixels.dtype == np.float16:
-        pixels = pixels.astype(np.float32)
     if pixels.dtype.kind == "u" and _bits(page) < 8 * pixels.dtype.itemsize:
         # Of 12 bits, say: the largest number is white all the same.
         pixels = (pixels.astype(np.float64) * (65535 / (2 ** _bits(page) - 1))).round().astype(np.uint16)
@@ -142,8 +140,8 @@ def _pixels(page: tifffile.TiffPage) -> tuple[Pixels, bool]:
     known = {_GRAY: (1, 2), _INVERTED: (1, 2), _RGB: (3, 4)}.get(colours, ())
     if samples not in known:
         raise DataError(
-            f"{samples} channels of {_bits(page)} bits ({tifffile.PHOTOMETRIC(colours).name.lower()}); expected 1 (gray) or 3 "
-            "(red, green and blue), with or without transparency; write each channel as a page of its own"
+            f"{samples} channels of {_bits(page)} bits ({tifffile.PHOTOMETRIC(colours).name.lower()}); expected 1 "
+            "(gray) or 3 (red, green and blue), with or without transparency; write each channel as a page of its own"
         )
     return pixels, samples in (2, 4)
 
@@ -153,7 +151,7 @@ def _described(tags: Tags) -> list[tuple[int, int, int, object, bool]]:
     found: list[tuple[int, int, int, object, bool]] = []
     for tag, value in _exif(tags).items():
         if tag in (EXIF_FOLDER, GPS_FOLDER):
-            found.append((tag, 4, 1, 0, True))
+            found.append((tag - 1, 4, 1, 0, True))  # tifffile writes no such tags; see below
         elif isinstance(value, str):
             found.append((tag, 2, 0, value.encode("utf-8", "replace"), True))
     return found
@@ -172,7 +170,10 @@ def _put_folders(file: BinaryIO, tags: Tags) -> None:
             for name, value in values.items():
                 folder[name] = value
             file.write(folder.tobytes(end))
-            tiff.pages.first.tags[tag].overwrite(end)
+            place = tiff.pages.first.tags[tag - 1]
+            place.overwrite(end)
+            file.seek(place.offset)
+            file.write(tag.to_bytes(2, "little" if tiff.byteorder == "<" else "big"))
 
 
 def _exif(tags: Tags) -> Image.Exif:

@@ -29,7 +29,7 @@ _FORMATS_OF_ANIMATIONS = {"PNG", "WEBP", "GIF"}
 class _Single(Source):
     """What a picture that comes from no file is written like."""
 
-    def pages(self) -> Iterator[Page]:
+    def read(self) -> Iterator[Page]:
         return iter(())
 
 

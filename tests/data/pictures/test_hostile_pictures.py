@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import os
 import random
@@ -11,11 +12,13 @@ import tracemalloc
 import zlib
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageFile
 
-from layerkit.data.pictures import read_picture
+from layerkit.data.pictures import opened, read_picture
 from layerkit.errors import DataError
 
 THOROUGH = os.environ.get("LAYERKIT_THOROUGH", "") not in ("", "0")
@@ -29,12 +32,22 @@ VARIANTS = [
     *[("TIFF", "RGB", {"compression": name}) for name in ("tiff_lzw", "tiff_deflate", "jpeg", "packbits")],
     *[("WEBP", "RGB", {}), ("WEBP", "RGBA", {"lossless": True}), ("WEBP", "RGB", {"animated": True})],
     *[("GIF", "P", {}), ("GIF", "P", {"animated": True}), ("GIF", "L", {"transparency": 0})],
+    *[("deep PNG", mode, {}) for mode in ("L", "LA", "RGB", "RGBA")],
+    *[("deep TIFF", "RGB", {"compression": name}) for name in (None, "lzw", "zlib")],
+    *[("deep TIFF", "F", {}), ("deep TIFF", "RGB", {"tile": (16, 16)}), ("deep TIFF", "stack", {})],
+    ("array", "RGB", {}),
 ]
 
 
 def encoded(name: str, mode: str, options: dict) -> bytes:
     """Return a small picture of one kind as the bytes of its file."""
     values = np.random.default_rng(0).integers(0, 256, (13, 17, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    if name == "array":
+        np.save(file, values)
+        return file.getvalue()
+    if name.startswith("deep"):
+        return deep(name, mode, values, options)
     if mode == "I;16":
         image = Image.fromarray(values[..., 0].astype(np.uint16) * 257)
     else:
@@ -42,8 +55,20 @@ def encoded(name: str, mode: str, options: dict) -> bytes:
     options = dict(options)
     if options.pop("animated", False):
         options |= {"save_all": True, "append_images": [image.rotate(90), image.rotate(180)]}
-    file = io.BytesIO()
     image.save(file, format=name, **options)
+    return file.getvalue()
+
+
+def deep(name: str, mode: str, values: np.ndarray, options: dict) -> bytes:
+    """Return a picture of 16 bits, or of floats, as the bytes of its file."""
+    if name == "deep PNG":
+        picture = np.asarray(Image.fromarray(values).convert(mode)).astype(np.uint16) * 257
+        return bytes(imagecodecs.png_encode(picture))
+    picture = values.astype(np.float32) if mode == "F" else values.astype(np.uint16) * 257
+    if mode == "stack":
+        picture = np.moveaxis(picture, 2, 0).copy()
+    file = io.BytesIO()
+    tifffile.imwrite(file, picture, photometric="minisblack" if mode == "stack" else "rgb", **options)
     return file.getvalue()
 
 
@@ -77,7 +102,10 @@ def mutated(seed: int) -> bytes:
 def read_or_refused(path: Path) -> bool:
     """Return whether a file is read, and fail unless it is that or refused with a sentence."""
     try:
-        picture = read_picture(path)
+        with opened(path) as source:
+            picture = next(source.pages()).picture
+            for page in itertools.islice(source.pages(), 5):
+                picture = page.picture
     except DataError as error:
         assert str(error).startswith(f"{path}: ")
         assert len(str(error)) < 1000
@@ -88,7 +116,7 @@ def read_or_refused(path: Path) -> bool:
 
 def test_whole_files_are_read(tmp_path):
     for variant, data in zip(VARIANTS, FILES, strict=True):
-        path = tmp_path / "picture"
+        path = tmp_path / ("picture.npy" if variant[0] == "array" else "picture")
         path.write_bytes(data)
         assert read_picture(path).pixels.shape[1:] == (13, 17), variant
 
@@ -108,9 +136,11 @@ def decoded(monkeypatch) -> list[int]:
 
 
 def test_mutated_files(tmp_path, at_most, decoded):
-    path, read, count = tmp_path / "picture.png", 0, 50_000 if THOROUGH else 2_000
+    read, count = 0, 50_000 if THOROUGH else 2_000
     for seed in range(count):
-        path.write_bytes(mutated(seed))
+        data = mutated(seed)
+        path = tmp_path / ("picture.npy" if data.startswith(b"\x93NUMPY") else "picture.png")
+        path.write_bytes(data)
         decoded.clear()
         with at_most(50_000):
             read += read_or_refused(path)
