@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,7 +17,7 @@ from layerkit.data.pictures import Picture
 from layerkit.denoising.baselines import BASELINES, tune
 from layerkit.denoising.blind import PRETRAINED
 from layerkit.denoising.denoiser import Denoiser
-from layerkit.errors import ArgumentError, UserError
+from layerkit.errors import ArgumentError, DataError, ShapeError, UserError
 
 
 def generator() -> torch.Generator:
@@ -142,3 +144,63 @@ def _plain() -> str:
 def test_strength_has_a_range(pretrained, strength):
     with pytest.raises(ArgumentError, match="BlindDenoiser: strength must be a number from 0 to 4, got"):
         BlindDenoiser(pretrained.denoiser, strength)
+
+
+# Arrays
+
+
+@pytest.mark.parametrize(("dtype", "white"), [("uint8", 255), ("uint16", 65535), ("float32", 255), ("float64", 1)])
+@pytest.mark.parametrize("axes", ["HWC", "CHW", "HW", "NHWC"])
+def test_arrays_of_any_kind_come_back_as_they_were(pretrained, clean, dtype, white, axes):
+    truth = clean[:, :64, :64] * (white / 255)
+    noisy = with_noise(clean, 25)[:, :64, :64] * (white / 255)
+    if dtype.startswith("uint"):
+        noisy = noisy.round().clamp(0, white)
+    arrange = {"HWC": lambda x: x.permute(1, 2, 0), "CHW": lambda x: x, "HW": lambda x: x[1]}
+    arrange["NHWC"] = lambda x: x.permute(1, 2, 0)[None].expand(2, -1, -1, -1)
+    given = arrange[axes](noisy).numpy().astype(dtype)
+    before = given.copy()
+    result = pretrained.denoise(given)
+    assert type(result) is np.ndarray
+    assert (result.dtype, result.shape) == (given.dtype, given.shape)
+    assert np.array_equal(given, before)
+    expected = arrange[axes](truth).numpy()
+    assert np.square(result - expected).mean() < np.square(given - expected).mean() / 3
+
+
+def test_a_tensor_comes_back_as_a_tensor_and_transparency_as_it_was(pretrained, clean):
+    noisy = torch.cat([with_noise(clean, 25), torch.full((1, *clean.shape[1:]), 7.0)]).permute(1, 2, 0)
+    result = pretrained.denoise(noisy)
+    assert isinstance(result, torch.Tensor)
+    assert (result[..., 3] == 7).all()
+    assert (result[..., :3] - noisy[..., :3]).abs().mean() > 5
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 3, 4, 5, 6), (2, 5, 6, 5), (0, 5)])
+def test_arrays_that_are_no_pictures(pretrained, shape):
+    with pytest.raises(ShapeError, match=r"pictures: expected the shape \(H, W\), \(H, W, C\), .* got \("):
+        pretrained.denoise(np.zeros(shape, np.uint8))
+
+
+def test_values_that_are_no_numbers_of_pictures(pretrained):
+    with pytest.raises(
+        DataError, match="pictures: expected a torch tensor or a numpy array of uint8, uint16 or floats"
+    ):
+        pretrained.denoise(np.zeros((9, 9), np.complex64))
+    with pytest.raises(DataError, match="some values are not finite"):
+        pretrained.denoise(np.full((20, 20), np.nan))
+
+
+def test_the_range_is_told_where_it_is_the_pictures_own(pretrained, clean):
+    dim = (with_noise(clean, 25).clamp(min=0) * (300 / 255)).round().to(torch.uint16)
+    result = pretrained.restore(dim)
+    assert not result.scale.closed
+    assert re.search(r"Gaussian noise, about 2\d of 255, give or take \d+ %, 255 standing for 3\d\d$", str(result))
+    assert psnr(result.pixels.float() * (255 / 300), clean) > psnr(with_noise(clean, 25), clean) + 5
+
+
+def test_progress_is_told_in_tiles(pretrained, clean):
+    told = []
+    small = BlindDenoiser(Denoiser(pretrained.denoiser.network, pretrained.denoiser.input_shape, 96))
+    small.restore(with_noise(clean, 25), progress=lambda done, tiles: told.append((done, tiles)))
+    assert told == [(number, 4) for number in range(1, 5)]

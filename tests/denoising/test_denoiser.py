@@ -494,3 +494,40 @@ def test_a_denoiser_prints_its_network_in_a_few_words() -> None:
         "  tile: 64",
         ")",
     ]
+
+
+# Other numbers than those from 0 to 255
+
+
+@pytest.fixture
+def halving() -> Denoiser:
+    """Return a denoiser that halves every value."""
+    layer = Conv2d(3, 3, 1)
+    layer.weight.copy_(torch.eye(3)[:, :, None, None] / 2)
+    layer.bias.zero_()
+    return Denoiser(layer, (3, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "white"), [("uint8", 255), ("uint16", 65535), ("float32", 255), ("float64", 1), ("float16", 1)]
+)
+@pytest.mark.parametrize("shape", [(9, 13, 3), (3, 9, 13), (9, 13), (2, 9, 13, 3), (2, 3, 9, 13)])
+def test_arrays_of_any_kind_come_back_as_they_were(halving, dtype, white, shape) -> None:
+    given = (white * np.random.default_rng(0).random(shape)).astype(dtype)
+    result = halving.denoise(given)
+    assert (result.dtype, result.shape) == (given.dtype, shape)
+    np.testing.assert_allclose(result, given / 2, rtol=1e-3, atol=1 if dtype.startswith("uint") else 0)
+
+
+def test_sixteen_bits_keep_their_grades(halving) -> None:
+    images = np.arange(65536, dtype=np.uint16).reshape(1, 1, 256, 256).repeat(3, axis=1)
+    result = halving.predict(images)
+    assert result.dtype == np.uint16
+    assert np.abs(result.astype(int) - images.astype(int) / 2).max() <= 0.51
+    assert len(np.unique(result)) == 32769
+
+
+def test_floats_are_not_cut_off_at_what_is_taken_for_white(halving) -> None:
+    given = np.full((9, 13, 3), 0.5, np.float32)
+    given[3, 4] = 3.0
+    assert halving.denoise(given)[3, 4].tolist() == pytest.approx([1.5] * 3)

@@ -103,14 +103,12 @@ def read_or_refused(path: Path) -> bool:
     """Return whether a file is read, and fail unless it is that or refused with a sentence."""
     try:
         with opened(path) as source:
-            picture = next(source.pages()).picture
-            for page in itertools.islice(source.pages(), 5):
-                picture = page.picture
+            pictures = [page.picture for page in itertools.islice(source.pages(), 5)]
     except DataError as error:
         assert str(error).startswith(f"{path}: ")
         assert len(str(error)) < 1000
         return False
-    assert len(picture.pixels) in (1, 3)
+    assert all(len(picture.pixels) in (1, 3) for picture in pictures)
     return True
 
 
@@ -144,7 +142,7 @@ def test_mutated_files(tmp_path, at_most, decoded):
         decoded.clear()
         with at_most(50_000):
             read += read_or_refused(path)
-        assert sum(decoded) < 100_000_000, seed
+        assert max(decoded, default=0) < 100_000_000, seed
     assert count / 20 < read < count * 19 / 20
     assert not ImageFile.LOAD_TRUNCATED_IMAGES
 

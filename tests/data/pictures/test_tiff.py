@@ -153,6 +153,15 @@ def test_truncated(tmp_path, share):
         read_picture(tmp_path / "a.tif")
 
 
+def test_a_part_that_is_missing_is_not_read_as_black(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", values(np.uint16, 90, 90, 3), photometric="rgb", tile=(32, 32))
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as tiff:
+        counts = tiff.pages.first.tags["TileByteCounts"]
+        counts.overwrite([0, *counts.value[1:]])
+    with pytest.raises(DataError, match=r"a\.tif: a part of the picture is missing; restore the file"):
+        read_picture(tmp_path / "a.tif")
+
+
 def test_a_page_that_is_too_large_is_refused_before_it_is_read(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif", bigtiff=False) as tiff:
         tiff.write(

@@ -6,6 +6,7 @@ Pillow reads no more than 8 bits of several channels, and no floats but gray one
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
@@ -123,6 +124,9 @@ def _pixels(page: tifffile.TiffPage) -> tuple[Pixels, bool]:
     axes = page.axes.replace("I", "").replace("Z", "")
     if samples > MAX_SAMPLES or sorted(axes) not in (["X", "Y"], ["S", "X", "Y"]) or page.dtype is None:
         raise DataError(f"pixels of {samples} numbers of {_bits(page)} bits; expected 1 (gray) or 3 (colours)")
+    # What is missing would be read as black.
+    if len(page.dataoffsets) != math.prod(page.chunked) or not all(page.databytecounts):
+        raise DataError("a part of the picture is missing; restore the file")
     pixels = page.asarray().reshape([size for size, axis in zip(page.shape, page.axes, strict=True) if axis in axes])
     pixels = np.moveaxis(pixels, axes.index("S"), 2) if "S" in axes else pixels[..., None]
     if pixels.dtype.kind not in "iuf":
