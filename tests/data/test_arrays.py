@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from layerkit.data.arrays import pictures
+from layerkit.data.arrays import ArrayPairs, pictures
 from layerkit.errors import DataError, DataWarning, ShapeError
 
 
@@ -61,3 +61,11 @@ def test_a_warning_points_to_the_line_outside_of_layerkit():
 def test_what_holds_no_values_is_refused():
     with pytest.raises(DataError, match='p: tensors on the device "meta" hold no values'):
         pictures(torch.zeros(1, 1, 2, 2, device="meta"), "p")
+
+
+def test_sixteen_bits_are_written_as_floats_to_255(tmp_path):
+    values = np.array([0, 257, 300, 65535], np.uint16).reshape(1, 1, 2, 2)
+    pairs = ArrayPairs(pictures(values, "p"), pictures(values, "p"))
+    with np.load(pairs.write(tmp_path)) as arrays:
+        assert arrays["range"] == 255
+        np.testing.assert_allclose(arrays["noisy_1"].ravel(), [0, 1, 300 / 257, 255], rtol=1e-6)

@@ -126,3 +126,27 @@ def test_pictures_are_for_networks_of_one_or_three_channels(tmp_path):
             load_dataset(source, (2, 8, 8), NOISELESS, 0, 10)
     with pytest.raises(DataError, match=r"the network's input is \(64,\); \"input\" must be \[C, H, W\]"):
         load_dataset("photos", (64,), NOISELESS, 0, 10)
+
+
+# Sixteen bits and floats
+
+
+@pytest.mark.parametrize("noise", [NOISELESS, Pixelate()])
+def test_sixteen_bits_are_learned_from_with_all_their_bits(tmp_path, noise):
+    ramp = torch.linspace(0, 300, 64 * 64).round().to(torch.uint16).reshape(1, 64, 64).expand(3, -1, -1).contiguous()
+    for name in ("a.png", "b.png"):
+        write_picture(tmp_path / name, Picture(ramp))
+    dataset = load_dataset(tmp_path, (3, 8, 8), noise, 0, 500)
+    for pictures in (*dataset.train.chunk(0, 0), dataset.validation.clean):
+        numbers = pictures * 65535
+        assert numbers.max() <= 300.01
+        assert len(numbers.round().unique()) > 20  # 8 bits have 2 of them
+
+
+def test_floats_and_eight_bits_beside_sixteen(tmp_path):
+    for index in range(3):
+        write_picture(tmp_path / f"{index}.tif", Picture(torch.full((3, 20, 20), 0.2)))
+        write_picture(tmp_path / f"{index}.png", Picture(torch.full((3, 20, 20), 51, dtype=torch.uint8)))
+    dataset = load_dataset(tmp_path, (3, 8, 8), NOISELESS, 0, 500)
+    for pictures in (*dataset.train.chunk(0, 0), dataset.validation.clean):
+        torch.testing.assert_close(pictures, torch.full_like(pictures, 0.2))

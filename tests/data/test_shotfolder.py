@@ -286,3 +286,29 @@ def test_a_broken_shot_is_named(tmp_path):
     (tmp_path / "a_3.png").write_text("text")
     with pytest.raises(DataError, match=r"a_3\.png: not a picture"):
         load(tmp_path)
+
+
+# Sixteen bits
+
+
+def test_dim_shots_of_sixteen_bits_keep_their_bits(tmp_path):
+    clean = scene(100).int()
+    for name in "ab":
+        for number in (1, 2):
+            noisy = shot(scene(100), 100 * ord(name) + number).to(torch.uint16)
+            write_picture(tmp_path / f"{name}_{number}.png", Picture(noisy))
+        # The same in eight bits would be black.
+        write_picture(tmp_path / f"{name}_clean.png", Picture(clean.to(torch.uint16)))
+    dataset = load(tmp_path)
+    first, second = dataset.train.chunk(0, 0)
+    assert not torch.equal(first, second)
+    for pictures in (first, second, dataset.validation.clean):
+        assert len((pictures * 65535).round().unique()) > 50
+
+
+def test_shots_of_eight_and_of_sixteen_bits_of_one_scene(tmp_path):
+    put(tmp_path, "a", scene(100))
+    put(tmp_path, "b", scene(50))
+    deep = shot(scene(100), 7).int().mul(257).to(torch.uint16)
+    write_picture(tmp_path / "a_3.png", Picture(deep))
+    assert scenes(torch.cat([*load(tmp_path).train.chunk(0, 0), load(tmp_path).validation.noisy])) == {100, 50}
