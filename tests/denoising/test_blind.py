@@ -199,8 +199,8 @@ def test_the_range_is_told_where_it_is_the_pictures_own(pretrained, clean):
     assert psnr(result.pixels.float() * (255 / 300), clean) > psnr(with_noise(clean, 25), clean) + 5
 
 
-def test_progress_is_told_in_tiles(pretrained, clean):
+def test_progress_is_told_in_tiles(tmp_path, clean):
     told = []
-    small = BlindDenoiser(Denoiser(pretrained.denoiser.network, pretrained.denoiser.input_shape, 96))
+    small = BlindDenoiser.load(own(tmp_path, 4, True), tile=96)
     small.restore(with_noise(clean, 25), progress=lambda done, tiles: told.append((done, tiles)))
     assert told == [(number, 4) for number in range(1, 5)]

@@ -24,7 +24,9 @@ from layerkit.data.pictures import Picture, Scale
 from layerkit.data.pictures.scale import usual
 from layerkit.denoising.budget import WINDOW, within_budget
 from layerkit.denoising.denoiser import SIDE, Denoiser, Progress
+from layerkit.denoising.geometry import Span
 from layerkit.denoising.stabilizing import Stabilizer
+from layerkit.denoising.together import MOST, each
 from layerkit.errors import UserError
 
 PRETRAINED = files("layerkit") / "pretrained" / "pretrained.safetensors"
@@ -162,10 +164,14 @@ class BlindDenoiser:
             return Denoised(pixels.clone(), noise, left=True, scale=scale)
         output = torch.empty(pixels.shape, dtype=pixels.dtype, device=pixels.device)
         tiles = self.denoiser.tiles(pixels.shape[1], pixels.shape[2], beyond=WINDOW // 2)
-        for done, (rows, columns) in enumerate(tiles, start=1):
+
+        def work(tile: tuple[Span, Span]) -> None:
+            rows, columns = tile
             x = scale.values(pixels[:, rows.begin : rows.end, columns.begin : columns.end])[None]
             y = self._restored(x, noise)[0, :, rows.answer, columns.answer]
             output[:, rows.start : rows.stop, columns.start : columns.stop] = scale.pixels(y, pixels.dtype)
+
+        for done in each(tiles, work, MOST if pixels.device.type == "cpu" else 1):
             if progress is not None:
                 progress(done, len(tiles))
         return Denoised(output, noise, scale=scale)

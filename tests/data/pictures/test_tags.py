@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ from layerkit.data.pictures import opened, read_picture, write_pages
 EXPOSURE, LATITUDE = 0x829A, 1
 
 
-def profile(colours: str = "sRGB") -> bytes:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile(colours)).tobytes()
+@cache  # the time when it was made is in it
+def profile() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
 def exif(orientation: int = 1) -> Image.Exif:
