@@ -108,6 +108,12 @@ def test_what_travels_with_sixteen_bits(tmp_path):
         assert tuple(read_picture(tmp_path / target).pixels.shape) == (3, 8, 6)
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_the_profile_of_a_palette_stays(tmp_path, name):
+    Image.new("RGB", (8, 6), "#204060").quantize(4).save(tmp_path / name, icc_profile=profile())
+    assert read(tmp_path / name)[0] == profile()
+
+
 def test_a_profile_for_other_channels_stays_behind(tmp_path):
     Image.new("L", (8, 6)).save(tmp_path / "a.png", icc_profile=profile())
     assert read(tmp_path / "a.png")[0] is None

@@ -57,7 +57,10 @@ def test_transparency(tmp_path, channels, dtype):
 def test_channels_that_lie_apart_and_white_that_is_zero(tmp_path):
     given = values(np.uint16)
     tifffile.imwrite(tmp_path / "apart.tif", np.moveaxis(given, 2, 0), photometric="rgb", planarconfig="separate")
-    assert torch.equal(read_picture(tmp_path / "apart.tif").pixels, planes(given))
+    with opened(tmp_path / "apart.tif") as source:
+        assert torch.equal(next(source.pages()).picture.pixels, planes(given))
+        write_pages(tmp_path / "together.tif", source.pages(), source)
+    assert np.array_equal(tifffile.imread(tmp_path / "together.tif"), given)
     tifffile.imwrite(tmp_path / "negative.tif", 65535 - given[..., 0], photometric="miniswhite")
     assert torch.equal(read_picture(tmp_path / "negative.tif").pixels, planes(given[..., 0]))
 

@@ -46,7 +46,9 @@ class PillowSource(Source):
         if self._deep and self.count > 1:
             raise DataError("an animation of 16 bits; expected one of 8 bits; write its pictures as a TIFF file")
         self._image.load()
-        self.tags = tags_of(self._image).fitting(1 if _is_gray(self._image) and self.count == 1 else 3)
+        # A profile for printers has been followed when the picture has the colours of screens.
+        gray, for_printers = _is_gray(self._image) and self.count == 1, self._image.mode == "CMYK"
+        self.tags = tags_of(self._image).fitting(4 if for_printers else 1 if gray else 3)
         if _orientation(self._image) > 4:
             self.tags = self.tags.turned()
 

@@ -14,8 +14,26 @@ _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
 _NO_UNIT, _CENTIMETRE = 1, 3
 EXIF_FOLDER, GPS_FOLDER = 0x8769, 0x8825
 """Tags that stand for further tags: those of the camera and those of the place."""
+DESCRIPTION = 0x010E
+_OF_TIFFFILE = '{"shape"'
+"""How tifffile begins its descriptions, which say how the numbers of that file lie."""
 DESCRIPTIONS = {
-    *(0x010E, 0x010F, 0x0110, 0x0131, 0x0132, 0x013B, 0x013C, 0x8298, 0x4746, 0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F),
+    *(
+        DESCRIPTION,
+        0x010F,
+        0x0110,
+        0x0131,
+        0x0132,
+        0x013B,
+        0x013C,
+        0x8298,
+        0x4746,
+        0x9C9B,
+        0x9C9C,
+        0x9C9D,
+        0x9C9E,
+        0x9C9F,
+    ),
     *(EXIF_FOLDER, GPS_FOLDER),
 }
 """The tags of a TIFF file that describe the picture, and not how its pixels are stored."""
@@ -67,7 +85,10 @@ def tags_of_tiff(file: BinaryIO, icc: bytes | None = None) -> tuple[Tags, int]:
         exif = Image.Exif()
         file.seek(0)
         exif.load_from_fp(file)
-        tags = Tags(icc or None, exif_bytes(exif, DESCRIPTIONS.intersection(exif)), _usable(_dpi(exif)))
+        kept = DESCRIPTIONS.intersection(exif)
+        if str(exif.get(DESCRIPTION)).startswith(_OF_TIFFFILE):
+            kept -= {DESCRIPTION}
+        tags = Tags(icc or None, exif_bytes(exif, kept), _usable(_dpi(exif)))
         return tags, int(exif.get(ORIENTATION, 1))
     return Tags(icc or None), 1
 

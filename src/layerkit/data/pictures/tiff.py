@@ -29,7 +29,7 @@ LEVEL = 6
 """Of the compression."""
 MAX_BYTES = 2**31
 """A file with more is written with addresses of 64 bits, which not every program reads."""
-_GRAY, _RGB, _CMYK, _INVERTED = 1, 2, 5, 0
+_INVERTED, _GRAY, _RGB, _PALETTE, _CMYK = 0, 1, 2, 3, 5
 """What a page says of its colours."""
 
 # What is wrong with a file is told by errors, and what is merely odd by nobody.
@@ -52,7 +52,8 @@ class TiffSource(Source):
         self.count = len(self._pages)
         first = self._pages[0]
         self.tags, self._orientation = tags_of_tiff(file, first.iccprofile)
-        self.tags = self.tags.fitting(1 if first.samplesperpixel <= 2 else 3)
+        channels = {_CMYK: 4, _PALETTE: 3}.get(int(first.photometric), 1 if first.samplesperpixel <= 2 else 3)
+        self.tags = self.tags.fitting(channels)
         if self._orientation > 4:
             self.tags = self.tags.turned()
         # A PNG file holds one picture, or an animation, of up to 16 bits.
