@@ -83,7 +83,9 @@ def test_the_python_runs(tmp_path, monkeypatch):
     (tmp_path / "architectures").symlink_to(README.parent / "architectures")
     noisy = torch.rand(4, 3, 32, 32)
     namespace = {"noisy": noisy, "target": torch.rand(4, 3, 32, 32), "images": torch.rand(2, 3, 13, 10) * 255}
+    namespace["photograph"] = torch.randint(256, (40, 50, 3), dtype=torch.uint8).numpy()
     exec(PYTHON, namespace)
+    assert (namespace["restored"].shape, namespace["restored"].dtype) == ((40, 50, 3), "uint8")
     assert namespace["loss"] == pytest.approx(1 / 12, rel=0.2)  # answers near 1/2, targets uniform
     assert namespace["clean"].shape == (2, 3, 13, 10)
     shown = PRINTED.splitlines()

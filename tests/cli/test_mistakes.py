@@ -180,7 +180,9 @@ def test_pictures_to_denoise(here, checkpoint, capsys):
     assert "error: missing.png: no such file or folder" in said("missing.png")
     assert "error: empty: no pictures in this folder" in said("empty")
     assert "error: good.png exists already" in said("good.png", output=".")
-    assert "error: note.png: not a picture in a known format" in said("good.png", "note.png")
+    assert "error: note.png: not a picture in a known format" in said("note.png")
+    assert run(["denoise", checkpoint, "good.png", "note.png", "--output", "clean"]) == 1
+    assert "pictures could not be denoised:\nnote.png: not a picture in a known format" in capsys.readouterr().err
     assert Path("clean/good.png").exists()  # the others are done all the same
     assert "clean/good.png exists already; use --overwrite" in said("good.png")
     assert "Denoiser: tile must be a whole number at least 1, got 0" in refused(

@@ -193,7 +193,7 @@ def test_noise_beyond_the_range_is_kept(small):
         (
             {"train_target": torch.zeros(4, 3, 8, 8).long()},
             DataError,
-            "train_target: expected .* of uint8 or floats, values from 0 to 255, got torch.int64",
+            "train_target: expected .* of uint8, uint16 or floats from 0 to 255, got torch.int64",
         ),
         ({"train_input": np.zeros((4, 3, 8, 8), np.int32)}, DataError, "train_input: .* got int32"),
         ({"train_input": np.zeros((4, 3, 8, 8), object)}, DataError, "train_input: .* got object"),
