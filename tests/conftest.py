@@ -93,6 +93,13 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., s
         yield python
 
 
+@pytest.fixture
+def no_classical_methods(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out of tables what classical methods reach, which takes longer than all the rest of a short training."""
+    for module in ("training", "tables"):  # of train and of evaluate
+        monkeypatch.setattr(f"layerkit.cli.{module}.classical_results", lambda *_: [])
+
+
 @dataclass(frozen=True)
 class Tiny:
     """A training of 40 pairs of 8x8 pixels, ten steps an epoch, and six pictures for validation."""
