@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -57,6 +58,46 @@ def at_most() -> Callable[[int], AbstractContextManager[None]]:
     Calls of functions come out the same on every machine. One too many fails at once, so that work without end ends.
     """
     return _at_most
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """Return a function that runs a program in a process of its own, which has torch imported and no layerkit.
+
+    Its arguments are those of the interpreter, ``-c PROGRAM ...`` or ``-m MODULE ...``. See ``tests/fork_server.py``.
+    """
+    folder = tmp_path_factory.mktemp("programs")
+    streams = {name: folder / name for name in ("input", "output", "errors")}
+    command = [sys.executable, Path(__file__).with_name("fork_server.py")]
+    # Each program has a PYTHONPATH of its own.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment) as server:
+
+        def python(
+            *arguments: object, cwd: Path | None = None, env: dict[str, str] | None = None, check: bool = False
+        ) -> subprocess.CompletedProcess[str]:
+            for path in streams.values():
+                path.write_text("")
+            program = {"arguments": list(map(str, arguments)), "cwd": str(cwd or Path.cwd())}
+            program |= {"env": env or dict(os.environ), **{name: str(path) for name, path in streams.items()}}
+            print(json.dumps(program), file=server.stdin, flush=True)
+            code = int(server.stdout.readline())
+            done = subprocess.CompletedProcess(
+                program["arguments"], code, streams["output"].read_text(), streams["errors"].read_text()
+            )
+            if check:
+                assert code == 0, done.stderr
+            return done
+
+        yield python
+
+
+@pytest.fixture
+def no_classical_methods(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out of tables what classical methods reach, which takes longer than all the rest of a short training."""
+    for module in ("training", "tables"):  # of train and of evaluate
+        monkeypatch.setattr(f"layerkit.cli.{module}.classical_results", lambda *_: [])
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,6 @@ import errno
 import os
 import resource
 import stat
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -171,9 +169,9 @@ sys.exit(cli.run(sys.argv[1:]))
 """
 
 
-def test_training_where_the_system_is_not_posix(tmp_path, tiny):
+def test_training_where_the_system_is_not_posix(tmp_path, tiny, python):
     spec = tiny.spec(tmp_path)
     arguments = ["train", str(spec), "--data", str(tiny.data), "--output", str(tmp_path / "run")]
-    ended = subprocess.run([sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, cwd=tmp_path)
+    ended = python("-c", PROGRAM, *arguments, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert {"checkpoint.safetensors", "metrics.jsonl", ".lock"} <= set(os.listdir(tmp_path / "run"))

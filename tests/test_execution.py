@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 from layerkit import build, load_architecture, save
@@ -63,7 +61,7 @@ NAMES = [
 ]
 
 
-def test_nothing_is_executed(tmp_path, tiny):
+def test_nothing_is_executed(tmp_path, tiny, python):
     tree = tiny.tree()
     files = {"good": tree}
     for number, name in enumerate(NAMES):
@@ -81,14 +79,7 @@ def test_nothing_is_executed(tmp_path, tiny):
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
     (tmp_path / "sprung.py").write_text("open('sprung_folder', 'w')")  # what a name would import
     _write_checkpoints(tmp_path, tree)
-    process = subprocess.run(
-        [sys.executable, "-c", WATCHED, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=tmp_path,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+    process = python("-c", WATCHED, tmp_path, check=True, cwd=tmp_path)
     seen, proof = map(json.loads, process.stdout.splitlines())
     assert seen == []
     assert [event.split()[0] for event in proof] == ["compile", "exec"]  # the hook does see

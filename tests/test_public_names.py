@@ -70,8 +70,8 @@ def test_what_a_plugin_author_needs_is_in_one_place(name):
         "import layerkit; layerkit.testing.parametrize_with_checks",
     ],
 )
-def test_the_namespaces_are_there_after_a_bare_import(program):
-    subprocess.run([sys.executable, "-c", program], check=True)
+def test_the_namespaces_are_there_after_a_bare_import(program, python):
+    python("-c", program, check=True)
 
 
 def imported_from_layerkit(program: str) -> list[tuple[str, str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 
 import pytest
@@ -23,6 +22,6 @@ print(json.dumps(sorted(path for path in paths if re.search(r"/lib[gi]?omp[^/]*$
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists what a process has loaded in this way")
-def test_there_is_one_runtime_of_openmp() -> None:
-    child = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, check=True)
+def test_there_is_one_runtime_of_openmp(python) -> None:
+    child = python("-c", CHILD, check=True)
     assert len(json.loads(child.stdout)) == 1, child.stdout

@@ -5,9 +5,8 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import subprocess
-import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import pytest
@@ -21,6 +20,8 @@ from layerkit.arithmetic.backends import BACKENDS, Backend, fused, plain
 from layerkit.arithmetic.sums import Sums
 from layerkit.testing import parametrize_with_checks
 from layerkit.testing.parametrizing import CheckOfComponent
+
+Python = Callable[..., subprocess.CompletedProcess[str]]
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-11}
 BUILT = importlib.util.find_spec("layerkit.arithmetic.backends._sums") is not None
@@ -237,8 +238,8 @@ start(["layerkit.arithmetic.backends._sums"], LAYERKIT_PLAIN_SUMS="0")
 
 
 @needs_fused
-def test_without_compiled_code_the_plain_way_is_taken() -> None:
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+def test_without_compiled_code_the_plain_way_is_taken(python: Python) -> None:
+    done = python("-c", PROGRAM, check=True)
     available, values = zip(*map(str.split, done.stdout.splitlines()), strict=True)
     assert available == ("True", "False", "False")
     with_it, switched_off, without_it = map(float, values)

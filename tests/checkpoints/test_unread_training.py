@@ -116,6 +116,7 @@ def test_evaluate_on_data_with_noise_of_their_own(checkpoint, tiny, missing, cap
     assert json.loads(capsys.readouterr().out)["pictures"] == 6
 
 
+@pytest.mark.usefixtures("no_classical_methods")
 def test_evaluate_where_the_noise_alone_can_be_read(checkpoint, picture, capsys):
     path = str(checkpoint(optimizer=ELSEWHERE, loss=ELSEWHERE))
     assert run(["evaluate", path, "--data", str(picture), "--json"]) == 0
@@ -146,6 +147,7 @@ def test_train_says_what_to_install(tmp_path, tiny, capsys, monkeypatch):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.usefixtures("no_classical_methods")
 def test_the_plugin_itself_left_out(tmp_path, tiny, picture, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.json").write_text(text_of(TRAINING | {"optimizer": {"type": "rmsprop"}}, requires=None))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -192,11 +190,8 @@ def test_pictures_to_denoise(here, checkpoint, capsys):
     assert "Missing argument '[CHECKPOINT] PICTURES...'" in refused(capsys, "denoise", "--output", "x")
 
 
-def test_no_traceback_from_a_real_process(here, tiny):
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    finished = subprocess.run(
-        [sys.executable, "-m", "layerkit", "validate", "missing.json"], capture_output=True, text=True, env=environment
-    )
+def test_no_traceback_from_a_real_process(here, python):
+    finished = python("-m", "layerkit", "validate", "missing.json")
     assert finished.returncode == 2
     assert "missing.json: cannot be read: there is no such file" in finished.stderr
     assert "Traceback" not in finished.stderr

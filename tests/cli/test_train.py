@@ -28,11 +28,10 @@ Train = Callable[..., int]
 
 
 @pytest.fixture
-def train(tiny, tmp_path, monkeypatch) -> Train:
+def train(tiny, tmp_path, monkeypatch, no_classical_methods) -> Train:
     """Return a function that trains the tiny network from the command line, without figures and classical methods."""
     monkeypatch.setattr("layerkit.cli.training.loss_curve", lambda path, *_: write_atomically(path, b"curve"))
     monkeypatch.setattr("layerkit.cli.training.montage", lambda path, *_: write_atomically(path, b"montage"))
-    monkeypatch.setattr("layerkit.cli.training.classical_results", lambda *_: [])
     monkeypatch.chdir(tmp_path)
     spec = tiny.spec(tmp_path)
 
@@ -216,6 +215,7 @@ def test_what_a_run_remembers_cannot_be_given(train, capsys, arguments, name):
     assert f"{name} cannot be given with --resume" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("no_classical_methods")
 def test_without_a_spec_it_is_the_network_that_comes_with_layerkit(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for number in range(2):

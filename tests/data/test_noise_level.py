@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -108,15 +106,14 @@ def test_a_constant_picture_has_no_noise():
     assert estimate_noise(torch.full((1, 9, 16), 200, dtype=torch.uint8)) < 1e-3
 
 
-def test_the_estimate_needs_no_scientific_package():
+def test_the_estimate_needs_no_scientific_package(python):
     program = """
 import sys, torch
 from layerkit.data.noise_level import estimate_range
 assert estimate_range(torch.rand(4, 3, 32, 32)) is not None
 print(*sorted({name.partition(".")[0] for name in sys.modules} & {"pywt", "scipy", "skimage", "sklearn"}))
 """
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert ended.stdout == "\n"
+    assert python("-c", program, check=True).stdout == "\n"
 
 
 def test_a_small_picture_has_no_estimate():

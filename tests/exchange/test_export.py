@@ -3,7 +3,7 @@ from __future__ import annotations
 import ast
 import json
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,9 @@ def test_every_kind_of_layer_travels(tmp_path: Path) -> None:
     assert done.difference < 1e-5
 
 
-def test_the_file_is_python_that_needs_torch_alone(tmp_path: Path) -> None:
+def test_the_file_is_python_that_needs_torch_alone(
+    tmp_path: Path, python: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
     tree = of_layers(EVERYTHING) | {"name": '"""; raise SystemExit', "description": '"""\nraise SystemExit'}
     folder = export(written(tmp_path, tree), "torch", tmp_path / "exported").folder
     text = (folder / "network.py").read_text()
@@ -78,7 +80,7 @@ def test_the_file_is_python_that_needs_torch_alone(tmp_path: Path) -> None:
     imported = {name.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import) for name in node.names}
     assert imported == {"torch"} and "layerkit." not in text
     script = "import network, torch; print(tuple(network.load()(torch.rand(1, 4, 6, 10)).shape))"
-    done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=True)
+    done = python("-c", script, cwd=folder, check=True)
     assert done.stdout == "(1, 4, 6, 10)\n"
 
 

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -267,10 +267,17 @@ def install_all(folder: Path, strangers: dict[str, Stranger]) -> None:
         install(folder, name, stranger)
 
 
-def run(folder: Path, script: str, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a Python program in whose environment the packages of ``folder`` are installed."""
-    env = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"} | environment
-    return subprocess.run([sys.executable, *options, "-c", script], env=env, capture_output=True, text=True)
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(python: Run) -> Run:
+    """Return a function that runs a Python program in whose environment the packages of a folder are installed."""
+
+    def run(folder: Path, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return python("-c", script, env=os.environ | {"PYTHONPATH": str(folder)} | environment)
+
+    return run
 
 
 REPORT = """
@@ -359,7 +366,7 @@ def test_mutable_defaults_are_not_shared(tmp_path: Path, monkeypatch: pytest.Mon
     assert second.sizes == []
 
 
-def test_all_of_them_together_in_a_process_of_their_own(tmp_path: Path) -> None:
+def test_all_of_them_together_in_a_process_of_their_own(tmp_path: Path, run: Run) -> None:
     install_all(tmp_path, BROKEN | QUIRKY)
     result = run(tmp_path, REPORT)
     assert result.returncode == 0, result.stderr
@@ -375,7 +382,7 @@ def test_all_of_them_together_in_a_process_of_their_own(tmp_path: Path) -> None:
     assert "mine" not in report["names"]
 
 
-def test_a_spec_is_read_and_its_error_names_who_failed(tmp_path: Path) -> None:
+def test_a_spec_is_read_and_its_error_names_who_failed(tmp_path: Path, run: Run) -> None:
     install_all(tmp_path, BROKEN)
     script = """
 import json
@@ -395,9 +402,10 @@ except SpecError as error:
         assert f"of {name} 1.2 (" in result.stdout
 
 
-def test_warnings_that_are_errors_fail_the_plugin_alone(tmp_path: Path) -> None:
+def test_warnings_that_are_errors_fail_the_plugin_alone(tmp_path: Path, run: Run) -> None:
     install_all(tmp_path, {"warns-early": QUIRKY["warns-early"]})
-    report = json.loads(run(tmp_path, REPORT, "-W", "error:old:UserWarning").stdout)
+    as_errors = "import warnings; warnings.filterwarnings('error', 'old', UserWarning)"
+    report = json.loads(run(tmp_path, as_errors + REPORT).stdout)
     assert report["plugins"]["warns-early"][:2] == [
         "failed",
         "importing warns_early failed: UserWarning: old (warns_early.py:2)",
@@ -412,7 +420,7 @@ def test_an_interrupt_by_the_user_ends_the_tool(tmp_path: Path, monkeypatch: pyt
         found(tmp_path, PluginSettings())
 
 
-def test_a_plugin_that_pip_installed(tmp_path: Path) -> None:
+def test_a_plugin_that_pip_installed(tmp_path: Path, run: Run) -> None:
     project, target = tmp_path / "project", tmp_path / "target"
     project.mkdir()
     (project / "pip_made.py").write_text(sound("made"))
@@ -478,7 +486,7 @@ def test_one_that_is_left_out_makes_room_for_its_namesake(tmp_path: Path, monkey
     ]
 
 
-def test_strict_mode_makes_any_failure_an_error(tmp_path: Path) -> None:
+def test_strict_mode_makes_any_failure_an_error(tmp_path: Path, run: Run) -> None:
     install_all(tmp_path, {"import-error": BROKEN["import-error"]})
     result = run(tmp_path, REPORT, LAYERKIT_STRICT_PLUGINS="1")
     assert result.returncode == 1
@@ -516,7 +524,7 @@ def test_which_layerkit_a_plugin_needs(own: str, fits: bool, tmp_path: Path, mon
     assert (found(tmp_path, PluginSettings()).failures() == []) == fits
 
 
-def test_a_hundred_plugins_are_each_imported_once_and_none_is_listed_twice(tmp_path: Path) -> None:
+def test_a_hundred_plugins_are_each_imported_once_and_none_is_listed_twice(tmp_path: Path, run: Run) -> None:
     """Stands for the bound of a second that is measured by hand: the work is done once a plugin."""
     counting = "import builtins\nbuiltins.seen = getattr(builtins, 'seen', 0) + 1\n"
     for index in range(100):

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -12,23 +12,20 @@ from layerkit.cli import run
 from layerkit.registry.scaffold import write_plugin
 
 
-def test_a_new_plugin_is_installed_proven_and_trained_with(tmp_path):
+def test_a_new_plugin_is_installed_proven_and_trained_with(tmp_path, tiny, python):
     write_plugin("layerkit-wavelet", tmp_path, installed())
     folder, site = tmp_path / "layerkit-wavelet", tmp_path / "site"
     environment = os.environ | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
-    python = [sys.executable, "-m"]
     install = ["pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target", str(site), str(folder)]
-    subprocess.run(python + install, check=True, env=environment)
-    tested = subprocess.run(
-        [*python, "pytest", "-q", "-p", "no:cacheprovider"], cwd=folder, env=environment, capture_output=True, text=True
-    )
+    subprocess.run([sys.executable, "-m", *install], check=True, env=environment)
+    tested = python("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=folder, env=environment)
     assert tested.returncode == 0, tested.stdout
     assert " passed" in tested.stdout
-    spec = tmp_path / "net.json"
-    table16 = Path(__file__).parents[2] / "architectures" / "table1-16.json"
-    spec.write_text(table16.read_text().replace('"layers": [', '"layers": [{"type": "wavelet", "init": 0.5},', 1))
-    train = ["layerkit", "train", str(spec), "--samples", "64", "--epochs", "1", "--output", str(tmp_path / "run")]
-    trained = subprocess.run(python + train, env=environment, capture_output=True, text=True)
+    tree = tiny.tree()
+    tree["layers"].insert(0, {"type": "wavelet", "init": 0.5})
+    (tmp_path / "net.json").write_text(json.dumps(tree))
+    options = ["--data", tiny.data, "--epochs", "1", "--output", tmp_path / "run"]
+    trained = python("-m", "layerkit", "train", tmp_path / "net.json", *options, env=environment)
     assert trained.returncode == 0, trained.stderr
     assert (tmp_path / "run" / "checkpoint.safetensors").exists()
 

@@ -134,3 +134,14 @@ def test_layers_are_counted_before_anybody_has_checked_them() -> None:
     inner = {"type": "sequential", "layers": [{"type": "relu"}, None, {"layers": 3}]}
     assert written_layers({"layers": [inner, {"x": inner}, [inner]], "training": {"layers": [1]}}) == 3 + 3 * 3 + 1
     assert written_layers(3) == 0
+
+
+@pytest.mark.parametrize("depth", [1, 12])
+def test_layers_deep_inside_others_are_asked_for_their_shape_as_often_as_others(monkeypatch, depth):
+    asked = []
+    monkeypatch.setattr(ReLUSpec, "output_shape", lambda self, shape: asked.append(self) or shape)
+    network = RELU
+    for _ in range(depth):
+        network = sequence(network)
+    trace(sequence(network), (3, 8, 8))
+    assert len(asked) == 2  # on the way through the network, and for the step

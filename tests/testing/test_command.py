@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -39,15 +39,16 @@ def test_json_is_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert (data["components"], data["checks"], data["outcomes"]) == (1, 1, {"passed": 1})
 
 
-def test_a_package_in_several_processes_gives_what_one_gives() -> None:
+def test_a_package_in_several_processes_gives_what_one_gives(
+    python: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
     # In a process of its own each time: hypothesis likes the constants of the modules that happen to be loaded.
     package = "layerkit-activations"
     names = [subject.name for subject in of_distribution(package)]
-    command = [sys.executable, "-m", "layerkit", "conformance", "--plugin", package, "--json", "--profile", "quick"]
+    command = ["-m", "layerkit", "conformance", "--plugin", package, "--json", "--profile", "quick"]
     outputs = []
     for jobs in ("1", "2"):
-        given = [*command, "--only", "building_is_contained", "--jobs", jobs]
-        done = subprocess.run(given, capture_output=True, text=True, check=True)
+        done = python(*command, "--only", "building_is_contained", "--jobs", jobs, check=True)
         results = json.loads(done.stdout)["results"]
         outputs.append([{k: v for k, v in result.items() if k != "seconds"} for result in results])
     assert outputs[0] == outputs[1]

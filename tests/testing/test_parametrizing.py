@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,23 +44,25 @@ def test_conformance(check):
 """
 
 
-def pytest_in(folder: Path, factor: str, known: str = "") -> subprocess.CompletedProcess[str]:
+Python = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def pytest_in(folder: Path, python: Python, factor: str, known: str = "") -> subprocess.CompletedProcess[str]:
     (folder / "halved.py").write_text(PLUGIN.replace("FACTOR", factor))
     (folder / "test_halved.py").write_text(TEST.replace("KNOWN", known))
-    command = [sys.executable, "-m", "pytest", "-q", "-rsx", "-p", "no:cacheprovider", "test_halved.py"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    return python("-m", "pytest", "-q", "-rsx", "-p", "no:cacheprovider", "test_halved.py", cwd=folder)
 
 
-def test_a_right_layer_passes_the_whole_battery_from_a_plain_pytest(tmp_path: Path) -> None:
-    done = pytest_in(tmp_path, "2")
+def test_a_right_layer_passes_the_whole_battery_from_a_plain_pytest(tmp_path: Path, python: Python) -> None:
+    done = pytest_in(tmp_path, python, "2")
     assert done.returncode == 0, done.stdout
     counts = [int(word) for word in done.stdout.splitlines()[-1].split() if word.isdigit()]
     assert sum(counts) == len(checks_for("layer"))
     assert "the layer has no parameters" in done.stdout, "a check that is skipped says why"
 
 
-def test_a_wrong_layer_fails_with_the_case_and_a_guess(tmp_path: Path) -> None:
-    done = pytest_in(tmp_path, "4", ', known_failures={"jacobian_of_small_inputs": "seen"}')
+def test_a_wrong_layer_fails_with_the_case_and_a_guess(tmp_path: Path, python: Python) -> None:
+    done = pytest_in(tmp_path, python, "4", ', known_failures={"jacobian_of_small_inputs": "seen"}')
     assert done.returncode == 1
     assert "layer halved: input_gradient: failed" in done.stdout
     assert "everywhere 0.5 times" in done.stdout

@@ -138,7 +138,7 @@ class Module(Differentiable):
     def children(self) -> dict[str, Module]:
         """Return the modules directly inside this one by name; a subclass that keeps them in a list overrides this."""
         # Of a copy, for another thread may be setting an attribute.
-        return {name: value for name, value in vars(self).copy().items() if isinstance(value, Module)}
+        return {name: value for name, value in vars(self).copy().items() if Module in type(value).__mro__}
 
     def modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """Yield this module and all modules inside it with their dotted names, parents first."""

@@ -12,7 +12,9 @@ not when the class is written, so that every plugin's components can stand in ev
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import wraps
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
@@ -270,6 +272,9 @@ def chain(layers: tuple[LayerSpec, ...], input_shape: Shape, field: str = "layer
     Raises:
         ShapeError: with the path ``field[i]`` of the layer that cannot take what comes before it.
     """
+    known, key = _CHAINS.get(), (id(layers), tuple(input_shape), field)
+    if known is not None and key in known:
+        return known[key][1]
     inner, shape = [], input_shape
     for index, layer in enumerate(layers):
         inner.append(Inner((field, index), layer, shape))
@@ -279,7 +284,26 @@ def chain(layers: tuple[LayerSpec, ...], input_shape: Shape, field: str = "layer
             raise error.inside(field, index) from None
         except Exception as error:
             raise broken(layer, error).inside(field, index) from error
-    return tuple(inner), shape
+    result = tuple(inner), shape
+    if known is not None:
+        known[key] = layers, result  # with the layers, so that no others get their identity meanwhile
+    return result
+
+
+_Chain = tuple[tuple[Inner, ...], Shape]
+_CHAINS: ContextVar[dict[tuple[int, Shape, str], tuple[tuple[LayerSpec, ...], _Chain]] | None] = ContextVar(
+    "chains", default=None
+)
+
+
+@contextmanager
+def chains_kept() -> Iterator[None]:
+    """Follow each chain of layers once inside ``with``, and not once more for every container around it."""
+    token = _CHAINS.set({})
+    try:
+        yield
+    finally:
+        _CHAINS.reset(token)
 
 
 def broken(layer: LayerSpec, error: Exception) -> ShapeError:

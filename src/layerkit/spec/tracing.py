@@ -9,7 +9,7 @@ from typing import Any
 
 from layerkit.builtin.layers.repeat import MAX_LAYERS, expanded_count
 from layerkit.contracts.module import Module
-from layerkit.contracts.specs import Inner, LayerSpec, Shape, broken
+from layerkit.contracts.specs import Inner, LayerSpec, Shape, broken, chains_kept
 from layerkit.errors import ShapeError
 
 MAX_PARAMETERS = 2**30
@@ -52,8 +52,9 @@ def trace(network: LayerSpec, input_shape: Shape) -> list[Step]:
     if count > MAX_LAYERS:
         message = f"with all inside others and every copy, these are {count:,} layers; at most {MAX_LAYERS:,} are built"
         raise ShapeError(message, ("layers",))
-    network.output_shape(input_shape)
-    return _steps(network.inner(input_shape), (), 0)
+    with chains_kept():
+        network.output_shape(input_shape)
+        return _steps(network.inner(input_shape), (), 0)
 
 
 def written_layers(tree: Any) -> int:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -61,9 +62,11 @@ def written(tmp_path, tiny, data_key):
     def written(sections: list[Section], quick: bool = False) -> str:
         store = Store(tmp_path / "report")
         pictures = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+        montage(tmp_path / "montage.png", pictures, pictures, pictures)
         for part in sections:
             for made in part.results:
-                montage(store.run(made.key) / "montage.png", pictures, pictures, pictures)
+                store.run(made.key).mkdir(parents=True, exist_ok=True)
+                shutil.copy(tmp_path / "montage.png", store.run(made.key))
                 write_tiles(store.run(made.key) / TILES, Examples(pictures, pictures, pictures))
         write_page(store, sections, load_dataset(tiny.data, (3, 8, 8), None, 0, 40), data_key, quick)
         return store.page.read_text()

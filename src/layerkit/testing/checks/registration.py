@@ -84,11 +84,9 @@ def schema_agrees(case: Case[Spec]) -> None:
     """What pydantic takes the JSON Schema takes too, and what one refuses for a range or a type both refuse."""
     require(case.subject.fits_schema(case.configuration), "the JSON Schema refuses what pydantic takes")
     for path, wrong in _mutations(case.configuration):
-        by_schema = case.subject.fits_schema(wrong)
-        by_model = _accepted(case.subject, wrong)
-        where = ".".join(map(str, path))
-        shown = json.dumps(wrong)
-        require(not by_model or by_schema, f"pydantic takes {where} in {shown}, and the JSON Schema refuses it")
+        if _accepted(case.subject, wrong) and not case.subject.fits_schema(wrong):
+            where, shown = ".".join(map(str, path)), json.dumps(wrong)
+            raise CheckFailed(f"pydantic takes {where} in {shown}, and the JSON Schema refuses it")
 
 
 @check("layer", "loss", "optimizer", "noise", "schedule")
