@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -151,9 +152,15 @@ def _bucket(gradients: list[tuple[Tensor, frozenset[Module]]]) -> _Bucket:
     """Move gradients into one flat tensor, and return it."""
     first, _ = gradients[0]
     step = ALIGNED // first.element_size()
-    sizes = [-(-gradient.numel() // step) * step for gradient, _ in gradients]
+    sizes = [-(-_span(gradient) // step) * step for gradient, _ in gradients]
     flat = torch.zeros(sum(sizes), dtype=first.dtype, device=first.device)
-    for (gradient, _), place in zip(gradients, flat.split(sizes), strict=True):
-        view = place[: gradient.numel()].view(gradient.shape)
+    for (gradient, _), start in zip(gradients, accumulate(sizes, initial=0), strict=False):
+        # In the order in memory that it has: layers keep their weights as their arithmetic wants them.
+        view = flat.as_strided(gradient.shape, gradient.stride(), start)
         gradient.data = view.copy_(gradient)
     return _Bucket(flat, frozenset[Module]().union(*(modules for _, modules in gradients)))
+
+
+def _span(tensor: Tensor) -> int:
+    """Return how many numbers of memory a tensor reaches over."""
+    return 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))

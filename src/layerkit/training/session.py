@@ -56,7 +56,8 @@ class Session:
         self.changed_packages, self.metrics_lost = _changed_packages(begun, architecture), standing.metrics_lost
         self.trainer, self.inspector = prepared.trainer, prepared.inspector
         self.dataset, self.pairs = prepared.dataset, prepared.pairs
-        self.denoiser = Denoiser(prepared.trainer.network, architecture.input.shape)
+        alone = group is None
+        self.denoiser = prepared.denoiser if alone else Denoiser(prepared.trainer.network, architecture.input.shape)
         self._validating, self._group = prepared.denoiser, group
         self.curve, self.save_interval = curve, save_interval
         self._place, self._recorded = (position.epoch, position.batch), position.metrics

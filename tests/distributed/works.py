@@ -1,0 +1,165 @@
+"""What the processes of the tests do; here, where each of them can import it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from layerkit.cli import run
+from layerkit.distributed.group import Alone, Group, Processes, part_of
+from layerkit.distributed.launch import processes_of_torchrun
+from layerkit.errors import ProcessError
+from layerkit.spec.architecture import build
+from layerkit.spec.loading import load_architecture
+from layerkit.training.shared_trainer import SharedTrainer
+from layerkit.training.trainer import Trainer
+
+ARCHITECTURES = Path(__file__).parents[2] / "architectures"
+
+NORMALIZED = json.dumps(
+    {
+        "format": 1,
+        "name": "normalized",
+        "input": {"channels": 3, "height": 16, "width": 16},
+        "layers": [
+            {"type": "conv2d", "out_channels": 6, "kernel_size": 3, "padding": 1, "bias": False},
+            {"type": "batch_norm2d"},
+            {"type": "relu"},
+            {"type": "residual", "layers": [{"type": "batch_norm2d", "affine": False}, {"type": "relu"}]},
+            {"type": "conv2d", "out_channels": 3, "kernel_size": 3, "padding": 1},
+        ],
+        "training": {
+            "loss": {"type": "mse"},
+            "optimizer": {"type": "adam"},
+            "noise": {"type": "gaussian", "sigma": 25},
+            "batch_size": 4,
+        },
+    }
+)
+NETWORKS = {name: str(ARCHITECTURES / f"{name}.json") for name in ("table1", "strong", "unet")} | {
+    "batch_norm2d": NORMALIZED
+}
+COUNTS = [4] * 9 + [3]
+"""Samples in each of ten steps; the last batch of an epoch may have fewer."""
+
+
+def distance(these: list[np.ndarray], those: list[np.ndarray]) -> float:
+    """Return how far two networks are from each other, relative to the length of all that the second has learned."""
+    first, second = (np.concatenate([tensor.ravel().astype(float) for tensor in state]) for state in (these, those))
+    return float(np.linalg.norm(first - second) / np.linalg.norm(second))
+
+
+def joined() -> Processes:
+    group = processes_of_torchrun()
+    assert group is not None
+    return group
+
+
+def operations(signals: dict[int, int]) -> dict[str, Any]:
+    group = joined()
+    rank = group.rank
+    group.asked_to_stop = lambda: signals.get(rank)
+    with group.ending_together():
+        total, copied = torch.tensor([rank + 1.0, 10.0 * rank]), torch.full((2, 3), float(rank)).t()
+        wait = group.begin_sum(total)
+        numbers = group.begin_exchange([rank, rank + 0.5])
+        wait()
+        group.take_from_first([copied])
+        return {
+            "place": (rank, group.size),
+            "sum": total.tolist(),
+            "numbers": numbers(),
+            "signal": group.signal,
+            "gathered": [tensor.tolist() for tensor in group.gather(torch.tensor([rank]))],
+            "parts": group.joined_parts(torch.arange(5)[part_of(5, rank, group.size)], 5).tolist(),
+            "copied": copied.unique().tolist(),
+            "message": group.from_first({"text": "é", "list": [1, None]} if rank == 0 else None),
+        }
+
+
+def failing(rank: int, error: type[BaseException], text: str) -> tuple[str, str, int]:
+    group = joined()
+    try:
+        with group.ending_together():
+            group.begin_sum(torch.zeros(3))()
+            if group.rank == rank:
+                raise error(text)
+            group.begin_sum(torch.zeros(3))()
+    except Exception as raised:
+        return type(raised).__name__, str(raised), getattr(raised, "exit_code", 1)
+    return "nothing", "", 0
+
+
+def killed(rank: int) -> str:
+    group = joined()
+    try:
+        with group.ending_together():
+            group.begin_sum(torch.zeros(3))()
+            if group.rank == rank:
+                os.kill(os.getpid(), signal.SIGKILL)
+            group.begin_sum(torch.zeros(3))()
+    except ProcessError as error:
+        return str(error)
+    return "nothing"
+
+
+def trainer_of(source: str, seed: int, dtype: torch.dtype, kind: type[Trainer], group: Group | None) -> Trainer:
+    """Return a trainer of a file's network, or of a JSON text's."""
+    architecture = load_architecture(source)
+    training, network = architecture.trained, build(architecture, seed).to(dtype=dtype)
+    parts = network, training.loss.build(), training.optimizer.build(network.param())
+    schedule = training.schedule.build() if training.schedule else None
+    return Trainer(*parts, schedule) if kind is Trainer else kind(*parts, schedule, group)
+
+
+def batch_of(shape: tuple[int, ...], count: int, number: int, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(number)
+    noisy, target = torch.rand(2, count, *shape, generator=generator)
+    return noisy.to(dtype), target.to(dtype)
+
+
+def steps_alone(
+    source: str, counts: list[int], dtype: str, kind: type[Trainer] = Trainer, group: Group | None = None
+) -> tuple[list[float], list[np.ndarray]]:
+    """Return the losses of some steps, with so many samples each, and all of the network's state after them."""
+    trainer = trainer_of(source, 0, getattr(torch, dtype), kind, group or Alone())
+    shape = load_architecture(source).input.shape
+    batches = (batch_of(shape, count, number, getattr(torch, dtype)) for number, count in enumerate(counts))
+    losses = [trainer.step(*batch) for batch in batches]
+    return losses, [tensor.numpy() for tensor in trainer.network.state_dict().values()]
+
+
+def steps(
+    source: str, counts: list[int], dtypes: list[str], kind: type[Trainer] = SharedTrainer
+) -> list[tuple[list[float], list[np.ndarray]]]:
+    """Return what :func:`steps_alone` does, made by all processes together, in each dtype."""
+    group = joined()
+    with group.ending_together():
+        return [steps_alone(source, counts, dtype, kind, group) for dtype in dtypes]
+
+
+def commands(*lines: list[str]) -> list[int]:
+    """Return the exit codes of command lines, one after the other; all but the last are made by rank 0 alone."""
+    return [run(line) for line in lines]
+
+
+def train_to_stop(arguments: list[str], after: int | None) -> int:
+    """Return the exit code of a training in which rank 1 is asked to stop after so many of its steps."""
+    step = SharedTrainer.step
+    count = 0
+
+    def counting(self: SharedTrainer, *batch: torch.Tensor) -> float:
+        nonlocal count
+        count += 1
+        if count == after and self.group.rank == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, *batch)
+
+    SharedTrainer.step = counting  # type: ignore[method-assign]
+    return run(arguments)
