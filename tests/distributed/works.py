@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import signal
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,9 +19,11 @@ import torch
 from layerkit.cli import run
 from layerkit.distributed.group import Alone, Group, Processes, part_of
 from layerkit.distributed.launch import processes_of_torchrun
-from layerkit.errors import ProcessError
+from layerkit.errors import ProcessError, RunError
 from layerkit.spec.architecture import build
 from layerkit.spec.loading import load_architecture
+from layerkit.training import session
+from layerkit.training.following import begin_together
 from layerkit.training.shared_trainer import SharedTrainer
 from layerkit.training.trainer import Trainer
 
@@ -144,22 +151,63 @@ def steps(
         return [steps_alone(source, counts, dtype, kind, group) for dtype in dtypes]
 
 
-def commands(*lines: list[str]) -> list[int]:
-    """Return the exit codes of command lines, one after the other; all but the last are made by rank 0 alone."""
-    return [run(line) for line in lines]
+def command(arguments: list[str], stop: tuple[int, int] | None = None, full_disk: bool = False) -> tuple[int, str]:
+    """Return the exit code of a command line and what it prints as an error.
+
+    Args:
+        arguments: of the command line.
+        stop: a rank, and the number of the step before which it gets a SIGTERM.
+        full_disk: whether no checkpoint can be written.
+    """
+    if stop is not None:
+        _stop_before(*stop)
+    if full_disk:
+        session.save = _no_space  # type: ignore[attr-defined]
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    errors = io.StringIO()
+    with redirect_stderr(errors), redirect_stdout(io.StringIO()):
+        code = run(arguments)
+    return code, errors.getvalue()
 
 
-def train_to_stop(arguments: list[str], after: int | None) -> int:
-    """Return the exit code of a training in which rank 1 is asked to stop after so many of its steps."""
-    step = SharedTrainer.step
-    count = 0
+def _stop_before(rank: int, number: int) -> None:
+    begin, count = Processes.begin_exchange, 0
 
-    def counting(self: SharedTrainer, *batch: torch.Tensor) -> float:
+    def counting(self: Processes, numbers: Sequence[float]) -> Callable[[], list[float]]:
         nonlocal count
-        count += 1
-        if count == after and self.group.rank == 1:
+        if count == number and self.rank == rank:
             os.kill(os.getpid(), signal.SIGTERM)
-        return step(self, *batch)
+        count += 1
+        return begin(self, numbers)
 
-    SharedTrainer.step = counting  # type: ignore[method-assign]
-    return run(arguments)
+    Processes.begin_exchange = counting  # type: ignore[method-assign]
+
+
+def _no_space(path: Path, *_: Any, **__: Any) -> None:
+    raise RunError(f"{path} cannot be written: {os.strerror(errno.ENOSPC)}")
+
+
+def begin_with_other_data() -> str:
+    """Return why a training does not begin in which every process reads other data."""
+    group = joined()
+    trainer = trainer_of(NORMALIZED, group.rank, torch.float32, SharedTrainer, group)
+    inputs = torch.full((4, 3, 16, 16), float(group.rank))
+    try:
+        with group.ending_together():
+            begin_together(group, SimpleNamespace(trainer=trainer, pairs=Pairs(inputs)))
+    except ProcessError as error:
+        return str(error)
+    return "it begins"
+
+
+class Pairs:
+    """One chunk of pairs."""
+
+    def __init__(self, inputs: torch.Tensor) -> None:
+        self.inputs = inputs
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def chunk(self, epoch: int, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.inputs, self.inputs
