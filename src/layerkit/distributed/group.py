@@ -98,9 +98,11 @@ class Processes:
 
         if not distributed.is_available():
             raise UserError("this torch was built without torch.distributed; train in one process, or install another")
+        from torch.distributed.rendezvous import rendezvous
+
         patience = timedelta(seconds=timeout)
         try:
-            store, rank, size = next(distributed.rendezvous("env://", timeout=patience))
+            store, rank, size = next(rendezvous("env://", timeout=patience))
             distributed.init_process_group(_backend(), store=store, rank=rank, world_size=size, timeout=patience)
         except (RuntimeError, ValueError) as error:
             where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"

@@ -39,3 +39,8 @@ def processes_of_torchrun(timeout: float = TIMEOUT) -> Processes | None:
     from layerkit.distributed.group import Processes
 
     return Processes.joined(timeout)
+
+
+def was_restarted() -> bool:
+    """Return whether torchrun has started this process in the place of one that failed (``--max-restarts``)."""
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"

@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import json
 from threading import Event, Thread
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from torch.distributed import Store
+from typing import Protocol
 
 LOOK_EVERY = 0.25
 """Seconds between two looks at whether the roll is called."""
@@ -24,6 +21,22 @@ _CALLED, _REASON = "layerkit/called", "layerkit/reason"
 
 Told = tuple[str, int]
 """A sentence with a rank and a reason, and the exit code that goes with it."""
+
+
+class Store(Protocol):
+    """What is used of a store of ``torch.distributed``: texts by name, which all processes see."""
+
+    def set(self, key: str, value: str, /) -> None:
+        """Write a text."""
+
+    def get(self, key: str, /) -> bytes:
+        """Return a text; wait for it if it is not there."""
+
+    def check(self, keys: list[str], /) -> bool:
+        """Return whether all these are there."""
+
+    def compare_set(self, key: str, expected: str, value: str, /) -> bytes:
+        """Write a text if what is there is the expected one, or if "" is expected and nothing is there; return it."""
 
 
 class RollCall:
