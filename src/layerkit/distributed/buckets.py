@@ -1,7 +1,7 @@
 """Gradients in a few flat tensors, each summed over all processes while earlier layers are still at their backward.
 
 To sum many small tensors costs many times the latency of a network; to sum all at the end, the processors wait for the
-network. So the gradients of some megabyte lie side by side in one *bucket*, in the order in which backward comes to
+network. So the gradients of some layers lie side by side in one *bucket*, in the order in which backward comes to
 them, from the last layer to the first (Li et al. 2020, "PyTorch Distributed: experiences on accelerating data parallel
 training", section 3.2). A bucket is ready as soon as backward is done with its last layer.
 """
@@ -20,7 +20,7 @@ from layerkit.contracts.module import Module
 from layerkit.contracts.watching import Backward, Forward, watching
 from layerkit.distributed.group import Group, Wait
 
-BUCKET_BYTES = 2**20
+BUCKET_BYTES = 2**18
 """A bucket with so many bytes takes no more gradients."""
 ALIGNED = 64
 """Every gradient begins at a multiple of so many bytes, as a tensor of its own does."""
@@ -65,7 +65,8 @@ class Buckets:
             self._buckets.append(_bucket(several))
         self.flats = [bucket.flat for bucket in self._buckets]
         modules = frozenset[Module]().union(*(bucket.modules for bucket in self._buckets))
-        self._watchers = [(module, _Watcher(self, module)) for module in modules]
+        # A single one is ready when all is done, which nobody has to watch.
+        self._watchers = [(module, _Watcher(self, module)) for module in modules if len(self._buckets) > 1]
         self._group: Group | None = None
         self._begun: list[Wait] = []
 
