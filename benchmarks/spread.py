@@ -95,7 +95,7 @@ def time_steps(count: int = 60) -> None:
         results["sums"] = rounds(group, sums, count)
         for name in NETWORKS:
             architecture = load_architecture(ROOT / f"architectures/{name}.json")
-            for batch in (architecture.trained.batch_size, 64):
+            for batch in (architecture.trained.batch_size, 32):
                 results[f"{name} {batch}"] = _time_network(group, architecture, batch, count)
     if group.rank == 0:
         print(json.dumps(results))

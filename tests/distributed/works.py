@@ -151,8 +151,8 @@ def steps(
         return [steps_alone(source, counts, dtype, kind, group) for dtype in dtypes]
 
 
-def command(arguments: list[str], stop: tuple[int, int] | None = None, full_disk: bool = False) -> tuple[int, str]:
-    """Return the exit code of a command line and what it prints as an error.
+def command(arguments: list[str], stop: tuple[int, int] | None = None, full_disk: bool = False) -> tuple[int, str, str]:
+    """Return the exit code of a command line, what it prints as an error, and what else it prints.
 
     Args:
         arguments: of the command line.
@@ -164,10 +164,9 @@ def command(arguments: list[str], stop: tuple[int, int] | None = None, full_disk
     if full_disk:
         session.save = _no_space  # type: ignore[attr-defined]
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    errors = io.StringIO()
-    with redirect_stderr(errors), redirect_stdout(io.StringIO()):
+    with redirect_stderr(io.StringIO()) as errors, redirect_stdout(io.StringIO()) as output:
         code = run(arguments)
-    return code, errors.getvalue()
+    return code, errors.getvalue(), output.getvalue()
 
 
 def _stop_before(rank: int, number: int) -> None:

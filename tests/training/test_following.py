@@ -48,11 +48,11 @@ def test_a_training_is_stopped_and_goes_on_with_other_numbers_of_processes(repro
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert run([*arguments, str(whole)]) == 0
     stopped = together(2, command, [*arguments, str(parts)], (1, 6))
-    assert [code for code, _ in stopped] == [STOPPED, STOPPED]
+    assert [code for code, *_ in stopped] == [STOPPED, STOPPED]
     assert stopped[0][1].startswith("stopped and saved after 28 pictures in ")
     assert stopped[1][1] == "process 1 of 2 stopped with the others\n"
     resume = ["train", "--resume", str(parts), "--quiet"]
-    assert [code for code, _ in together(3, command, resume, (0, 5))] == [STOPPED] * 3
+    assert [code for code, *_ in together(3, command, resume, (0, 5))] == [STOPPED] * 3
     assert run(resume) == 0
     if reproducible:
         assert all(map(np.array_equal, learned(parts), learned(whole)))
@@ -71,13 +71,13 @@ def test_a_full_disk_ends_all_processes_with_one_sentence(tmp_path, tiny):
     arguments = ["train", spec(tmp_path, True), "--data", str(tiny.data), "--quiet", "--output", str(output)]
     reason = f"{output / 'checkpoint.safetensors'} cannot be written: {os.strerror(28)}"
     told = (1, f"error: process 0 of 2 failed: {reason}\n")
-    assert together(2, command, arguments, None, True) == [told, told]
+    assert [answer[:2] for answer in together(2, command, arguments, None, True)] == [told, told]
 
 
 def test_a_mistake_in_the_spec_is_told_by_all(tmp_path, tiny):
     arguments = ["train", str(tmp_path / "none.json"), "--data", str(tiny.data)]
     told = (2, f"error: process 0 of 2 failed: {tmp_path / 'none.json'}: cannot be read: there is no such file\n")
-    assert together(2, command, arguments) == [told, told]
+    assert [answer[:2] for answer in together(2, command, arguments)] == [told, told]
 
 
 def test_other_data_in_one_process_is_an_error():
@@ -85,3 +85,15 @@ def test_other_data_in_one_process_is_an_error():
     first, second = together(2, begin_with_other_data)
     assert first == second
     assert first.endswith(f" of 2 failed: {told}")
+
+
+def test_an_evaluation_is_shared_and_gives_the_same_numbers(tmp_path, tiny, saved, capsys):
+    arguments = ["evaluate", str(saved), "--data", str(tiny.data), "--json"]
+    assert run(arguments) == 0
+    alone = json.loads(capsys.readouterr().out)
+    (first, second) = together(3, command, arguments)[:2]
+    assert (first[0], second[0]) == (0, 0)
+    assert second[2] == ""
+    shared = json.loads(first[2])
+    assert shared["denoised"] == pytest.approx(alone["denoised"], rel=1e-6)
+    assert shared["noisy"] == alone["noisy"]

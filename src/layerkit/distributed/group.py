@@ -6,6 +6,7 @@ Tensors are summed by ``SUM`` alone, since gloo takes ``AVG`` without an error a
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from layerkit.distributed.roll_call import RollCall
-from layerkit.errors import LayerkitError, ProcessError, StoppedError, UserError, out_of_memory
+from layerkit.errors import DataError, LayerkitError, ProcessError, StoppedError, UserError, out_of_memory
 
 Wait = Callable[[], object]
 """Waits for the end of an operation that has been begun."""
@@ -222,6 +223,22 @@ class Processes:
         self.take_from_first([text])
         received: dict[str, Any] = json.loads(text.numpy().tobytes())
         return received
+
+    def check_same_data(self, *tensors: Tensor) -> None:
+        """Make sure that all processes have read the same.
+
+        Raises:
+            DataError: when one has not.
+            ProcessError: when a process is lost.
+        """
+        digest = hashlib.sha256()
+        for tensor in tensors:
+            digest.update(str(tuple(tensor.shape)).encode())
+            digest.update(tensor.numpy().tobytes())
+        first, *others = self.gather(torch.tensor(list(digest.digest())))
+        for rank, other in enumerate(others, start=1):
+            if not other.equal(first):
+                raise DataError(f"process {rank} reads other data than process 0; give every machine the same files")
 
     def _wait(self, work: Any) -> None:
         with self._or_lost():

@@ -7,7 +7,6 @@ machine.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +14,8 @@ from typing import Any
 import torch
 
 from layerkit.contracts.module import Module
-from layerkit.data.dataset import TrainingPairs
 from layerkit.distributed.group import Processes
-from layerkit.errors import DataError, StoppedError
+from layerkit.errors import StoppedError
 from layerkit.registry.catalogue import Catalogue
 from layerkit.spec.architecture import Architecture, build
 from layerkit.spec.loading import load_architecture
@@ -115,16 +113,4 @@ def begin_together(group: Processes, prepared: Prepared) -> None:
     group.take_from_first([*weights.values(), *state.values()])
     network.load_state_dict(weights)
     optimizer.load_state_dict(state)
-    checksums = group.gather(torch.tensor(_checksum(prepared.pairs)))
-    for rank, checksum in enumerate(checksums):
-        if not checksum.equal(checksums[0]):
-            raise DataError(f"process {rank} reads other data than process 0; give every machine the same files")
-
-
-def _checksum(pairs: TrainingPairs) -> list[int]:
-    """Return a checksum of the first pairs of an epoch."""
-    inputs, targets = pairs.chunk(0, 0)
-    digest = hashlib.sha256(str((len(pairs), *inputs.shape)).encode())
-    for tensor in (inputs, targets):
-        digest.update(tensor.numpy().tobytes())
-    return list(digest.digest())
+    group.check_same_data(*prepared.pairs.chunk(0, 0))

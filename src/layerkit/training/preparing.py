@@ -8,6 +8,7 @@ from layerkit.contracts.module import Module
 from layerkit.data.dataset import Dataset, TrainingPairs
 from layerkit.data.sources import load_dataset
 from layerkit.denoising.denoiser import Denoiser
+from layerkit.denoising.shared_denoiser import SharedDenoiser
 from layerkit.distributed.group import Alone, Processes
 from layerkit.errors import DataError
 from layerkit.registry.catalogue import Catalogue
@@ -15,7 +16,6 @@ from layerkit.spec.architecture import Architecture
 from layerkit.training.inspection import Inspector
 from layerkit.training.reproducible_trainer import ReproducibleTrainer
 from layerkit.training.run import Settings
-from layerkit.training.shared_denoiser import SharedDenoiser
 from layerkit.training.shared_trainer import SharedTrainer
 from layerkit.training.trainer import Trainer
 

@@ -7,9 +7,9 @@ from threading import Barrier
 
 import pytest
 import torch
-from layerkit.contracts.sharing import SHARED
-
 from layerkit_normalization import BatchNorm2d
+
+from layerkit.contracts.sharing import SHARED
 
 SIZES = (3, 1, 0)
 """Samples of each process; the last batch of an epoch may have none for some."""
