@@ -1,6 +1,7 @@
 """Several processes beside one: how long steps take, and what is left of a training after cuts and kills.
 
-    torchrun --nproc-per-node 2 -m benchmarks.spread steps            # beside DistributedDataParallel of torch.nn
+    torchrun --nproc-per-node 2 -m benchmarks.spread steps >steps.json   # beside DistributedDataParallel of torch.nn
+    python -m benchmarks.spread predict <steps.json                    # tables, and a model of more processes
     python -m benchmarks.spread cuts 50                                # stopped and resumed with other numbers
     python -m benchmarks.spread kills 50                               # kill -9 of any rank at any time
 
@@ -68,6 +69,32 @@ def rival(architecture: Architecture, group: Processes) -> Callable[[Tensor, Ten
     return step
 
 
+class Clocked:
+    """A group that writes down how long a step waits for its sums when its backward is done."""
+
+    def __init__(self, group: Processes) -> None:
+        self._group, self.waits = group, []
+        self._waited, self._open = 0.0, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._group, name)
+
+    def begin_sum(self, tensor: Tensor) -> Callable[[], None]:
+        wait = self._group.begin_sum(tensor)
+        self._open += 1
+
+        def clocked() -> None:
+            start = time.perf_counter()
+            wait()
+            self._waited += time.perf_counter() - start
+            self._open -= 1
+            if not self._open:
+                self.waits.append(self._waited)
+                self._waited = 0.0
+
+        return clocked
+
+
 def rounds(group: Processes, candidates: dict[str, Callable[[], object]], count: int) -> dict[str, float]:
     """Return the least seconds of each candidate; every process calls each of them in turn, and begins together.
 
@@ -101,10 +128,11 @@ def time_steps(count: int = 60) -> None:
         print(json.dumps(results))
 
 
-def _time_network(group: Processes, architecture: Architecture, batch: int, count: int) -> dict[str, float]:
+def _time_network(group: Processes, architecture: Architecture, batch: int, count: int) -> dict[str, Any]:
     pictures = torch.rand(2, batch, *architecture.input.shape)
     part = part_of(batch, group.rank, group.size)
-    shared = trainer_of(architecture, SharedTrainer, group)
+    clocked = Clocked(group)
+    shared = trainer_of(architecture, SharedTrainer, clocked)
     steps = {
         "one process": trainer_of(architecture, Trainer).step,
         "this process's part": trainer_of(architecture, Trainer).step,
@@ -123,7 +151,46 @@ def _time_network(group: Processes, architecture: Architecture, batch: int, coun
             group.begin_sum(flat)()
 
     times = rounds(group, {**{name: call(name) for name in steps}, "reductions alone": reductions}, count)
-    return times | {"buckets": len(shared.buckets.flats)}
+    numbers = [len(flat) for flat in shared.buckets.flats]
+    return times | {"waiting": min(clocked.waits), "buckets": numbers}
+
+
+def predict() -> None:
+    """Read what ``steps`` has printed, and print it as tables, with what a model of two parameters makes of it.
+
+    In a ring of N processes a sum of n bytes takes 2 (N - 1) latencies and 2 (N - 1) / N times n / bandwidth.
+    """
+    measured = json.load(sys.stdin)
+    sizes, seconds = (np.array(each, float) for each in zip(*measured.pop("sums").items(), strict=True))
+    design = np.stack([np.ones_like(sizes), 4 * sizes], 1) / seconds[:, None]  # relative errors count
+    first, slope = np.linalg.lstsq(design, np.ones_like(seconds), rcond=None)[0]
+    latency, bandwidth = first / 2, 1 / slope
+    print(f"latency {latency * 1e6:.0f} us, bandwidth {bandwidth / 1e9:.2f} GB/s\n")
+    measured.pop("processes")
+    columns = ["one process", "shared", "DistributedDataParallel", "reproducible", "reproducible, one process"]
+    print("| network, batch |", " | ".join([*columns, "reductions alone", "waiting for them"]), "|")
+    for name, times in measured.items():
+        shown = [*columns, "reductions alone", "waiting"]
+        print(f"| {name} |", " | ".join(f"{1e3 * times[column]:.2f}" for column in shown), "|")
+
+    def reduction(numbers: int, processes: int) -> float:
+        return 2 * (processes - 1) * (latency + 4 * numbers / processes / bandwidth)
+
+    def step(sample: float, samples: float, buckets: list[int], processes: int) -> float:
+        work, sums = sample * samples, [reduction(numbers, processes) for numbers in buckets]
+        # Backward takes two thirds of the work, and all buckets but the last can hide behind it.
+        return work + max(sums[-1], sum(sums) - 2 / 3 * work)
+
+    print("\n| network | scaling | 8 | 64 | 1,024 |")
+    for network in NETWORKS:
+        name = max((name for name in measured if name.startswith(network)), key=lambda name: int(name.split()[1]))
+        sample = measured[name]["one process"] / int(name.split()[1])
+        for scaling, parts in (("weak", lambda _: 16), ("strong", lambda processes: 1024 / processes)):
+            shares = [
+                sample * parts(count) / step(sample, parts(count), measured[name]["buckets"], count)
+                for count in (8, 64, 1024)
+            ]
+            print(f"| {network} | {scaling} |", " | ".join(f"{share:.0%}" for share in shares), "|")
 
 
 # What is left of a training
@@ -239,4 +306,4 @@ def _children(pid: int) -> list[int]:
 
 if __name__ == "__main__":
     what, *numbers = sys.argv[1:]
-    {"steps": time_steps, "cuts": cuts, "kills": kills}[what](*map(int, numbers))
+    {"steps": time_steps, "predict": predict, "cuts": cuts, "kills": kills}[what](*map(int, numbers))
