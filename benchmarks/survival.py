@@ -7,6 +7,7 @@ python -m benchmarks.survival kills 50    # kill -9 of any rank at any time, und
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -91,20 +92,24 @@ def kills(count: int, processes: int = 2) -> None:
         training = _training(folder)
         whole, seconds = _whole(folder, training)
         done = 0
-        while done < count:
-            run = folder / f"run{done}"
+        for number in itertools.count():
+            if done >= count:
+                return
+            run = folder / f"run{number}"
             words = command(processes, *training, "--output", run, restarts=100)
             process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             ended: list[float] = []
+            seen: set[int] = set()
             while process.poll() is None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(random.uniform(0, 2 * seconds) if done < count else None)
+                    process.wait(random.uniform(0, seconds))
                 victims = _children(process.pid)
+                seen.update(victims)
                 if process.poll() is None and victims and done < count:
                     ended.append(_kill_one(victims))
                     done += 1
             same = process.returncode == 0 and all(map(torch.equal, weights(run), whole))
-            left = [pid for pid in _children(process.pid) if pid]
+            left = list(filter(_alive, seen))
             print(
                 f"{done} kills so far; code {process.returncode}, the same bits: {same}, left behind: {len(left)}, "
                 f"the others ended after at most {max(ended, default=0):.1f} s",
@@ -117,7 +122,7 @@ def _kill_one(victims: list[int]) -> float:
     start = time.perf_counter()
     with contextlib.suppress(ProcessLookupError):
         os.kill(random.choice(victims), signal.SIGKILL)
-    while any(Path(f"/proc/{pid}/cmdline").exists() and _alive(pid) for pid in victims):
+    while any(map(_alive, victims)):
         time.sleep(0.05)
     return time.perf_counter() - start
 
