@@ -4,7 +4,7 @@ import signal
 
 import pytest
 import torch
-from together import together
+from together import Together, together
 from works import failing, killed, operations
 
 from layerkit.distributed.group import Alone, part_of
@@ -67,6 +67,13 @@ def test_a_process_that_was_killed_is_named_by_all_others():
     assert code == -signal.SIGKILL
     assert first == third
     assert first.startswith("process 1 of 3 does not answer; it was killed, or ran out of memory, or the network is")
+
+
+def test_processes_that_are_started_again_do_not_read_what_others_left():
+    first = Together(2, failing, 0, RunError, "disk full")
+    assert first.results()[1][1] == "process 0 of 2 failed: disk full"
+    second = Together(2, failing, 1, RunError, "no such device", before=first)
+    assert [text for _, text, _ in second.results()] == ["process 1 of 2 failed: no such device"] * 2
 
 
 @pytest.mark.parametrize("name", ["RANK", "WORLD_SIZE", "MASTER_PORT"])

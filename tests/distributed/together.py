@@ -26,11 +26,15 @@ class Together:
         size: how many; ranks go from 0 on.
         function: at the top of a module.
         arguments: of the function.
+        before: processes in whose place these are started, as torchrun does with ``--max-restarts``.
     """
 
-    def __init__(self, size: int, function: Callable[..., Any], *arguments: Any) -> None:
-        # As torchrun keeps one.
-        self._store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    def __init__(
+        self, size: int, function: Callable[..., Any], *arguments: Any, before: Together | None = None
+    ) -> None:
+        # As torchrun keeps one, over all restarts.
+        self._store = before._store if before else TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        self._restarts = before._restarts + 1 if before else 0
         self.processes, self._answers = [], []
         for rank in range(size):
             answers, other_end = CONTEXT.Pipe(duplex=False)
@@ -41,7 +45,7 @@ class Together:
                 "MASTER_ADDR": "127.0.0.1",
                 "MASTER_PORT": str(self._store.port),
                 "TORCHELASTIC_USE_AGENT_STORE": "True",
-                "TORCHELASTIC_RESTART_COUNT": "0",
+                "TORCHELASTIC_RESTART_COUNT": str(self._restarts),
             }
             process = CONTEXT.Process(target=_run, args=(environment, function, arguments, other_end))
             process.start()

@@ -85,11 +85,12 @@ class Processes:
         self._roll_call = roll_call
 
     @classmethod
-    def joined(cls, timeout: float) -> Processes:
+    def joined(cls, timeout: float, attempt: int) -> Processes:
         """Return the processes when all of them have come.
 
         Args:
             timeout: seconds that a process waits for the others before it takes them for lost.
+            attempt: how often they have been started before.
 
         Raises:
             UserError: when this torch has no ``torch.distributed``.
@@ -103,7 +104,10 @@ class Processes:
 
         patience = timedelta(seconds=timeout)
         try:
-            store, rank, size = next(rendezvous("env://", timeout=patience))
+            common, rank, size = next(rendezvous("env://", timeout=patience))
+            # torchrun keeps its store over restarts. What processes wrote there that have ended must not be read again:
+            # addresses above all, at which nobody would answer.
+            store = distributed.PrefixStore(f"layerkit/{attempt}", common)
             distributed.init_process_group(_backend(), store=store, rank=rank, world_size=size, timeout=patience)
         except (RuntimeError, ValueError) as error:
             where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"

@@ -38,9 +38,10 @@ def processes_of_torchrun(timeout: float = TIMEOUT) -> Processes | None:
         return None
     from layerkit.distributed.group import Processes
 
-    return Processes.joined(timeout)
+    return Processes.joined(timeout, restarts())
 
 
-def was_restarted() -> bool:
-    """Return whether torchrun has started this process in the place of one that failed (``--max-restarts``)."""
-    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0"
+def restarts() -> int:
+    """Return how often torchrun has started all processes again because one failed (``--max-restarts``)."""
+    count = os.environ.get("TORCHELASTIC_RESTART_COUNT", "")
+    return int(count) if count.isdecimal() else 0

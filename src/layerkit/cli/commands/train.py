@@ -10,7 +10,7 @@ import click
 
 from layerkit.cli.context import catalogue_of, name_of, overrides_from, read_spec, set_option
 from layerkit.data.sources import HELP
-from layerkit.distributed.launch import TIMEOUT, processes_of_torchrun, was_restarted
+from layerkit.distributed.launch import TIMEOUT, processes_of_torchrun, restarts
 from layerkit.training.save_interval import DEFAULT_MINUTES, SaveInterval
 
 if TYPE_CHECKING:
@@ -183,4 +183,4 @@ def _started(
     if output is None:
         return Run.start_in("runs", architecture, settings)
     # A process may be killed when all is done, and before it has said so.
-    return Run.start(output, architecture, settings, finished=was_restarted())
+    return Run.start(output, architecture, settings, finished=restarts() > 0)
