@@ -68,6 +68,14 @@ class StoppedError(LayerkitError):
         self.signal, self.exit_code = signal, 128 + signal
 
 
+class ProcessError(RunError):
+    """A process that has ended, or does not answer any more, while others work with it; all of them raise this."""
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
 class StateError(LayerkitError, RuntimeError):
     """A module used out of order: backward before forward, or a tensor changed in between."""
 

@@ -12,19 +12,28 @@ from layerkit.cli.context import printer
 from layerkit.cli.progress import progress_of
 from layerkit.cli.tables import classical_results, quality_table
 from layerkit.denoising.evaluation import Evaluation, evaluate, examples
+from layerkit.distributed.group import Processes
 from layerkit.drawing.loss_curve import loss_curve
 from layerkit.drawing.montage import montage
 from layerkit.errors import LayerkitError, RunError
 from layerkit.registry.catalogue import Catalogue
 from layerkit.training.bars import nothing_learned
 from layerkit.training.display import train_shown
+from layerkit.training.following import follow
 from layerkit.training.interruption import going_on_with, interruptible
 from layerkit.training.run import Run
 from layerkit.training.save_interval import SaveInterval
 from layerkit.training.session import Session
 
 
-def train_run(run: Run, catalogue: Catalogue, save_interval: SaveInterval, epochs: int | None, quiet: bool) -> None:
+def train_run(
+    run: Run,
+    catalogue: Catalogue,
+    save_interval: SaveInterval,
+    epochs: int | None,
+    quiet: bool,
+    group: Processes | None = None,
+) -> None:
     """Train ``run`` from where it stands to its end, and write everything into its folder.
 
     Args:
@@ -33,11 +42,12 @@ def train_run(run: Run, catalogue: Catalogue, save_interval: SaveInterval, epoch
         save_interval: when to save in the middle of an epoch.
         epochs: replaces the number of epochs that the run was started with.
         quiet: print nothing but the last table.
+        group: the processes that train together, of which this one is rank 0; None for this one alone.
 
     Raises:
         LayerkitError: as :meth:`layerkit.training.session.Session.open` and its events do.
     """
-    session = Session.open(run, catalogue, save_interval, epochs)
+    session = Session.open(run, catalogue, save_interval, epochs, group)
     if not quiet:
         _introduce(session)
     try:
@@ -52,6 +62,16 @@ def train_run(run: Run, catalogue: Catalogue, save_interval: SaveInterval, epoch
             _draw_curve(session)
         raise
     _conclude(session, evaluation)
+
+
+def follow_run(group: Processes, catalogue: Catalogue) -> None:
+    """Take part in the training that rank 0 of the group leads, and print nothing.
+
+    Raises:
+        LayerkitError: as :func:`layerkit.training.following.follow` does.
+    """
+    with interruptible() as asked_to_stop:
+        follow(group, catalogue, asked_to_stop)
 
 
 def _introduce(session: Session) -> None:

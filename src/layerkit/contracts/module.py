@@ -12,6 +12,7 @@ from torch import Tensor
 
 from layerkit.contracts import tree
 from layerkit.contracts.differentiable import Differentiable
+from layerkit.contracts.sharing import SHARED
 from layerkit.errors import CheckpointError, ShapeError
 
 if TYPE_CHECKING:
@@ -51,14 +52,21 @@ class Module(Differentiable):
         needs_input_grad: False where the gradient with respect to the input is not used, as in the first layer of a
             network in training.
         mixes_batch: whether a sample's output depends on the other samples of its batch.
+        spans_processes: whether a layer that mixes its batch does so over all of it where several processes share it,
+            by :meth:`whole_batch` and :meth:`over_batch`. No other such layer is trained by several processes.
+        leaves_gradients: whether the backward of a layer with others inside leaves their gradients to them, so that
+            several processes may sum those as soon as each is done. It holds for the class that says it, and for
+            subclasses without a ``backward`` of their own.
         declared_by: the spec that it was built from; None for a module made in Python.
         declared_for: the shape of one sample of its input that it was built for; None likewise.
     """
 
     in_tree: ClassVar[bool] = True
+    leaves_gradients: ClassVar[bool] = False
 
     needs_input_grad: bool = True
     mixes_batch: bool = False
+    spans_processes: bool = False
     declared_by: LayerSpec | None = None
     declared_for: tuple[int, ...] | None = None
 
@@ -66,6 +74,11 @@ class Module(Differentiable):
     # which a subclass may forget to call.
     _parameters: tuple[str, ...] = ()
     _buffers: tuple[str, ...] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "backward" in cls.__dict__ and "leaves_gradients" not in cls.__dict__:
+            cls.leaves_gradients = False
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
@@ -105,6 +118,22 @@ class Module(Differentiable):
     def _own_tensor(self) -> Tensor | None:
         """Return a tensor of the dtype and on the device of the parameters; None where there are none."""
         return next((tensor for tensor in self.state_dict().values() if tensor.is_floating_point()), None)
+
+    # A batch that several processes share
+
+    def whole_batch(self, samples: int) -> int:
+        """Return how many samples the batch has in all processes; ``samples``, those that are here, with one alone."""
+        shared = SHARED.get()
+        return samples if shared is None else shared.samples
+
+    def over_batch(self, sums: Tensor) -> Tensor:
+        """Return sums over the samples that are here, added up over all processes that share the batch.
+
+        Every process has to call it equally often, in forward and in backward, and with tensors of one shape. The
+        gradients of parameters are summed by the trainer, and are no case for it.
+        """
+        shared = SHARED.get()
+        return sums if shared is None else shared.summed(sums)
 
     # Parameters, buffers and children
 

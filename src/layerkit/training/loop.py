@@ -12,7 +12,7 @@ from layerkit.data.dataset import TrainingPairs, Validation
 from layerkit.data.pairs import batches
 from layerkit.denoising.denoiser import Denoiser
 from layerkit.denoising.evaluation import Evaluation, evaluate
-from layerkit.errors import out_of_memory
+from layerkit.errors import ProcessError, out_of_memory
 from layerkit.training.inspection import Inspector
 from layerkit.training.trainer import Trainer
 
@@ -76,6 +76,8 @@ def fit(
                 inspector.before_step(noisy, target)
             try:
                 loss = trainer.step(noisy, target)
+            except ProcessError:
+                raise  # another process is at fault
             except Exception as error:
                 if inspector is not None and not out_of_memory(error):
                     inspector.inspect(noisy, target)

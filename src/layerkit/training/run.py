@@ -31,6 +31,7 @@ class Settings(StrictModel):
     format: Literal[1] = 1
     data: str = Field(max_length=10_000)
     clean_targets: bool = False
+    reproducible: bool = False
 
 
 class Run:

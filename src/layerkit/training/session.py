@@ -9,21 +9,20 @@ from functools import cached_property
 from pydantic import ValidationError
 
 from layerkit.checkpoints.checkpoint import save
-from layerkit.data.dataset import Dataset, TrainingPairs
 from layerkit.data.noise_level import NoiseRange, estimate_range
-from layerkit.data.sources import load_dataset
 from layerkit.denoising.denoiser import Denoiser
-from layerkit.errors import CheckpointError, DataError, DivergedError, StoppedError, UserError
+from layerkit.distributed.group import Processes
+from layerkit.errors import CheckpointError, DivergedError, StoppedError, UserError
 from layerkit.registry.catalogue import Catalogue
 from layerkit.spec.architecture import Architecture, Training, build
 from layerkit.spec.requirements import with_requirements
-from layerkit.training.inspection import Inspector
+from layerkit.training.following import Task, begin_together, dtype_of
 from layerkit.training.loop import EpochDone, StepDone, fit
+from layerkit.training.preparing import Prepared, prepare
 from layerkit.training.progress import LossCurve, Point, Position
 from layerkit.training.run import Run, Settings
 from layerkit.training.save_interval import SaveInterval
 from layerkit.training.standing import Standing, standing_of
-from layerkit.training.trainer import Trainer
 
 
 class Session:
@@ -47,19 +46,19 @@ class Session:
         settings: Settings,
         standing: Standing,
         architecture: Architecture,
-        trainer: Trainer,
-        inspector: Inspector,
-        dataset: Dataset,
-        pairs: TrainingPairs,
+        prepared: Prepared,
         curve: LossCurve,
         save_interval: SaveInterval,
+        group: Processes | None,
     ) -> None:
         self.run, self.settings, self.architecture = run, settings, architecture
         position, begun = standing.position, (standing.checkpoint or standing).architecture
         self.changed_packages, self.metrics_lost = _changed_packages(begun, architecture), standing.metrics_lost
-        self.trainer, self.inspector = trainer, inspector
-        self.dataset, self.pairs = dataset, pairs
-        self.denoiser = Denoiser(trainer.network, architecture.input.shape)
+        self.trainer, self.inspector = prepared.trainer, prepared.inspector
+        self.dataset, self.pairs = prepared.dataset, prepared.pairs
+        alone = group is None
+        self.denoiser = prepared.denoiser if alone else Denoiser(prepared.trainer.network, architecture.input.shape)
+        self._validating, self._group = prepared.denoiser, group
         self.curve, self.save_interval = curve, save_interval
         self._place, self._recorded = (position.epoch, position.batch), position.metrics
         self._earlier_epochs_seconds = max(0.0, position.seconds - position.epoch_seconds)
@@ -67,7 +66,12 @@ class Session:
 
     @classmethod
     def open(
-        cls, run: Run, catalogue: Catalogue, save_interval: SaveInterval | None = None, epochs: int | None = None
+        cls,
+        run: Run,
+        catalogue: Catalogue,
+        save_interval: SaveInterval | None = None,
+        epochs: int | None = None,
+        group: Processes | None = None,
     ) -> Session:
         """Return the training of a run, as its last checkpoint has it; nothing is written before :meth:`events`.
 
@@ -77,46 +81,37 @@ class Session:
             save_interval: when to save in the middle of an epoch; by default every five minutes.
             epochs: replaces the number of epochs that the run was started with; from there on a schedule, and a loss
                 that looks at the progress, run over the new number.
+            group: the processes that train together, of which this one is rank 0 and the others
+                :func:`~layerkit.training.following.follow`; None for this one alone.
 
         Raises:
             UserError: when the run cannot go on: its files are damaged or contradict each other, or its data or
-                packages are gone.
+                packages are gone; or when several processes cannot train its network.
+            ProcessError: when a process is lost.
         """
         settings, standing = run.read_settings(), standing_of(run, catalogue)
         restored, position = standing.checkpoint, standing.position
         architecture = with_requirements(_for_epochs(standing.architecture, epochs), catalogue)
         training = architecture.trained
         network = restored.network if restored else build(architecture, training.seed)
-        loss = training.loss.build()
-        schedule = training.schedule.build() if training.schedule else None
-        trainer = Trainer(network, loss, training.optimizer.build(network.param()), schedule)
+        if group is not None:
+            group.from_first(Task(architecture, settings, position, dtype_of(network)).to_data())
+        prepared = prepare(architecture, network, settings, catalogue, group)
         if restored:
-            trainer.optimizer.load_state_dict(restored.optimizer_state)
-        noise, shape = training.noise.build(), architecture.input.shape
-        dataset = load_dataset(
-            settings.data,
-            shape,
-            noise,
-            training.seed,
-            training.samples,
-            clean_targets=settings.clean_targets,
-            noise_level=architecture.input.noise_level,
-        )
-        if dataset.train is None:
-            raise DataError(f"{settings.data} has nothing to train on: {dataset.description}")
+            prepared.trainer.optimizer.load_state_dict(restored.optimizer_state)
         if position.epoch > training.epochs:
             raise UserError(f"{run.folder} has been trained for {position.epoch} epochs already")
+        if group is not None:
+            begin_together(group, prepared)
         return cls(
             run=run,
             settings=settings,
             standing=standing,
             architecture=architecture,
-            trainer=trainer,
-            inspector=Inspector(network, loss, architecture, catalogue),
-            dataset=dataset,
-            pairs=dataset.train,
+            prepared=prepared,
             curve=_curve(run, position),
             save_interval=save_interval or SaveInterval(),
+            group=group,
         )
 
     @property
@@ -158,7 +153,7 @@ class Session:
             self.trainer,
             self.pairs,
             self.dataset.validation,
-            self.denoiser,
+            self._validating,
             epochs=training.epochs,
             batch_size=training.batch_size,
             epoch=position.epoch,
@@ -166,10 +161,12 @@ class Session:
             seconds=position.epoch_seconds,
             inspector=self.inspector,
         )
+        if self._group is not None:
+            self._group.asked_to_stop = asked_to_stop
         try:
             for event in events:
                 self._record(event)
-                signal = asked_to_stop()
+                signal = asked_to_stop() if self._group is None else self._group.signal
                 if isinstance(event, EpochDone) or self.save_interval.over or signal is not None:
                     self._save()
                 yield event

@@ -23,7 +23,7 @@ from layerkit.spec.architecture import Architecture
 from layerkit.spec.differences import how_they_differ
 from layerkit.spec.loading import load_architecture
 from layerkit.training.progress import Position
-from layerkit.training.run import Run
+from layerkit.training.run import Run, Settings
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,10 @@ def _check_architecture(run: Run, architecture: Architecture, checkpoint: Checkp
 
 def _check_settings(run: Run, position: Position) -> None:
     if position.settings:
-        _check_same(run, run.settings.name, run.read_settings().model_dump(exclude={"format"}), position.settings)
+        # Read as the file is: one that an older layerkit has saved says nothing of what came later.
+        saved = Settings.model_validate(position.settings)
+        here = run.read_settings()
+        _check_same(run, run.settings.name, *(each.model_dump(exclude={"format"}) for each in (here, saved)))
 
 
 def _check_same(run: Run, name: str, here: dict[str, Any], saved: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -97,27 +97,24 @@ class Trainer:
                 self.network.train()
             self._apply_progress()
             self.optimizer.zero_grad()
-            size, loss = self._slice_size(noisy), 0.0
-            with self._threads_for(noisy):
-                for start in range(0, len(noisy) or 1, size):  # an empty batch is one slice
-                    part = slice(start, start + size)
-                    loss += self._add_gradients(noisy[part], target[part], len(noisy))
-                self.optimizer.step()
+            loss = self._make_step(noisy, target)
         return loss
 
-    @contextmanager
-    def _threads_for(self, x: Tensor) -> Iterator[None]:
+    def _make_step(self, noisy: Tensor, target: Tensor) -> float:
+        """Return the loss of a batch, and let the optimizer take a step by its gradients, which are zero at first."""
+        size, loss = self._slice_size(noisy), 0.0
+        with self._threads_for(noisy):
+            for part in slices(len(noisy), size):
+                loss += self._add_gradients(noisy[part], target[part], len(noisy))
+            self.optimizer.step()
+        return loss
+
+    def _threads_for(self, x: Tensor) -> AbstractContextManager[None]:
         """Let no more threads work inside ``with`` than there is work for."""
-        before = torch.get_num_threads()
-        if before == 1 or self._mixes_batch or not len(x):
-            yield
-            return
-        threads = max(1, min(before, len(x) * self._numbers(x) // NUMBERS_A_THREAD))
-        torch.set_num_threads(threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
+        now = torch.get_num_threads()
+        if now == 1 or self._mixes_batch or not len(x):
+            return nullcontext()
+        return threads(max(1, min(now, len(x) * self._numbers(x) // NUMBERS_A_THREAD)))
 
     @contextmanager
     def _input_grad_spared(self) -> Iterator[None]:
@@ -136,6 +133,13 @@ class Trainer:
 
     def _add_gradients(self, noisy: Tensor, target: Tensor, batch_size: int) -> float:
         """Add the gradients of a part of the batch, and return what it adds to the batch's mean loss."""
+        loss = self._loss_of(noisy, target)
+        check_finite(loss)
+        self._add_backward(len(noisy), batch_size)
+        return loss if len(noisy) == batch_size else loss * (len(noisy) / batch_size)
+
+    def _loss_of(self, noisy: Tensor, target: Tensor) -> float:
+        """Return the mean loss of a part of the batch."""
         # Copied to one place: what layers prepare for an input can be used again only where the next lies there too.
         noisy = self.workspace.empty(self, "noisy", noisy.shape, noisy).copy_(noisy)
         prediction = self.network.forward(noisy)
@@ -144,16 +148,12 @@ class Trainer:
                 f"for noisy pictures {tuple(noisy.shape)} the network's output is {tuple(prediction.shape)}, and it is "
                 f"compared with targets {tuple(target.shape)}; give targets of that shape, or change the last layers"
             )
-        loss = self.loss.forward(prediction, target).item()
-        if not math.isfinite(loss):
-            raise DivergedError(f"the loss is {loss}; try a smaller learning rate")
+        return float(self.loss.forward(prediction, target))
+
+    def _add_backward(self, count: int, batch_size: int) -> None:
+        """Add the gradients of the part whose loss was asked for last: ``count`` samples of ``batch_size``."""
         grad = self.loss.backward()
-        if len(noisy) == batch_size:
-            self.network.backward(grad)
-            return loss
-        share = len(noisy) / batch_size
-        self.network.backward(grad.mul_(share))
-        return loss * share
+        self.network.backward(grad if count == batch_size else grad.mul_(count / batch_size))
 
     def _slice_size(self, x: Tensor) -> int:
         """Return how many samples of the batch to take at once."""
@@ -174,6 +174,32 @@ class Trainer:
                 numbers = sum(module.numbers_out() for _, module in self.network.modules() if not module.children())
             self._numbers_of_one[shape] = max(1, numbers)
         return self._numbers_of_one[shape]
+
+
+@contextmanager
+def threads(number: int) -> Iterator[None]:
+    """Let so many threads of torch work inside ``with``."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def check_finite(loss: float) -> None:
+    """Refuse a loss that is not finite.
+
+    Raises:
+        DivergedError: when it is not.
+    """
+    if not math.isfinite(loss):
+        raise DivergedError(f"the loss is {loss}; try a smaller learning rate")
+
+
+def slices(count: int, size: int) -> list[slice]:
+    """Return the slices of a batch, at most ``size`` samples each; an empty batch is one slice."""
+    return [slice(start, min(start + size, count)) for start in range(0, count or 1, size)]
 
 
 def _check(noisy: Tensor, target: Tensor) -> None:

@@ -14,6 +14,9 @@ Backward, with z = (x - mean) / sqrt(var + eps), all sums over the batch of one 
     grad_x = weight / sqrt(var + eps) (grad_output - sum of grad_output / M - z (sum of grad_output z) / M)
 
 (Ioffe and Szegedy 2015, "Batch normalization", algorithm 1 and the formulas of section 3.)
+
+Where several processes share the batch, N counts the samples of all of them, and the sums are taken over all. Those in
+bias_grad and weight_grad alone stay each process's own, since the trainer adds up the gradients of parameters.
 """
 
 from __future__ import annotations
@@ -75,6 +78,7 @@ class BatchNorm2d(Module):
     """
 
     mixes_batch = True
+    spans_processes = True
 
     weight: Tensor | None
     weight_grad: Tensor
@@ -116,29 +120,30 @@ class BatchNorm2d(Module):
         if not self.training:
             scale = self._scaled((self.running_var + self.eps).rsqrt())
             return _pictures(torch.addcmul(self._shift() - self.running_mean * scale, rows, scale), x)
-        count = len(rows)
-        mean = rows.sum(0) / max(count, 1)
+        count = self.whole_batch(len(x)) * x.shape[2] * x.shape[3]
+        mean = self.over_batch(rows.sum(0)) / max(count, 1)
         centred = rows - mean
         squares = centred.square()
-        var = squares.sum(0) / max(count, 1)
+        var = self.over_batch(squares.sum(0)) / max(count, 1)
         if count:
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(var * (count / (count - 1)), self.momentum)
         inverse = (var + self.eps).rsqrt_()
         scale = self._scaled(inverse)
-        self.save(centred, inverse, scale)
+        self.save(centred, inverse, scale, count)
         return _pictures(torch.addcmul(self._shift(), centred, scale, out=squares), x)
 
     def backward(self, grad_output: Tensor) -> Tensor:
         """Add to ``weight_grad`` and ``bias_grad``; return the gradient with respect to ``x``."""
-        centred, inverse, scale = self.saved()
+        centred, inverse, scale, count = self.saved()
         grad = _rows(grad_output)
         products = grad * centred
         sums, product_sums = grad.sum(0), products.sum(0) * inverse
         if self.weight is not None:
             self.weight_grad.add_(product_sums)
             self.bias_grad.add_(sums)
-        factor = scale / max(len(grad), 1)
+        sums, product_sums = self.over_batch(torch.stack((sums, product_sums)))
+        factor = scale / max(count, 1)
         torch.addcmul(-factor * sums, centred, -factor * product_sums * inverse, out=products)
         return _pictures(products.addcmul_(grad, scale), grad_output)
 

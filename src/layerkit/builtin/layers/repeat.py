@@ -91,6 +91,8 @@ class Repeat(Container):
         times: the number of copies.
     """
 
+    leaves_gradients = True
+
     def __init__(self, *layers: Module, times: int) -> None:
         super().__init__(*layers)
         if times < 1 or len(layers) % times:

@@ -51,6 +51,8 @@ class ResidualSpec(LayerSpec):
 class Residual(Container):
     """``Residual(first, second, ...)``: y = x + f(x)."""
 
+    leaves_gradients = True
+
     def forward(self, x: Tensor) -> Tensor:
         """Return x + f(x).
 

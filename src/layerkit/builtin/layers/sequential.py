@@ -48,6 +48,8 @@ class SequentialSpec(LayerSpec):
 class Sequential(Module):
     """``Sequential(first, second, ...)``; it is itself a layer, so sequences nest."""
 
+    leaves_gradients = True
+
     def __init__(self, *layers: Module) -> None:
         super().__init__()
         self.layers = layers

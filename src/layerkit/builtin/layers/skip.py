@@ -55,6 +55,8 @@ class SkipSpec(LayerSpec):
 class Skip(Container):
     """``Skip(first, second, ...)``: y = cat(x, f(x)) along the channels."""
 
+    leaves_gradients = True
+
     def forward(self, x: Tensor) -> Tensor:
         """Return cat(x, f(x)).
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
 import click
 
 from layerkit.cli.context import catalogue_of, printer
+from layerkit.distributed.launch import processes_of_torchrun
+
+if TYPE_CHECKING:
+    from layerkit.distributed.group import Processes
 
 
 @click.command()
@@ -26,6 +33,13 @@ def evaluate(ctx: click.Context, checkpoint: str, data: str, as_json: bool) -> N
     Classical methods stand beside them, tuned on these very pictures. For noisy shots without clean pictures it is an
     estimate, of the network alone.
     """
+    group = processes_of_torchrun()
+    with nullcontext() if group is None else group.ending_together():
+        _evaluate(ctx, checkpoint, data, as_json, group)
+
+
+def _evaluate(ctx: click.Context, checkpoint: str, data: str, as_json: bool, group: Processes | None) -> None:
+    """Measure, each process its part of the pictures, and print what comes out in rank 0."""
     import json
     from dataclasses import asdict
 
@@ -34,9 +48,10 @@ def evaluate(ctx: click.Context, checkpoint: str, data: str, as_json: bool) -> N
     from layerkit.data.sources import load_dataset
     from layerkit.denoising.denoiser import Denoiser
     from layerkit.denoising.evaluation import evaluate as measure
+    from layerkit.denoising.shared_denoiser import SharedDenoiser
     from layerkit.errors import DataError
 
-    loaded = load(checkpoint, catalogue=catalogue_of(ctx))
+    loaded = load(checkpoint, catalogue=catalogue_of(ctx, notes=group is None or group.rank == 0))
     architecture = loaded.architecture
     given = architecture.input
     dataset = load_dataset(
@@ -47,7 +62,14 @@ def evaluate(ctx: click.Context, checkpoint: str, data: str, as_json: bool) -> N
             f"{data} holds pairs for training and nothing to measure on; give noisy and clean pictures, such as "
             '"noisy" and "clean" in an .npz file'
         )
-    result = measure(Denoiser(loaded.network, architecture.input.shape), *dataset.validation)
+    if group is None:
+        denoiser = Denoiser(loaded.network, given.shape)
+    else:
+        group.check_same_data(dataset.validation.noisy)
+        denoiser = SharedDenoiser(loaded.network, given.shape, group)
+    result = measure(denoiser, *dataset.validation)
+    if group is not None and group.rank:
+        return
     baselines = classical_results(dataset.validation, printer(err=True))
     if as_json:
         more = {"gain": result.gain, "baselines": list(map(asdict, baselines)), "data": dataset.validation_description}

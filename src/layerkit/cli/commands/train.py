@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from layerkit.cli.context import catalogue_of, name_of, overrides_from, read_spec, set_option
 from layerkit.data.sources import HELP
+from layerkit.distributed.launch import TIMEOUT, processes_of_torchrun, restarts
 from layerkit.training.save_interval import DEFAULT_MINUTES, SaveInterval
 
 if TYPE_CHECKING:
+    from layerkit.distributed.group import Processes
     from layerkit.registry.catalogue import Catalogue
     from layerkit.training.run import Run
 
@@ -23,7 +26,7 @@ FLAGS = {
     "seed": "training.seed",
 }
 """The value of the spec that each short option replaces."""
-REMEMBERED = ("spec", "data", "batch_size", "lr", "samples", "seed", "clean_targets", "assignments", "output")
+REMEMBERED = {*FLAGS, "spec", "data", "clean_targets", "reproducible", "assignments", "output"} - {"epochs"}
 """What a run remembers, so that it cannot be given when it goes on."""
 
 
@@ -48,6 +51,11 @@ REMEMBERED = ("spec", "data", "batch_size", "lr", "samples", "seed", "clean_targ
 @click.option("--samples", type=int, help="Pairs in one epoch, where they are cut from pictures.")
 @click.option("--seed", type=int, help="Of the weights, the crops, the order and the noise.")
 @click.option("--clean-targets", is_flag=True, help="Train with clean targets, for comparison with Noise2Noise.")
+@click.option(
+    "--reproducible",
+    is_flag=True,
+    help="The same bits on any number of processes: gradients of slices of a fixed size are summed in their order.",
+)
 @set_option
 @click.option("--output", type=click.Path(), help="Folder for the results; by default a new one in runs/.")
 @click.option(
@@ -61,6 +69,14 @@ REMEMBERED = ("spec", "data", "batch_size", "lr", "samples", "seed", "clean_targ
     help="Save at least this often, in the middle of an epoch too.",
 )
 @click.option("--checkpoint-steps", type=click.IntRange(min=1), help="Save every so many steps as well.")
+@click.option(
+    "--process-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=TIMEOUT,
+    show_default=True,
+    metavar="SECONDS",
+    help="Under torchrun, how long processes wait for one another before they end.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors and the last table.")
 @click.pass_context
 def train(
@@ -69,6 +85,7 @@ def train(
     resume: str | None,
     checkpoint_minutes: float,
     checkpoint_steps: int | None,
+    process_timeout: float,
     quiet: bool,
     **options: Any,
 ) -> None:
@@ -79,25 +96,45 @@ def train(
     Writes the checkpoint, the resolved spec, the metrics, the loss curve and a montage into a folder. A training that
     was stopped goes on where it was, to the same bits: with --resume, or when the same command is given again. Ctrl-C,
     SIGTERM and a closed terminal save before they stop (exit codes 130, 143 and 129).
+
+    Under torchrun several processes take each step together, as in: torchrun --nproc-per-node 2 -m layerkit train SPEC
     """
+    _check_usage(ctx, resume)
+    group = processes_of_torchrun(process_timeout)
+    with nullcontext() if group is None else group.ending_together():
+        if group is None or group.rank == 0:
+            _lead(ctx, resume, SaveInterval(checkpoint_steps, checkpoint_minutes), quiet, options, group)
+        else:
+            from layerkit.cli.training import follow_run
+
+            follow_run(group, catalogue_of(ctx, notes=False))
+
+
+def _lead(
+    ctx: click.Context,
+    resume: str | None,
+    save_interval: SaveInterval,
+    quiet: bool,
+    options: dict[str, Any],
+    group: Processes | None,
+) -> None:
+    """Train in the run's folder, alone or as rank 0 of a group."""
     from layerkit.cli.training import train_run
     from layerkit.training.run import Run
 
-    _check_usage(ctx, resume)
     catalogue = catalogue_of(ctx)
-    save_interval = SaveInterval(checkpoint_steps, checkpoint_minutes)
     if resume is not None:
         with Run.open(resume) as run:
-            train_run(run, catalogue, save_interval, options["epochs"], quiet)
-    else:
-        if options["spec"] is None:
-            from layerkit.spec.loading import DEFAULT
+            train_run(run, catalogue, save_interval, options["epochs"], quiet, group)
+        return
+    if options["spec"] is None:
+        from layerkit.spec.loading import DEFAULT
 
-            options["spec"] = str(DEFAULT)
-            if not quiet:
-                click.echo("no SPEC is given, so this is the network that comes with layerkit")
-        with _started(catalogue, **options) as run:
-            train_run(run, catalogue, save_interval, None, quiet)
+        options["spec"] = str(DEFAULT)
+        if not quiet:
+            click.echo("no SPEC is given, so this is the network that comes with layerkit")
+    with _started(catalogue, **options) as run:
+        train_run(run, catalogue, save_interval, None, quiet, group)
 
 
 def _check_usage(ctx: click.Context, resume: str | None) -> None:
@@ -123,6 +160,7 @@ def _started(
     spec: str,
     data: str,
     clean_targets: bool,
+    reproducible: bool,
     assignments: tuple[str, ...],
     output: str | None,
     **flags: Any,
@@ -134,7 +172,7 @@ def _started(
     from layerkit.training.run import Run, Settings
 
     # The run may go on from another working directory.
-    settings = Settings(data=anywhere(data), clean_targets=clean_targets)
+    settings = Settings(data=anywhere(data), clean_targets=clean_targets, reproducible=reproducible)
     overrides = overrides_from(assignments, {FLAGS[flag]: value for flag, value in flags.items()})
     architecture = read_spec(spec, catalogue, overrides, settings.data)
     try:
@@ -144,4 +182,5 @@ def _started(
     architecture = with_requirements(architecture, catalogue)
     if output is None:
         return Run.start_in("runs", architecture, settings)
-    return Run.start(output, architecture, settings)
+    # A process may be killed when all is done, and before it has said so.
+    return Run.start(output, architecture, settings, finished=restarts() > 0)

@@ -1,0 +1,28 @@
+"""Pictures denoised by several processes, each its part of them."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from layerkit.contracts.module import Module
+from layerkit.denoising.denoiser import Denoiser, Progress
+from layerkit.distributed.group import Processes, part_of
+
+
+class SharedDenoiser(Denoiser):
+    """A denoiser whose pictures are shared by the processes of a group; each is given all pictures, and gets all.
+
+    Args:
+        network: the same everywhere.
+        input_shape: (C, H, W) that the network was declared for.
+        group: that shares the pictures.
+    """
+
+    def __init__(self, network: Module, input_shape: tuple[int, int, int], group: Processes) -> None:
+        super().__init__(network, input_shape)
+        self.group = group
+
+    def _predict(self, images: Tensor, progress: Progress | None) -> Tensor:
+        part = part_of(len(images), self.group.rank, self.group.size)
+        own = super()._predict(images[part], progress)
+        return self.group.joined_parts(own, len(images))
