@@ -11,8 +11,9 @@ A line is printed for every picture when it is done, and the table in the end.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from statistics import fmean
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ from layerkit.data.dataset import Validation
 from layerkit.data.pairs import seeded_generator
 from layerkit.data.photographs import read_photograph
 from layerkit.data.pictures import middle
-from layerkit.denoising.baselines import BM3D, Tuned, fit_to_noise
+from layerkit.denoising.baselines import BASELINES, BM3D, Baseline, fit_to_noise
 from layerkit.denoising.blind import BlindDenoiser
 from layerkit.denoising.bm3d import bm3d_is_installed
 from layerkit.denoising.metrics import psnr
@@ -36,56 +37,73 @@ PICTURES = (
     ("skimage", "data/coins.png"),
 )
 """None of them is among those of the data set "variety"."""
-SIDE = 384
+SIDE = 320
 SIGMAS = (15, 25, 50)
 
-Method = Callable[[Tensor], Tensor]
-"""From a noisy picture (C, H, W), values from 0 to 255, to the denoised one."""
+
+class Result(NamedTuple):
+    """A picture after one method: (C, H, W), values from 0 to 255; its PSNR in dB, and the seconds that it took."""
+
+    picture: Tensor
+    decibels: float
+    seconds: float
 
 
-def methods_for(noisy: Tensor, clean: Tensor, sigma: float) -> dict[str, Method]:
-    """Return all methods by name, ready for one picture (C, H, W), values from 0 to 255."""
-    classical = tune(Validation(noisy[None] / 255, clean[None] / 255))
-    if bm3d_is_installed():
-        classical += fit_to_noise(sigma, [BM3D])
-    return {
-        "noisy": lambda picture: picture,
-        **{tuned.name: _applied(tuned) for tuned in classical},
-        "network": lambda picture: BlindDenoiser.pretrained().restore(picture).pixels,
-        "network, flips": lambda picture: BlindDenoiser.pretrained(flips=True).restore(picture).pixels,
-    }
+def compared(
+    clean: Tensor, sigma: float, seed: int, networks: Mapping[str, BlindDenoiser], bm3d: bool = False
+) -> dict[str, Result]:
+    """Return what becomes of a picture with Gaussian noise, by the name of the method; the first one is "noisy".
+
+    Args:
+        clean: (C, H, W), values from 0 to 255.
+        sigma: standard deviation of the noise.
+        seed: of the noise.
+        networks: by the names that they have in the result.
+        bm3d: whether BM3D is among the classical methods.
+    """
+    noisy = clean + sigma * torch.randn(clean.shape, generator=seeded_generator(int(sigma), seed))
+    results = {"noisy": Result(noisy, _decibels(noisy, clean), 0.0)}
+    classical: tuple[Baseline, ...] = BASELINES
+    tuned = tune(Validation(noisy[None] / 255, clean[None] / 255), classical)
+    for method in [*tuned, *(fit_to_noise(sigma, [BM3D]) if bm3d else [])]:
+        start = time.perf_counter()
+        picture = method.apply(noisy[None] / 255)[0] * 255
+        results[method.name] = Result(picture, _decibels(picture, clean), time.perf_counter() - start)
+    for name, network in networks.items():
+        start = time.perf_counter()
+        picture = network.restore(noisy).pixels
+        results[name] = Result(picture, _decibels(picture, clean), time.perf_counter() - start)
+    return results
 
 
-def _applied(tuned: Tuned) -> Method:
-    return lambda picture: tuned.apply(picture[None] / 255)[0] * 255
-
-
-def decibels_of(picture: Tensor, clean: Tensor) -> float:
+def _decibels(picture: Tensor, clean: Tensor) -> float:
     """Return the PSNR in dB of a picture (C, H, W), values from 0 to 255, cut off at both."""
     return psnr(picture[None].clamp(0, 255) / 255, clean[None] / 255).item()
 
 
+def line(path: str, results: Mapping[str, Result]) -> str:
+    """Return what is printed of one picture."""
+    return f"{path}: " + ", ".join(f"{name} {result.decibels:.2f}" for name, result in results.items())
+
+
 def main() -> None:
     """Measure, and print one table."""
+    denoiser = BlindDenoiser.pretrained()
+    networks = {"network": denoiser, "network, flips": BlindDenoiser(denoiser.denoiser, flips=True)}
     clean = [middle(read_photograph(*name), SIDE).float() for name in PICTURES]
-    columns: dict[str, list[str]] = {}
+    cells: dict[str, list[str]] = {}
     for sigma in SIGMAS:
-        reached: dict[str, list[tuple[float, float]]] = {}
+        all_results = []
         for number, (picture, (_, path)) in enumerate(zip(clean, PICTURES, strict=True)):
-            noisy = picture + sigma * torch.randn(picture.shape, generator=seeded_generator(sigma, number))
-            for name, method in methods_for(noisy, picture, sigma).items():
-                start = time.perf_counter()
-                result = method(noisy)
-                seconds = time.perf_counter() - start
-                reached.setdefault(name, []).append((decibels_of(result, picture), seconds))
-            done = ", ".join(f"{name} {values[-1][0]:.2f}" for name, values in reached.items())
-            print(f"sigma {sigma}, {path}: {done}", flush=True)
-        for name, values in reached.items():
-            decibels, seconds = (fmean(column) for column in zip(*values, strict=True))
-            columns.setdefault(name, []).extend([f"{decibels:.2f}", f"{seconds:.1f}"])
+            all_results.append(compared(picture, sigma, number, networks, bm3d_is_installed()))
+            print(f"sigma {sigma}, {line(path, all_results[-1])}", flush=True)
+        for name in all_results[0]:
+            decibels = fmean(results[name].decibels for results in all_results)
+            seconds = fmean(results[name].seconds for results in all_results)
+            cells.setdefault(name, []).extend([f"{decibels:.2f}", f"{seconds:.1f}"])
     print(f"\nPSNR in dB and seconds a picture, {len(clean)} pictures of at most {SIDE} x {SIDE}\n")
     headers = ["method", *(text for sigma in SIGMAS for text in (f"sigma {sigma}", "s"))]
-    print(table(headers, [[name, *cells] for name, cells in columns.items()]))
+    print(table(headers, [[name, *values] for name, values in cells.items()]))
 
 
 if __name__ == "__main__":
