@@ -26,7 +26,7 @@ from starlette.routing import Route
 
 from layerkit.denoising.denoiser import Denoiser, Progress
 from layerkit.errors import LayerkitError
-from layerkit.serving.exchange import Answer, TooLargeError, denoised_file
+from layerkit.serving.upload import Answer, TooLargeError, denoised_file
 
 PAGE = files("layerkit") / "serving" / "page"
 HOSTS = ("127.0.0.1", "localhost")
