@@ -63,16 +63,12 @@ def tune(validation: Validation, baselines: Sequence[Baseline] = BASELINES) -> l
     Raises:
         DataError: when there is nothing to judge by.
     """
-    noisy, clean, again = _part(validation.pictures), validation.clean, validation.noisy_again
-    judge = again if clean is None else clean
-    if judge is None:
-        raise DataError("methods are tuned to clean pictures, or to the same with noise drawn anew; neither was given")
-    judge = _part(judge)
-    level = 255 * levels(noisy, judge, clean is not None).mean().item()
+    noisy, judge = _part(validation.pictures), _part(_judge(validation))
+    level = 255 * levels(noisy, judge, validation.clean is not None).mean().item()
 
     def score(tuned: Tuned) -> float:
         denoised = tuned.apply(noisy).clamp(0, 1)
-        if clean is not None:
+        if validation.clean is not None:
             return psnr(denoised, judge).mean().item()
         return -(denoised - judge).square().mean().item()
 
@@ -90,15 +86,23 @@ def measure_baselines(validation: Validation, baselines: Sequence[Baseline] = BA
     Raises:
         DataError: when there is nothing to judge by.
     """
-    noisy, (_, clean, again) = validation.pictures, validation
+    noisy, judge = validation.pictures, _judge(validation)
     results = []
     for tuned in tune(validation, baselines):
         start = time.perf_counter()
         denoised = tuned.apply(noisy)
         seconds = (time.perf_counter() - start) / len(noisy)
-        quality = measure(denoised, clean) if clean is not None else estimate(denoised, noisy, again)
+        quality = estimate(denoised, noisy, judge) if validation.clean is None else measure(denoised, judge)
         results.append(BaselineResult(tuned.name, tuned.parameters, quality, seconds))
     return results
+
+
+def _judge(validation: Validation) -> Tensor:
+    """Return what the pictures are judged by: the clean ones if they are known, else the same with other noise."""
+    judge = validation.noisy_again if validation.clean is None else validation.clean
+    if judge is None:
+        raise DataError("methods are tuned to clean pictures, or to the same with noise drawn anew; neither was given")
+    return judge
 
 
 def _part(pictures: Tensor) -> Tensor:

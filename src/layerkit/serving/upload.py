@@ -77,8 +77,7 @@ def _decoded(body: bytes, max_pixels: int) -> Image.Image:
                     "can be taken; use layerkit denoise"
                 )
             image.load()
-            image = ImageOps.exif_transpose(image)
-            return _in_8_bits(image)
+            return _in_8_bits(ImageOps.exif_transpose(image))
     except Image.DecompressionBombError as error:
         raise TooLargeError(f"{error}; use a smaller picture") from None
     except UnidentifiedImageError:
