@@ -15,9 +15,10 @@ $(INSTALLED): pyproject.toml constraints.txt $(PLUGINS) $(COMPILED)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(foreach plugin,$(PLUGINS),--editable $(dir $(plugin)))
 	touch $(INSTALLED)
 
-# Trains the network that comes with layerkit, shorter than by default, on photographs inside layerkit and scikit-image.
+# Trains a network in less than a minute, on photographs inside scikit-image, and holds it against classical methods on
+# others.
 demo: $(INSTALLED)
-	$(BIN)/layerkit train --epochs 1 --samples 20000
+	$(BIN)/python -m benchmarks.demo
 
 # Trains the network inside layerkit again, in an hour or two of one core, and puts it into its place. A training that
 # was stopped goes on.

@@ -2,29 +2,32 @@
 
 For each level of Gaussian noise the mean PSNR over the pictures, in dB, and the seconds that a picture takes, all on
 the same noisy pictures and on however many threads each method uses. The classical methods of scikit-image are tuned on
-the clean pictures, which favours them. BM3D (the package ``bm3d``, whose licence is not a free one) is told the true
+each clean picture, which favours them. BM3D (the package ``bm3d``, whose licence is not a free one) is told the true
 level; it has a row where the user has installed it. The network estimates the level itself.
+
+A line is printed for every picture when it is done, and the table in the end.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
+from statistics import fmean
+from typing import NamedTuple
 
-import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
+from benchmarks.report import table
+from layerkit.data.dataset import Validation
 from layerkit.data.pairs import seeded_generator
 from layerkit.data.photographs import read_photograph
 from layerkit.data.pictures import middle
-from layerkit.denoising.baselines import BASELINES, Tuned, tune
+from layerkit.denoising.baselines import BASELINES, BM3D, Baseline, fit_to_noise
 from layerkit.denoising.blind import BlindDenoiser
+from layerkit.denoising.bm3d import bm3d_is_installed
 from layerkit.denoising.metrics import psnr
+from layerkit.denoising.tuning import tune
 
 PICTURES = (
     ("layerkit", "data/photos/china.jpg"),
@@ -34,70 +37,73 @@ PICTURES = (
     ("skimage", "data/coins.png"),
 )
 """None of them is among those of the data set "variety"."""
-SIDE = 384
+SIDE = 320
 SIGMAS = (15, 25, 50)
 
-Method = Callable[[Tensor, float], Tensor]
-"""From a noisy picture (C, H, W), values from 0 to 255, and the level of its noise to the denoised one."""
+
+class Result(NamedTuple):
+    """A picture after one method: (C, H, W), values from 0 to 255; its PSNR in dB, and the seconds that it took."""
+
+    picture: Tensor
+    decibels: float
+    seconds: float
 
 
-def decibels_of(picture: Tensor, clean: Tensor) -> float:
+def compared(
+    clean: Tensor, sigma: float, seed: int, networks: Mapping[str, BlindDenoiser], bm3d: bool = False
+) -> dict[str, Result]:
+    """Return what becomes of a picture with Gaussian noise, by the name of the method; the first one is "noisy".
+
+    Args:
+        clean: (C, H, W), values from 0 to 255.
+        sigma: standard deviation of the noise.
+        seed: of the noise.
+        networks: by the names that they have in the result.
+        bm3d: whether BM3D is among the classical methods.
+    """
+    noisy = clean + sigma * torch.randn(clean.shape, generator=seeded_generator(int(sigma), seed))
+    results = {"noisy": Result(noisy, _decibels(noisy, clean), 0.0)}
+    classical: tuple[Baseline, ...] = BASELINES
+    tuned = tune(Validation(noisy[None] / 255, clean[None] / 255), classical)
+    for method in [*tuned, *(fit_to_noise(sigma, [BM3D]) if bm3d else [])]:
+        start = time.perf_counter()
+        picture = method.apply(noisy[None] / 255)[0] * 255
+        results[method.name] = Result(picture, _decibels(picture, clean), time.perf_counter() - start)
+    for name, network in networks.items():
+        start = time.perf_counter()
+        picture = network.restore(noisy).pixels
+        results[name] = Result(picture, _decibels(picture, clean), time.perf_counter() - start)
+    return results
+
+
+def _decibels(picture: Tensor, clean: Tensor) -> float:
     """Return the PSNR in dB of a picture (C, H, W), values from 0 to 255, cut off at both."""
     return psnr(picture[None].clamp(0, 255) / 255, clean[None] / 255).item()
 
 
-def _network(flips: bool) -> Method:
-    denoiser = BlindDenoiser.pretrained(flips=flips)
-    return lambda noisy, sigma: denoiser.restore(noisy).pixels
-
-
-def _tuned(tuned: Tuned) -> Method:
-    return lambda noisy, sigma: tuned.apply(noisy[None] / 255)[0] * 255
-
-
-def _bm3d(bm3d: Any) -> Method:
-    def method(noisy: Tensor, sigma: float) -> Tensor:
-        values = noisy.permute(1, 2, 0).double().numpy() / 255
-        denoise = bm3d.bm3d_rgb if values.shape[2] == 3 else bm3d.bm3d
-        denoised = np.asarray(denoise(values.squeeze(), sigma / 255)).reshape(values.shape)
-        return torch.from_numpy(denoised).permute(2, 0, 1).float() * 255
-
-    return method
+def line(path: str, results: Mapping[str, Result]) -> str:
+    """Return what is printed of one picture."""
+    return f"{path}: " + ", ".join(f"{name} {result.decibels:.2f}" for name, result in results.items())
 
 
 def main() -> None:
     """Measure, and print one table."""
+    denoiser = BlindDenoiser.pretrained()
+    networks = {"network": denoiser, "network, flips": BlindDenoiser(denoiser.denoiser, flips=True)}
     clean = [middle(read_photograph(*name), SIDE).float() for name in PICTURES]
-    networks: dict[str, Method] = {"network": _network(False), "network, flips": _network(True)}
-    if importlib.util.find_spec("bm3d") is not None:
-        networks["BM3D"] = _bm3d(importlib.import_module("bm3d"))
-    rows: dict[str, list[str]] = {}
+    cells: dict[str, list[str]] = {}
     for sigma in SIGMAS:
-        noisy = [
-            picture + sigma * torch.randn(picture.shape, generator=seeded_generator(sigma, number))
-            for number, picture in enumerate(clean)
-        ]
-        reached: dict[str, list[tuple[float, float]]] = {
-            "noisy": [(decibels_of(x, y), 0.0) for x, y in zip(noisy, clean, strict=True)]
-        }
-        for x, y in zip(noisy, clean, strict=True):
-            classical = {tuned.name: _tuned(tuned) for tuned in tune(x[None] / 255, y[None] / 255, BASELINES)}
-            for name, method in (classical | networks).items():
-                start = time.perf_counter()
-                result = method(x, sigma)
-                seconds = time.perf_counter() - start
-                reached.setdefault(name, []).append((decibels_of(result, y), seconds))
-        for name, values in reached.items():
-            decibels, seconds = (sum(column) / len(values) for column in zip(*values, strict=True))
-            rows.setdefault(name, []).extend([f"{decibels:.2f}", f"{seconds:.1f}"])
-    table = Table(title=f"PSNR in dB and seconds a picture, {len(clean)} pictures of at most {SIDE} x {SIDE}")
-    table.add_column("method")
-    for sigma in SIGMAS:
-        table.add_column(f"sigma {sigma}", justify="right")
-        table.add_column("s", justify="right")
-    for name, cells in rows.items():
-        table.add_row(name, *cells)
-    Console().print(table)
+        all_results = []
+        for number, (picture, (_, path)) in enumerate(zip(clean, PICTURES, strict=True)):
+            all_results.append(compared(picture, sigma, number, networks, bm3d_is_installed()))
+            print(f"sigma {sigma}, {line(path, all_results[-1])}", flush=True)
+        for name in all_results[0]:
+            decibels = fmean(results[name].decibels for results in all_results)
+            seconds = fmean(results[name].seconds for results in all_results)
+            cells.setdefault(name, []).extend([f"{decibels:.2f}", f"{seconds:.1f}"])
+    print(f"\nPSNR in dB and seconds a picture, {len(clean)} pictures of at most {SIDE} x {SIDE}\n")
+    headers = ["method", *(text for sigma in SIGMAS for text in (f"sigma {sigma}", "s"))]
+    print(table(headers, [[name, *values] for name, values in cells.items()]))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from types import ModuleType
 
 import pytest
 
@@ -15,11 +17,20 @@ def checkpoint(tmp_path, tiny, capsys) -> str:
     return str(tmp_path / "run" / "checkpoint.safetensors")
 
 
-def test_a_table(checkpoint, tiny, capsys):
+def test_a_table(checkpoint, tiny, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     assert run(["evaluate", checkpoint, "--data", str(tiny.data)]) == 0
     said = capsys.readouterr().out
     assert "for training" not in said
-    for word in ("6 pictures", "PSNR (mean of pictures)", "PSNR (of mean error)", "SSIM", "best on these pictures"):
+    words = (
+        "6 pictures",
+        "PSNR (mean of pictures)",
+        "PSNR (of mean error)",
+        "SSIM",
+        "time each",
+        "best on these pictures",
+    )
+    for word in words:
         assert word in said
     names = [line.split("  ")[1] for line in said.splitlines() if " dB" in line]
     assert names == ["noisy", "Gaussian blur", "non-local means", "total variation", "denoised", "gain"]
@@ -39,7 +50,7 @@ def test_json_for_programs_is_what_training_said(checkpoint, tiny, capsys, tmp_p
 def test_classical_methods_stand_beside_it(checkpoint, tiny, capsys):
     from layerkit.builtin.noises.gaussian import Gaussian
     from layerkit.data.sources import load_dataset
-    from layerkit.denoising.baselines import measure_baselines
+    from layerkit.denoising.tuning import measure_baselines
 
     assert run(["evaluate", checkpoint, "--data", str(tiny.data), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)["baselines"]
@@ -50,6 +61,18 @@ def test_classical_methods_stand_beside_it(checkpoint, tiny, capsys):
         assert result["quality"]["psnr_mean"] == expected.quality.psnr_mean
     assert run(["evaluate", checkpoint, "--data", str(tiny.data)]) == 0
     assert f"{told[1]['quality']['psnr_mean']:.2f} dB" in capsys.readouterr().out
+
+
+def test_bm3d_has_a_row_where_it_is_installed(checkpoint, tiny, capsys, monkeypatch):
+    monkeypatch.setattr("layerkit.denoising.bm3d.importlib.util.find_spec", {"bm3d": "a spec"}.get)
+    package = ModuleType("bm3d")
+    package.bm3d_rgb = lambda picture, sigma: picture
+    monkeypatch.setitem(sys.modules, "bm3d", package)
+    assert run(["evaluate", checkpoint, "--data", str(tiny.data), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert [baseline["name"] for baseline in result["baselines"]][-1] == "BM3D"
+    assert result["baselines"][-1]["quality"] == pytest.approx(result["noisy"])
+    assert result["baselines"][-1]["seconds"] > 0 < result["seconds"]
 
 
 def test_data_without_clean_pictures(checkpoint, tiny, tmp_path, capsys):

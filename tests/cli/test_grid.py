@@ -14,9 +14,9 @@ from layerkit.cli import run
 from layerkit.cli.commands.conformance import _table
 from layerkit.cli.grid import Column, Grid
 from layerkit.cli.tables import quality_table
-from layerkit.denoising.baselines import BaselineResult
 from layerkit.denoising.evaluation import Evaluation
 from layerkit.denoising.metrics import Quality
+from layerkit.denoising.tuning import BaselineResult
 from layerkit.testing.results import Report, Result
 
 WIDTHS = (40, 60, 80, 120)
@@ -160,11 +160,11 @@ def test_the_table_of_an_evaluation(width, estimated):
     def quality(psnr: float) -> Quality:
         return Quality(psnr_mean=None if estimated else psnr, psnr_of_mse=psnr - 1.5, ssim=None if estimated else 0.75)
 
-    blur = BaselineResult("non-local means", {}, quality(23.0))
+    blur = BaselineResult("non-local means", {}, quality(23.0), 0.05)
     evaluation = Evaluation(1000, quality(20.0), quality(24.5), 10.0, estimated=estimated)
     lines = printed(quality_table(evaluation, "validation pictures", [blur]), width)
     assert all(len(line) <= width for line in lines) and not any("…" in line for line in lines)
-    assert {"18.50", "23.00", "21.50", "+4.50"} <= words(lines)
+    assert {"18.50", "23.00", "21.50", "+4.50", "50"} <= words(lines)
 
 
 @pytest.mark.parametrize("width", WIDTHS)

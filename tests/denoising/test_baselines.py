@@ -7,18 +7,8 @@ from skimage.filters import gaussian
 from skimage.restoration import denoise_nl_means, denoise_tv_chambolle
 
 from layerkit.data.dataset import Validation
-from layerkit.denoising.baselines import (
-    BASELINES,
-    TUNING_PICTURES,
-    TUNING_PIXELS,
-    TUNING_SIDE,
-    Baseline,
-    Tuned,
-    fit_to_noise,
-    measure_baselines,
-    tune,
-)
-from layerkit.denoising.metrics import measure, psnr
+from layerkit.denoising.baselines import BASELINES, BM3D, Tuned, fit_to_noise, installed_baselines
+from layerkit.denoising.metrics import psnr
 
 BLUR, NL_MEANS, TOTAL_VARIATION = BASELINES
 
@@ -67,65 +57,15 @@ def test_pictures_of_every_size(tuned, shape, dtype):
 # Parameters
 
 
-def test_the_tuned_one_is_the_best_of_the_grid():
-    validation = pictures(3)
-    for tuned in tune(validation.noisy, validation.clean):
-        assert tuned.parameters in tuned.baseline.grid
-        scores = [score(Tuned(tuned.baseline, parameters), validation) for parameters in tuned.baseline.grid]
-        assert score(tuned, validation) == max(scores) > min(scores)
-
-
-def score(tuned: Tuned, validation: Validation) -> float:
-    return psnr(tuned.apply(validation.noisy).clamp(0, 1), validation.clean).mean().item()
-
-
-def test_more_noise_takes_more_of_every_method():
-    for weak, strong in zip(
-        *(tune(*pictures(3, sigma=sigma)[:2]) for sigma in (3, 40)),
-        strict=True,
-    ):
-        name = "weight" if weak.baseline is TOTAL_VARIATION else "sigma"
-        assert weak.parameters[name] < strong.parameters[name]
-
-
 @pytest.mark.parametrize("sigma", [5, 25, 75])
 def test_fitted_to_noise_they_help(sigma):
     validation = pictures(2, 48, sigma)
     before = psnr(validation.noisy.clamp(0, 1), validation.clean).mean()
     for fitted in fit_to_noise(sigma):
-        assert score(fitted, validation) > before + 1, fitted.name
+        assert psnr(fitted.apply(validation.noisy).clamp(0, 1), validation.clean).mean() > before + 1, fitted.name
 
 
-def test_a_part_of_many_or_large_pictures_is_tried():
-    seen = []
-
-    def method(picture, strength):
-        seen.append(picture.shape)
-        return picture
-
-    baseline = Baseline("witness", method, ({"strength": 1},), lambda sigma: {})
-    tune(torch.rand(3000, 1, 32, 32), torch.rand(3000, 1, 32, 32), [baseline])
-    assert 0.5 * TUNING_PIXELS <= sum(height * width for _, height, width in seen) <= TUNING_PIXELS
-    seen.clear()
-    tune(torch.rand(3000, 1, 4, 4), torch.rand(3000, 1, 4, 4), [baseline])
-    assert 0.5 * TUNING_PICTURES <= len(seen) <= TUNING_PICTURES
-    seen.clear()
-    tune(torch.rand(3, 1, 150, 2000), torch.rand(3, 1, 150, 2000), [baseline])
-    assert seen == [(1, TUNING_SIDE, TUNING_SIDE)] * 3
-
-
-# Results
-
-
-def test_the_results_are_measured_on_all_pictures():
-    validation = pictures(3)
-    results = measure_baselines(validation)
-    assert [result.name for result in results] == ["Gaussian blur", "non-local means", "total variation"]
-    for result, tuned in zip(results, tune(*validation[:2]), strict=True):
-        assert result.parameters == tuned.parameters
-        assert result.quality == measure(tuned.apply(validation.noisy), validation.clean)
-
-
-def test_without_clean_pictures_there_are_none():
-    noisy = pictures(2).noisy
-    assert measure_baselines(Validation(noisy, None, noisy)) == []
+@pytest.mark.parametrize(("found", "expected"), [(None, BASELINES), ("a spec", (*BASELINES, BM3D))])
+def test_bm3d_is_among_them_where_its_user_has_installed_it(monkeypatch, found, expected):
+    monkeypatch.setattr("layerkit.denoising.bm3d.importlib.util.find_spec", {"bm3d": found}.get)
+    assert installed_baselines() == expected

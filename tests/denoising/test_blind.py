@@ -11,12 +11,14 @@ import pytest
 import torch
 
 from layerkit import BlindDenoiser, build, load_architecture, save
+from layerkit.data.dataset import Validation
 from layerkit.data.noise_model import NoiseKind, NoiseModel
 from layerkit.data.photographs import read_photograph
 from layerkit.data.pictures import Picture
-from layerkit.denoising.baselines import BASELINES, tune
+from layerkit.denoising.baselines import BASELINES
 from layerkit.denoising.blind import PRETRAINED
 from layerkit.denoising.denoiser import Denoiser
+from layerkit.denoising.tuning import tune
 from layerkit.errors import ArgumentError, DataError, ShapeError, UserError
 
 
@@ -45,7 +47,7 @@ def with_noise(clean: torch.Tensor, sigma: float) -> torch.Tensor:
 @pytest.mark.parametrize("sigma", [15, 25, 50])
 def test_it_is_far_better_than_a_blur_that_is_tuned_on_the_clean_picture(pretrained, clean, sigma):
     noisy = with_noise(clean, sigma)
-    (blur,) = tune(noisy[None] / 255, clean[None] / 255, BASELINES[:1])
+    (blur,) = tune(Validation(noisy[None] / 255, clean[None] / 255), BASELINES[:1])
     best = psnr(blur.apply(noisy[None] / 255)[0] * 255, clean)
     assert psnr(pretrained.restore(noisy).pixels, clean) > best + 1.5
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "Train a network on noisy pictures.",
     "evaluate": "Measure a trained network on pictures whose clean version is known.",
     "denoise": "Denoise pictures of any size with a trained network.",
+    "serve": "Show a page on which pictures are denoised, in a browser on this computer.",
     "experiment": "Run experiments: sweeps of trainings, and a page with their figures.",
     "export": "Write a trained network for other programs: ONNX, torch.nn, model hubs.",
     "import": "Take weights that were trained in torch.nn.",

@@ -1,11 +1,12 @@
-"""What a network has to beat: classical methods that learn nothing, as scikit-image has them.
+"""What a network has to beat: classical methods that learn nothing.
 
 - Gaussian blur: ``skimage.filters.gaussian``;
 - non-local means (Buades, Coll, Morel 2005): ``skimage.restoration.denoise_nl_means``;
-- total variation (Chambolle 2004): ``skimage.restoration.denoise_tv_chambolle``.
+- total variation (Chambolle 2004): ``skimage.restoration.denoise_tv_chambolle``;
+- BM3D (:mod:`layerkit.denoising.bm3d`), where it is installed.
 
-Their parameters are either *tuned*, where clean pictures are known: the best of a small grid on these very pictures,
-which favours them over a network that has never seen them; or *fitted* to a noise of known size, by rules of thumb.
+Their parameters are either *tuned* to pictures (:mod:`layerkit.denoising.tuning`), or *fitted* to a noise of known
+size, by rules of thumb.
 """
 
 from __future__ import annotations
@@ -17,19 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from layerkit.data.dataset import Validation
-from layerkit.data.pictures import middle
-from layerkit.denoising.metrics import Quality, measure, psnr
+from layerkit.denoising.bm3d import bm3d, bm3d_is_installed
 
 Parameters = Mapping[str, float]
-"""Keyword arguments of the scikit-image function."""
-
-TUNING_PIXELS = 2**16
-"""Parameters are tuned on about so many pixels, and on four pictures at least."""
-TUNING_PICTURES = 64
-"""Parameters are tuned on so many pictures at most: a method takes its time for each, however small it is."""
-TUNING_SIDE = 128
-"""Parameters are tuned on the middle of a larger picture: its height and width, in pixels."""
+"""Keyword arguments of a method."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +30,9 @@ class Baseline:
 
     Attributes:
         name: for tables.
-        method: takes a picture, floats (C, H, W), and parameters by name, and returns the denoised picture.
-        grid: the parameters among which :func:`tune` chooses.
+        method: takes pictures, floats (N, C, H, W), and parameters by name, and returns the denoised pictures.
+        grid: the parameters among which :func:`layerkit.denoising.tuning.tune` chooses; empty for a method that is
+            told how strong the noise is, and needs nothing else.
         rule: gives the parameters for Gaussian noise of a standard deviation in units of 8-bit values.
     """
 
@@ -62,20 +55,20 @@ class Tuned:
         return self.baseline.name
 
     def apply(self, pictures: Tensor) -> Tensor:
-        """Return pictures (N, C, H, W), values from 0 to 1, denoised one by one; same shape and dtype."""
-        denoised = torch.empty(pictures.shape, dtype=pictures.dtype)
-        for index, picture in enumerate(pictures.cpu().numpy()):
-            denoised[index] = torch.from_numpy(self.baseline.method(picture, **self.parameters))
-        return denoised.to(pictures.device)
+        """Return pictures (N, C, H, W), values from 0 to 1, denoised; same shape and dtype."""
+        return torch.from_numpy(self.baseline.method(pictures.cpu().numpy(), **self.parameters)).to(pictures)
 
 
-@dataclass(frozen=True)
-class BaselineResult:
-    """What a tuned method reaches: its name, its parameters, and the quality of the pictures after it."""
+def _one_by_one(method: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """Return a method for pictures (N, C, H, W), made of one for a single picture (C, H, W)."""
 
-    name: str
-    parameters: Parameters
-    quality: Quality
+    def denoise(pictures: np.ndarray, **parameters: float) -> np.ndarray:
+        denoised = np.empty_like(pictures)
+        for index, picture in enumerate(pictures):
+            denoised[index] = method(picture, **parameters)
+        return denoised
+
+    return denoise
 
 
 def _gaussian_blur(picture: np.ndarray, **parameters: float) -> np.ndarray:
@@ -113,59 +106,32 @@ def _nl_means(sigma: float, patch_size: int, patch_distance: int) -> Parameters:
 BASELINES = (
     Baseline(
         "Gaussian blur",
-        _gaussian_blur,
+        _one_by_one(_gaussian_blur),
         tuple({"sigma": sigma} for sigma in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.5, 2.0, 2.5)),
         lambda sigma: {"sigma": 0.3 + 0.02 * sigma},
     ),
     Baseline(
         "non-local means",
-        _non_local_means,
+        _one_by_one(_non_local_means),
         tuple(_nl_means(sigma, *patch) for patch in ((3, 3), (5, 6)) for sigma in (5, 10, 15, 25, 35, 50, 75)),
         lambda sigma: _nl_means(sigma, 5, 6),
     ),
     Baseline(
         "total variation",
-        _total_variation,
+        _one_by_one(_total_variation),
         tuple({"weight": weight} for weight in (0.01, 0.02, 0.04, 0.06, 0.08, 0.12, 0.18, 0.27, 0.4)),
         lambda sigma: {"weight": 0.8 * sigma / 255},
     ),
 )
+"""Those that everybody has."""
+BM3D = Baseline("BM3D", bm3d, (), lambda sigma: {"sigma": sigma / 255})
 
 
-def tune(noisy: Tensor, clean: Tensor, baselines: Sequence[Baseline] = BASELINES) -> list[Tuned]:
-    """Return each method with those parameters of its grid that reach the best mean PSNR on these pictures.
-
-    Of many or large pictures a part is tried, evenly chosen.
-
-    Args:
-        noisy, clean: (N, C, H, W), values from 0 to 1 (noise may reach beyond).
-        baselines: the methods.
-    """
-    noisy, clean = _part(noisy), _part(clean)
-
-    def score(tuned: Tuned) -> float:
-        return psnr(tuned.apply(noisy).clamp(0, 1), clean).mean().item()
-
-    return [max((Tuned(baseline, chosen) for chosen in baseline.grid), key=score) for baseline in baselines]
-
-
-def measure_baselines(validation: Validation) -> list[BaselineResult]:
-    """Return what each method reaches, tuned on the pictures it is measured on; nothing without clean pictures."""
-    noisy, clean = validation.pictures, validation.clean
-    if clean is None:
-        return []
-    return [
-        BaselineResult(tuned.name, tuned.parameters, measure(tuned.apply(noisy), clean)) for tuned in tune(noisy, clean)
-    ]
+def installed_baselines() -> tuple[Baseline, ...]:
+    """Return all methods that can be had, the fastest first; BM3D takes minutes where the others take seconds."""
+    return (*BASELINES, BM3D) if bm3d_is_installed() else BASELINES
 
 
 def fit_to_noise(sigma: float, baselines: Sequence[Baseline] = BASELINES) -> list[Tuned]:
     """Return each method with parameters for Gaussian noise of standard deviation ``sigma``, in 8-bit values."""
     return [Tuned(baseline, baseline.rule(sigma)) for baseline in baselines]
-
-
-def _part(pictures: Tensor) -> Tensor:
-    """Return the middles of some pictures, about ``TUNING_PIXELS`` together."""
-    part = middle(pictures, TUNING_SIDE)
-    count = min(TUNING_PICTURES, max(4, TUNING_PIXELS // part[0, 0].numel()))
-    return part[:: -(-len(part) // count)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from torch import Tensor
@@ -25,6 +26,7 @@ class Evaluation:
         noisy, denoised: their quality before and after.
         constant: PSNR of one constant image, in dB, as a network reaches it without looking at its input.
         estimated: whether nobody knows the clean ones, so that all is estimated from pairs of noisy pictures.
+        seconds: that the network took for one picture; evaluations that differ in nothing else are equal.
     """
 
     pictures: int
@@ -32,6 +34,7 @@ class Evaluation:
     denoised: Quality
     constant: float
     estimated: bool = False
+    seconds: float = field(default=0.0, compare=False)
 
     @property
     def gain(self) -> float:
@@ -68,19 +71,21 @@ def evaluate(denoiser: Denoiser, noisy: Tensor, clean: Tensor | None = None, aga
     Raises:
         DataError: when neither is given.
     """
+    start = time.perf_counter()
     denoised = denoise_unit(denoiser, noisy)
+    seconds = (time.perf_counter() - start) / max(1, len(noisy))
     judge = again if clean is None else clean
     if judge is not None:
         noisy, denoised = noisy[:, : judge.shape[1]], denoised[:, : judge.shape[1]]
     if clean is not None:
-        return Evaluation(len(noisy), measure(noisy, clean), measure(denoised, clean), constant_psnr(clean))
+        before, after = measure(noisy, clean), measure(denoised, clean)
+        return Evaluation(len(noisy), before, after, constant_psnr(clean), seconds=seconds)
     if again is None:
         raise DataError("pictures are judged by clean ones, or by the same with noise drawn anew; neither was given")
     colour = noisy.mean(dim=(0, 2, 3), keepdim=True).expand_as(noisy)
     constant = estimate(colour, noisy, again).headline
-    return Evaluation(
-        len(noisy), estimate(noisy, noisy, again), estimate(denoised, noisy, again), constant, estimated=True
-    )
+    before, after = estimate(noisy, noisy, again), estimate(denoised, noisy, again)
+    return Evaluation(len(noisy), before, after, constant, estimated=True, seconds=seconds)
 
 
 class Examples(NamedTuple):

@@ -180,8 +180,9 @@ class Session:
     def _record(self, event: StepDone | EpochDone) -> None:
         """Write down what happened, and move on to the next step."""
         if isinstance(event, EpochDone):
-            values = {"epoch": event.epoch, "seconds": event.train_seconds}
-            values |= asdict(event.evaluation) if event.evaluation else {}
+            # The seconds are those of the epoch: what is recorded of an evaluation is the same in every run.
+            values = asdict(event.evaluation) if event.evaluation else {}
+            values |= {"epoch": event.epoch, "seconds": event.train_seconds}
             self._recorded = self.run.record("epoch", values)
             self._place = event.epoch, 0
             self._earlier_epochs_seconds += event.train_seconds

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from layerkit.contracts.specs import StrictModel
 from layerkit.data.dataset import Validation
-from layerkit.denoising.baselines import measure_baselines
+from layerkit.denoising.tuning import measure_baselines
 from layerkit.disk import write_atomically
 from layerkit.experiments.results import Recorded, recorded
 from layerkit.spec.architecture import Architecture
@@ -27,7 +27,7 @@ _ALL = TypeAdapter(list[Classical])
 
 
 def classical_quality(folder: Path, architecture: Architecture, data: str, validation: Validation) -> list[Classical]:
-    """Return the quality that classical methods reach on validation pictures whose clean version is known.
+    """Return the quality that classical methods reach on validation pictures, estimated if no clean ones are known.
 
     Args:
         folder: where it is kept from one call to the next.
@@ -38,8 +38,6 @@ def classical_quality(folder: Path, architecture: Architecture, data: str, valid
     Raises:
         RunError: when it cannot be written.
     """
-    if validation.clean is None:
-        return []
     asked = [data, architecture.trained.noise.model_dump_json(), architecture.input.model_dump_json()]
     path = folder / f"{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:24]}.json"
     try:
