@@ -118,13 +118,15 @@ class Dct(Container):
         # A window's numbers in the order (column, row, channel), which suits the sums of _synthesize.
         shape = (n, rows, columns, self.size, self.size, self.channels)
         steps = (image, self.stride * row, self.stride * column, column, row, channel)
-        windows = x.as_strided(shape, steps).reshape(n * rows * columns, -1)
-        return channels_first((windows @ self._functions(x).t()).view(n, rows, columns, -1))
+        functions = self._functions(x)
+        windows = x.as_strided(shape, steps).reshape(-1, len(functions))
+        return channels_first((windows @ functions.t()).view(n, rows, columns, len(functions)))
 
     def _synthesize(self, coefficients: Tensor, size: Pair) -> Tensor:
         """Return A^T of coefficients (N, C size^2, rows, columns): (N, C, *size)."""
         n, _, rows, columns = coefficients.shape
-        windows = channels_last(coefficients).reshape(n * rows * columns, -1) @ self._functions(coefficients)
+        functions = self._functions(coefficients)
+        windows = channels_last(coefficients).reshape(-1, len(functions)) @ functions
         windows = windows.view(n, rows, columns, self.size, self.size * self.channels)
         # Where windows overlap they are added up across, and the sums down.
         across = windows.new_zeros(n, rows, size[1], self.size * self.channels)
