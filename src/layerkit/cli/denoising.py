@@ -18,10 +18,11 @@ from layerkit.denoising.blind import BlindDenoiser
 from layerkit.denoising.denoiser import Denoiser
 from layerkit.drawing.comparison import compare
 from layerkit.errors import DataError, ShapeError, UserError
+from layerkit.training.alone import SinglePictureDenoiser
 
 
 def denoise_files(
-    denoiser: Denoiser | BlindDenoiser,
+    denoiser: Denoiser | BlindDenoiser | SinglePictureDenoiser,
     files: Sequence[Path],
     output: Path,
     console: Console,
@@ -75,7 +76,7 @@ def denoise_files(
                 problems.append(str(error))
                 continue
             try:
-                done, found, remark = _denoised(denoiser, picture, noise_range)
+                done, found, remark = _denoised(denoiser, picture, noise_range, progress)
             except (DataError, ShapeError) as error:
                 problems.append(f"{file}: {error}")
                 continue
@@ -90,12 +91,24 @@ def denoise_files(
 
 
 def _denoised(
-    denoiser: Denoiser | BlindDenoiser, picture: Picture, noise_range: NoiseRange | None
+    denoiser: Denoiser | BlindDenoiser | SinglePictureDenoiser,
+    picture: Picture,
+    noise_range: NoiseRange | None,
+    progress: Progress,
 ) -> tuple[Picture, str, str | None]:
     """Return the denoised picture, what is to be said about its noise, and a warning where it is not the network's."""
     if isinstance(denoiser, BlindDenoiser):
         result = denoiser.restore(picture.pixels)
         return Picture(result.pixels, picture.alpha), f", {result}", None
+    if isinstance(denoiser, SinglePictureDenoiser):
+        task = progress.add_task("training", total=None)
+        try:
+            alone = denoiser.restore(
+                picture.pixels, progress=lambda done, steps: progress.update(task, completed=done, total=steps)
+            )
+        finally:
+            progress.remove_task(task)
+        return Picture(alone.pixels, picture.alpha), f", {alone}", None
     done, noise = denoiser.denoise(picture), estimate_noise(picture.pixels)
     if noise is None:
         return done, "", None

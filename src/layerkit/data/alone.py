@@ -46,9 +46,7 @@ class RecorruptedCrops:
         samples: crops in an epoch.
     """
 
-    def __init__(
-        self, pixels: Tensor, noise: NoiseModel, shape: tuple[int, int, int], seed: int, samples: int
-    ) -> None:
+    def __init__(self, pixels: Tensor, noise: NoiseModel, shape: tuple[int, int, int], seed: int, samples: int) -> None:
         self.pixels = mirrored(pixels, shape[1], shape[2])
         self.noise, self.shape, self.seed, self.samples = noise, shape, seed, samples
         self.chunk_size = 2 * max(1, chunk_size(shape) // 2)  # so that no crop is cut off from its twin

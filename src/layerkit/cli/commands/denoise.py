@@ -22,6 +22,11 @@ from layerkit.cli.context import catalogue_of, printer
 @click.option(
     "--flips", is_flag=True, help="Take the mean over eight flips and turns of each picture: better, and takes longer."
 )
+@click.option(
+    "--alone",
+    is_flag=True,
+    help="Train a small network on each picture and nothing else, and denoise the picture by it.",
+)
 @click.option("--tile", default=512, show_default=True, help="Side of the tiles a large picture is processed in.")
 @click.option(
     "--compare", is_flag=True, help="Write NAME-compare.png too, with what classical methods make of the picture."
@@ -34,6 +39,7 @@ def denoise(
     output: str,
     strength: float | None,
     flips: bool,
+    alone: bool,
     tile: int,
     compare: bool,
     overwrite: bool,
@@ -43,6 +49,8 @@ def denoise(
     CHECKPOINT is the .safetensors file of a network that you trained. Without it the network is the one inside
     layerkit, for Gaussian and Poisson noise of any level, in colour or grey; a picture without noise is left as it is.
 
+    With --alone there is no network beforehand: one is trained on each picture, in some ten seconds.
+
     Of a folder, the pictures directly in it are taken; pictures of several folders keep their tree below the output
     folder. The noise of each picture is estimated, and a warning says when it is not what the network was trained for.
     """
@@ -51,17 +59,22 @@ def denoise(
     from layerkit.data.pictures import find_pictures
     from layerkit.denoising.blind import BlindDenoiser
     from layerkit.denoising.denoiser import Denoiser
+    from layerkit.training.alone import SinglePictureDenoiser
 
     given = pictures[0] if _is_checkpoint(pictures[0]) else None
     if given is not None:
         pictures = pictures[1:]
         if not pictures:
             raise click.UsageError(f"{given} is a network; give the pictures that it is to denoise as well")
-    denoiser: Denoiser | BlindDenoiser
+    if alone and (given is not None or strength is not None or flips):
+        raise click.UsageError("--alone trains a network of its own; leave out the checkpoint, --strength and --flips")
+    denoiser: Denoiser | BlindDenoiser | SinglePictureDenoiser
     noise_range = None
     loaded = None if given is None else load(given, catalogue=catalogue_of(ctx))
     times = 1.0 if strength is None else strength
-    if loaded is None:
+    if alone:
+        denoiser = SinglePictureDenoiser(tile=tile)
+    elif loaded is None:
         denoiser = BlindDenoiser.pretrained(times, flips, tile)
     elif loaded.architecture.input.noise_level or strength is not None or flips:
         denoiser = BlindDenoiser.of(loaded, times, flips, tile)
