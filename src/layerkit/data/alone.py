@@ -5,10 +5,10 @@ can be made into two, if e is drawn anew and is as strong as n:
 
     input y + a e        target y - e / a
 
-Their noises are n + a e and n - e / a. They have nothing in common, since E[(n + a e)(n - e / a)] = E[n^2] - E[e^2] = 0,
-and for Gaussian noise that makes them independent (Pang, Zheng, Quan, Ji 2021, "Recorrupted-to-recorrupted:
-unsupervised deep learning for image denoising", theorem 1). Where the strength depends on brightness, as that of
-photons does, e is as strong as n in each pixel.
+Their noises are n + a e and n - e / a. They have nothing in common, since the mean of (n + a e)(n - e / a) is that of
+n^2 - e^2, which is 0, and for Gaussian noise that makes them independent (Pang, Zheng, Quan, Ji 2021, "Recorrupted-to-
+recorrupted: unsupervised deep learning for image denoising", theorem 1). Where the strength depends on brightness, as
+that of photons does, e is as strong as n in each pixel.
 
 The smaller a is, the more is the input like the picture itself, and the more noise has the target, as each step of the
 training then has. So every crop comes twice, once with e and once with -e: of the target's noise then only that remains
