@@ -72,6 +72,14 @@ def test_photons_and_grey(clean):
     assert not torch.equal(result.pixels, other.pixels)
 
 
+def test_impulses_are_taken_out_and_nothing_else_is_touched(short, clean):
+    pixels = clean.byte()
+    struck = torch.rand(pixels.shape, generator=generator()) < 0.1
+    result = short.restore(torch.where(struck, 255 * (pixels % 2), pixels))
+    assert psnr(result.pixels, clean) > 28
+    assert str(result).startswith("impulses in 1")
+
+
 def test_a_picture_without_noise_is_left(short):
     pixels = read_photograph("layerkit", "data/photos/china.jpg")
     result = short.restore(pixels)

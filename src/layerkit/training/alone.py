@@ -14,6 +14,7 @@ from torch import Tensor
 
 from layerkit.contracts.built import held
 from layerkit.data.alone import RecorruptedCrops
+from layerkit.data.impulses import filled, struck
 from layerkit.data.noise_model import HARDLY_ANY, NoiseModel, estimate_noise_model
 from layerkit.data.pictures import Picture
 from layerkit.denoising.blind import Denoised
@@ -39,15 +40,20 @@ class DenoisedAlone(NamedTuple):
     Attributes:
         pixels: (C, H, W), of the dtype of the noisy picture.
         noise: what was found in that; None where it is too small to tell.
-        steps: of the training; 0 where the picture was left as it was, because there is nothing to remove.
+        steps: of the training; 0 where there was none, because there is no other noise than impulses.
+        impulses: the share of the values that have nothing to do with the picture, and were replaced by their
+            neighbours' median.
     """
 
     pixels: Tensor
     noise: NoiseModel | None
     steps: int
+    impulses: float = 0.0
 
     def __str__(self) -> str:
-        text = str(Denoised(self.pixels, self.noise, left=not self.steps))
+        text = str(Denoised(self.pixels, self.noise, left=not self.steps and not self.impulses))
+        if self.impulses:
+            text = f"impulses in {100 * self.impulses:.0f} % of the values, beside them {text}"
         return f"{text}; learned from the picture alone in {self.steps} steps" if self.steps else text
 
 
@@ -96,14 +102,19 @@ class SinglePictureDenoiser:
             DivergedError: when the training fails.
         """
         architecture = self._for_channels(len(pixels))
+        impulses, share = struck(pixels), 0.0
+        if impulses is not None:
+            pixels, share = filled(pixels, impulses).to(pixels.dtype), impulses.float().mean().item()
         noise = noise or estimate_noise_model(pixels)
         if noise is None or noise.level < HARDLY_ANY:  # nobody sees so little, and training could only do harm
-            return DenoisedAlone(pixels.clone(), noise, 0)
+            return DenoisedAlone(pixels.clone(), noise, 0, share)
         denoiser, steps = self._train(architecture, pixels, noise, progress)
         x = pixels.float()[None]
         answer = denoiser.predict(x)
         y = within_budget(x, answer, noise.deviation(answer).square().mean(1, keepdim=True).sqrt())[0].clamp_(0, 255)
-        return DenoisedAlone(y.round_().byte() if pixels.dtype == torch.uint8 else y.to(pixels.dtype), noise, steps)
+        return DenoisedAlone(
+            y.round_().byte() if pixels.dtype == torch.uint8 else y.to(pixels.dtype), noise, steps, share
+        )
 
     def _for_channels(self, channels: int) -> Architecture:
         """Return the architecture for pictures of so many channels."""
