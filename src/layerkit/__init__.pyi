@@ -77,5 +77,6 @@ from .registry.catalogue import installed as installed
 from .spec.architecture import Architecture as Architecture
 from .spec.architecture import build as build
 from .spec.loading import load_architecture as load_architecture
+from .training.alone import SinglePictureDenoiser as SinglePictureDenoiser
 from .training.model import Model as Model
 from .training.trainer import Trainer as Trainer

@@ -278,3 +278,20 @@ def test_strength_out_of_range_and_for_a_network_that_has_none(tmp_path, checkpo
 def test_a_network_without_pictures(checkpoint, capsys):
     assert run(["denoise", checkpoint]) == 2
     assert "is a network; give the pictures that it is to denoise as well" in capsys.readouterr().err
+
+
+def test_alone(tmp_path, checkpoint, capsys):
+    generator = np.random.default_rng(0)
+    values = (120 + 30 * generator.standard_normal((40, 40))).clip(0, 255).astype(np.uint8)
+    Image.fromarray(values).save(tmp_path / "in.png")
+    arguments = ["denoise", "--alone", str(tmp_path / "in.png"), "--output", str(tmp_path / "out")]
+    assert run(arguments) == 0
+    said = capsys.readouterr().out
+    assert "in.png, Gaussian noise, about " in said
+    assert said.endswith("; learned from the picture alone in 60 steps\n")
+    with Image.open(tmp_path / "out" / "in.png") as result:
+        assert np.array(result).std() < 10
+    for more in (["--strength", "2"], ["--flips"]):
+        assert run([*arguments, *more]) == 2
+    assert run(["denoise", "--alone", checkpoint, str(tmp_path / "in.png")]) == 2
+    assert "--alone trains a network of its own; leave out the checkpoint" in capsys.readouterr().err

@@ -29,6 +29,7 @@ def test_every_source_is_named_in_the_help_and_claims_its_data(tmp_path):
     given = {
         PHOTOS: [],
         VARIETY: [],
+        f"alone:{tmp_path / 'pictures' / 'a.png'}": ["a.png"],
         tmp_path / "pickles": ["train_data.pkl", "val_data.pkl"],
         tmp_path / "pickles" / "other.pkl": ["other.pkl"],
         tmp_path / "pairs.npz": ["pairs.npz"],
@@ -38,7 +39,7 @@ def test_every_source_is_named_in_the_help_and_claims_its_data(tmp_path):
     claimed = []
     for data, files in given.items():
         source = next(source for source in SOURCES if source.claims(data))
-        assert [path.name for path in source.files(Path(data))] == files
+        assert [path.name for path in source.files(source.path(data))] == files
         claimed.append(source)
     assert set(claimed) == set(SOURCES)
     assert all(source.help in HELP for source in SOURCES)

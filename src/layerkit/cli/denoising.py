@@ -23,6 +23,7 @@ from layerkit.denoising.blind import BlindDenoiser
 from layerkit.denoising.denoiser import Denoiser
 from layerkit.drawing.comparison import compare
 from layerkit.errors import DataError, RunError, ShapeError, UserError
+from layerkit.training.alone import SinglePictureDenoiser
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Order:
 
 
 def denoise_files(
-    denoiser: Denoiser | BlindDenoiser,
+    denoiser: Denoiser | BlindDenoiser | SinglePictureDenoiser,
     files: Sequence[Path],
     output: Path,
     console: Console,
@@ -174,7 +175,7 @@ def _at_once(done: Callable[[_Work], _Said], works: Iterable[_Work], jobs: int) 
 
 def _denoise(
     work: _Work,
-    denoiser: Denoiser | BlindDenoiser,
+    denoiser: Denoiser | BlindDenoiser | SinglePictureDenoiser,
     noise_range: NoiseRange | None,
     drawing: threading.Lock,
     advance: Callable[[float], None],
@@ -238,7 +239,7 @@ class _Result(NamedTuple):
 
 
 def _denoised(
-    denoiser: Denoiser | BlindDenoiser,
+    denoiser: Denoiser | BlindDenoiser | SinglePictureDenoiser,
     picture: Picture,
     noise_range: NoiseRange | None,
     progress: Callable[[int, int], None],
@@ -247,6 +248,10 @@ def _denoised(
     if isinstance(denoiser, BlindDenoiser):
         result = denoiser.restore(pixels, progress=progress, scale=fitted(pixels))
         return _Result(Picture(result.pixels, picture.alpha), str(result), "", result.scale)
+    if isinstance(denoiser, SinglePictureDenoiser):
+        scale = fitted(pixels)
+        alone = denoiser.restore(pixels, progress=progress, scale=scale)
+        return _Result(Picture(alone.pixels, picture.alpha), str(alone), "", scale)
     scale = nominal(pixels)
     done, noise = denoiser.denoise(picture), estimate_noise(scale.values(pixels).div_(255))
     if noise is None:

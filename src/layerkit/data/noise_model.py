@@ -69,6 +69,12 @@ class NoiseModel:
         """Photons that white stands for, where the noise is that of counted photons."""
         return math.inf if self.level == 0 else (255 / self.level) ** 2
 
+    def deviation(self, pixels: Tensor) -> Tensor:
+        """Return the standard deviation of the noise in each pixel, of values from 0 to 255, in the same units."""
+        if self.kind is NoiseKind.POISSON:
+            return (pixels.clamp(0, 255) / 255).sqrt_().mul_(self.level)
+        return torch.full_like(pixels, self.level)
+
     def __str__(self) -> str:
         share = f"give or take {100 * self.uncertainty:.0f} %"
         if self.level < HARDLY_ANY:

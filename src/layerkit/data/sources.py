@@ -24,6 +24,8 @@ VARIETY = "variety"
 """The name of the one with as many kinds of pictures as the same photographs, and a few more, give."""
 NAMES = (PHOTOS, VARIETY)
 """The data sets that have a name instead of a path."""
+ALONE = "alone:"
+"""What stands before the path of a noisy picture that is all there is to train on."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Source:
         files: the files that are read for them, in an order that is the same everywhere; none where it is a name.
         open: returns the data set.
         channels: the numbers of channels that such data can have; None where they have those of the network.
+        prefix: what stands before the path, for data that are told from others by it.
     """
 
     help: str
@@ -43,6 +46,11 @@ class Source:
     files: Callable[[Path], Sequence[Path]]
     open: Callable[[Path, Request], Dataset]
     channels: tuple[int, ...] | None = None
+    prefix: str = ""
+
+    def path(self, given: str | Path) -> Path:
+        """Return the path in what was given."""
+        return Path(str(given).removeprefix(self.prefix))
 
 
 OF_PICTURES = (1, 3)
@@ -59,6 +67,12 @@ def _open_variety(_: Path, request: Request) -> Dataset:
     from layerkit.data.variety import variety
 
     return variety(request)
+
+
+def _open_alone(path: Path, request: Request) -> Dataset:
+    from layerkit.data.alone import alone
+
+    return alone(path, request)
 
 
 def _pickle_files(path: Path) -> Sequence[Path]:
@@ -110,6 +124,14 @@ def _named(name: str, what: str, opened: Callable[[Path, Request], Dataset]) -> 
 SOURCES = (
     _named(PHOTOS, "the photographs inside layerkit and scikit-image", _open_photographs),
     _named(VARIETY, "those and more, recoloured, with pictures of dead leaves", _open_variety),
+    Source(
+        help=f"{ALONE}PICTURE, a noisy picture without any other of its scene",
+        claims=lambda given: str(given).startswith(ALONE) and Path(str(given).removeprefix(ALONE)).is_file(),
+        files=lambda path: [path],
+        open=_open_alone,
+        channels=OF_PICTURES,
+        prefix=ALONE,
+    ),
     Source(
         help="a folder with train_data.pkl and val_data.pkl, or one of the two",
         claims=lambda given: bool(_pickle_files(Path(given))),
@@ -164,13 +186,17 @@ def load_dataset(
         raise DataError(f'data are pictures, and the network\'s input is {shape}; "input" must be [C, H, W]')
     channels, height, width = shape
     request = Request((channels - noise_level, height, width), noise, seed, samples, clean_targets, validation_samples)
-    dataset = _source(given).open(Path(given), request)
+    source = _source(given)
+    dataset = source.open(source.path(given), request)
     return leveled(dataset, clean_targets) if noise_level else dataset
 
 
 def anywhere(given: str) -> str:
     """Return what names the same data in every working directory: a name as it is, a path as an absolute one."""
-    return given if given in NAMES else str(Path(given).absolute())
+    if given in NAMES:
+        return given
+    prefix = ALONE if given.startswith(ALONE) else ""
+    return prefix + str(Path(given.removeprefix(prefix)).absolute())
 
 
 def channels_of(given: str | Path) -> tuple[int, ...] | None:
@@ -188,8 +214,9 @@ def fingerprint(given: str) -> str:
     Raises:
         DataError: when there is no such data, or it cannot be read.
     """
-    path = Path(given)
-    files = _source(given).files(path)
+    source = _source(given)
+    path = source.path(given)
+    files = source.files(path)
     if not files:
         return given
     folder = path if path.is_dir() else path.parent

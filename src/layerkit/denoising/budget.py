@@ -20,12 +20,12 @@ WINDOW = 9
 """Height and width of the window, in pixels."""
 
 
-def within_budget(noisy: Tensor, denoised: Tensor, level: float) -> Tensor:
+def within_budget(noisy: Tensor, denoised: Tensor, level: float | Tensor) -> Tensor:
     """Return pictures (N, C, H, W) between the noisy and the denoised ones, as far from the former as noise goes.
 
     Args:
         noisy, denoised: (N, C, H, W).
-        level: the standard deviation of the noise, in the same units.
+        level: the standard deviation of the noise, in the same units; where it differs, (N, 1, H, W).
     """
     removed = denoised - noisy
     energy = box_mean(removed.square().mean(1, keepdim=True), WINDOW)

@@ -30,6 +30,8 @@ from layerkit.wording import show
 TRAINING = "training"
 DEFAULT = Path(__file__).with_name("default.json")
 """The file of the network that comes with layerkit."""
+ALONE = Path(__file__).with_name("alone.json")
+"""The file of the network that is trained on the one picture that it is to denoise."""
 
 
 def load_architecture(

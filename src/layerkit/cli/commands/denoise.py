@@ -30,6 +30,11 @@ def _share(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int,
 @click.option(
     "--flips", is_flag=True, help="Take the mean over eight flips and turns of each picture: better, and takes longer."
 )
+@click.option(
+    "--alone",
+    is_flag=True,
+    help="Train a small network on each picture and nothing else, and denoise the picture by it.",
+)
 @click.option("--tile", default=512, show_default=True, help="Side of the tiles a large picture is processed in.")
 @click.option(
     "--compare", is_flag=True, help="Write NAME-compare.png too, with what classical methods make of the picture."
@@ -61,6 +66,7 @@ def denoise(
     output: str,
     strength: float | None,
     flips: bool,
+    alone: bool,
     tile: int,
     compare: bool,
     file_format: str,
@@ -75,6 +81,8 @@ def denoise(
     CHECKPOINT is the .safetensors file of a network that you trained. Without it the network is the one inside
     layerkit, for Gaussian and Poisson noise of any level, in colour or grey; a picture without noise is left as it is.
 
+    With --alone there is no network beforehand: one is trained on each picture, in some ten seconds.
+
     Pictures are PNG, JPEG, TIFF, WebP, GIF and BMP files with one picture or many, numpy's .npy and .npz, and, with
     the extra layerkit[raw], the RAW files of cameras and HEIC. Of a folder, the pictures directly in it are taken;
     pictures of several folders keep their tree below the output folder. The noise of each picture is estimated, and a
@@ -85,6 +93,7 @@ def denoise(
     from layerkit.data.pictures import SUFFIXES, find_pictures
     from layerkit.denoising.blind import BlindDenoiser
     from layerkit.denoising.denoiser import Denoiser
+    from layerkit.training.alone import SinglePictureDenoiser
 
     if overwrite and skip_existing:
         raise click.UsageError("--overwrite and --skip-existing exclude each other")
@@ -93,11 +102,15 @@ def denoise(
         pictures = pictures[1:]
         if not pictures:
             raise click.UsageError(f"{given} is a network; give the pictures that it is to denoise as well")
-    denoiser: Denoiser | BlindDenoiser
+    if alone and (given is not None or strength is not None or flips):
+        raise click.UsageError("--alone trains a network of its own; leave out the checkpoint, --strength and --flips")
+    denoiser: Denoiser | BlindDenoiser | SinglePictureDenoiser
     noise_range = None
     loaded = None if given is None else load(given, catalogue=catalogue_of(ctx))
     times = 1.0 if strength is None else strength
-    if loaded is None:
+    if alone:
+        denoiser = SinglePictureDenoiser(tile=tile)
+    elif loaded is None:
         denoiser = BlindDenoiser.pretrained(times, flips, tile)
     elif loaded.architecture.input.noise_level or strength is not None or flips:
         denoiser = BlindDenoiser.of(loaded, times, flips, tile)
