@@ -41,20 +41,25 @@ class _Tally:
     failure: Failure | None = None
 
 
-def run_check(check: Check, examples: Examples, token: str = "") -> Result:
+def run_check(check: Check, examples: Examples, token: str = "", *, alone: bool = False) -> Result:
     """Return what ``check`` says about a component.
 
     Args:
         check: what is tested.
         examples: the component and the cases it is tried on.
         token: runs the one case that it stands for instead.
+        alone: whether no other check is run. Where no cases can be drawn, one check of a battery says so, and so does
+            a check that is run alone.
     """
     began = time.perf_counter()
     subject, tally = examples.subject, _Tally()
-    if check.scope == "component":
-        _try(check, subject, None, tally)
+    if check.scope != "case":
+        _try(check, subject, subject if check.scope == "component" else examples, tally)
     elif token:
         _try(check, subject, CASES[subject.kind].from_token(subject, token), tally)
+    elif reason := examples.why_none():
+        tally.failure = Failure(reason) if alone else None
+        tally.reasons["no valid case could be drawn"] += 1
     else:
         _try_all(check, examples, tally)
         _judge(check, examples, tally)
@@ -62,7 +67,7 @@ def run_check(check: Check, examples: Examples, token: str = "") -> Result:
 
 
 def _try_all(check: Check, examples: Examples, tally: _Tally) -> None:
-    for case in examples.for_share(check.share) if examples.all else ():
+    for case in examples.for_share(check.share):
         if _try(check, examples.subject, case, tally):
             _shrink(check, examples, tally)
             return
@@ -70,12 +75,13 @@ def _try_all(check: Check, examples: Examples, tally: _Tally) -> None:
             return
 
 
-def _try(check: Check, subject: Subject, case: Case[Spec] | None, tally: _Tally) -> bool:
+def _try(check: Check, subject: Subject, on: Case[Spec] | Subject | Examples, tally: _Tally) -> bool:
     """Run the check once and return whether it failed, with the failure in the tally."""
+    case = on if isinstance(on, Case) else None
     try:
         # A layer must not care, but a check that compares must not build graphs of its own either.
         with torch.no_grad(), settings_put_back():
-            witnessed = check.function(subject if case is None else case)
+            witnessed = check.function(on)
         tally.examples += 1
         tally.witnessed |= bool(witnessed)
     except NotApplicable as reason:
@@ -122,11 +128,7 @@ def _judge(check: Check, examples: Examples, tally: _Tally) -> None:
     tried = tally.examples + tally.rejected
     if tally.failure is not None:
         return
-    if not examples.all:
-        reason = Counter(examples.unfit).most_common(1)[0][0] if examples.unfit else "nothing was drawn"
-        hint = "give the spec an example" + (" or sample_shapes" if examples.subject.kind == "layer" else "")
-        tally.failure = Failure(f"no valid case could be drawn in {len(examples.unfit)} tries ({reason}); {hint}")
-    elif tally.rejected > MOST_REJECTED * tried:
+    if tally.rejected > MOST_REJECTED * tried:
         tally.failure = Failure(
             f"{tally.rejected} of {tried} examples were at a point without a derivative; the most that may be is "
             f"{MOST_REJECTED:.0%}"

@@ -52,10 +52,11 @@ def profile_named(profile: str | Profile) -> Profile:
 
 @contextmanager
 def hypothesis_in_a_temporary_folder() -> Iterator[None]:
-    """Keep hypothesis from leaving ``.hypothesis`` in the folder where a command is run."""
+    """Keep hypothesis from leaving ``.hypothesis`` in the folder where a program is run."""
+    before = vars(configuration).get("__hypothesis_home_directory")  # which it lets one set, and not ask
     with tempfile.TemporaryDirectory() as folder:
         configuration.set_hypothesis_home_dir(folder)
         try:
             yield
         finally:
-            configuration.set_hypothesis_home_dir(None)  # as its settings say
+            configuration.set_hypothesis_home_dir(before)

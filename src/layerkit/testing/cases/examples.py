@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +17,7 @@ from layerkit.contracts.specs import Spec
 from layerkit.testing.cases.case import Case
 from layerkit.testing.cases.strategies import cases
 from layerkit.testing.cases.subjects import Subject
-from layerkit.testing.profiles import Profile
+from layerkit.testing.profiles import Profile, hypothesis_in_a_temporary_folder
 
 SURPLUS = 3
 """Hypothesis likes to repeat itself with small changes; of this many times the cases the most diverse are taken."""
@@ -46,7 +47,19 @@ class Examples:
             self.search(found.append, shrink=False)
         except Unsatisfiable:
             return ()
+        except Exception as error:  # a schema that cannot be made, or a validator that fails: the author's, as all code
+            self.unfit.append(f"{type(error).__name__}: {error}")
+            return ()
         return tuple(_diverse(found)[: self.profile.examples])
+
+    def why_none(self) -> str:
+        """Return why there are no cases, with the remedy; nothing where there are some."""
+        if self.all:
+            return ""
+        reason = (
+            Counter(self.unfit).most_common(1)[0][0] if self.unfit else "nothing was drawn"
+        )
+        return f"no valid case could be drawn in {len(self.unfit)} tries: {reason}"
 
     def for_share(self, share: float) -> tuple[Case[Spec], ...]:
         """Return the cases of a check that takes a part of them, evenly spaced."""
@@ -73,7 +86,8 @@ class Examples:
             phases=phases,
             suppress_health_check=list(HealthCheck),
         )(with_seed(self._hypothesis_seed())(given(cases(self.subject, None if shrink else self.unfit))(once)))
-        search()
+        with hypothesis_in_a_temporary_folder():
+            search()
 
     def _hypothesis_seed(self) -> int:
         return zlib.crc32(f"{self.seed}/{self.subject.kind}/{self.subject.name}".encode())

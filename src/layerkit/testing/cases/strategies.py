@@ -24,6 +24,7 @@ from layerkit.contracts.specs import KindName, LayerSpec, Shape, Spec
 from layerkit.errors import ShapeError, UserError
 from layerkit.registry.catalogue import Catalogue, installed
 from layerkit.testing.cases.case import Case, LayerCase, LossCase, NoiseCase, OptimizerCase, ScheduleCase
+from layerkit.testing.cases.legal import legal_configuration, legal_shape, refusal_of
 from layerkit.testing.cases.schema_values import SchemaValues
 from layerkit.testing.cases.subjects import Subject, schema_of, subjects
 
@@ -74,9 +75,17 @@ def _configurations(draw: st.DrawFn, subject: Subject, depth: int, unfit: list[s
     configuration = draw_configuration(draw, subject, depth)
     try:
         subject.read(configuration)
+        return configuration
+    except pydantic.ValidationError:
+        kept = draw(st.sampled_from(list(configuration)))
+    except Exception as error:
+        _reject(f"{type(error).__name__}: {error}; a spec is to refuse with a ValueError", unfit)
+    try:
+        return legal_configuration(subject, configuration, kept)
     except pydantic.ValidationError as error:
-        _reject(f"the spec refuses what its schema takes: {error.errors()[0]['msg']}", unfit)
-    return configuration
+        detail = error.errors()[0]
+        where = ".".join(map(str, detail["loc"]))
+        _reject(f"{where and where + ': '}{detail['msg']}; give the spec an example that is valid", unfit)
 
 
 def _reject(reason: str, unfit: list[str] | None) -> NoReturn:
@@ -146,19 +155,27 @@ def _input_shapes(draw: st.DrawFn, spec: LayerSpec, unfit: list[str] | None = No
         return draw(st.sampled_from(spec.sample_shapes))
     ranks = [rank for rank in RANKS if _first_accepted(spec, (2,) * rank) or _first_accepted(spec, (3,) * rank)]
     if not ranks:
-        _reject("no shape was accepted", unfit)
+        ranks = [rank for rank in RANKS if legal_shape(spec, (3,) * rank)]
+    if not ranks:
+        _reject(untaken(spec, (3,) * RANKS[0]), unfit)
     # Pictures twice, as they are what most layers are for.
     rank = draw(st.sampled_from([*ranks[:1], *ranks]))
     largest = draw(st.sampled_from([LARGEST] * 7 + [2 * LARGEST]))
     distinct = draw(st.sampled_from([True, True, True, False]))
     shape = tuple(draw(st.lists(st.integers(1, largest), min_size=rank, max_size=rank, unique=distinct)))
-    accepted = _first_accepted(spec, shape)
-    return accepted or _reject("no shape was accepted", unfit)
+    accepted = _first_accepted(spec, shape) or legal_shape(spec, shape)
+    return accepted or _reject(untaken(spec, shape), unfit)
+
+
+def untaken(spec: LayerSpec, shape: Shape) -> str:
+    """Return why no shape was found that a spec takes, and what to do about it."""
+    said = refusal_of(spec, shape)
+    return f"output_shape takes no shape that was tried, and says for {shape}: {said}; give the spec sample_shapes"
 
 
 def _first_accepted(spec: LayerSpec, shape: Shape) -> Shape | None:
     """Return ``shape``, or the first that ``spec`` accepts of those that grow out of it."""
-    return next((grown for grown in islice(_growing(shape), 40) if accepts(spec, grown)), None)
+    return next((grown for grown in islice(_growing(shape), 48) if accepts(spec, grown)), None)
 
 
 def _growing(shape: Shape) -> Iterator[Shape]:
@@ -168,17 +185,13 @@ def _growing(shape: Shape) -> Iterator[Shape]:
         yield channels, *(side + step for side in sides)
         yield channels * step, *sides
         yield channels * step, *(side + (-side) % step for side in sides)
+    for step in (16, 32, 64):
+        yield channels, *(side + (-side) % step for side in sides)
 
 
 def accepts(spec: LayerSpec, shape: Shape) -> bool:
     """Return whether ``spec`` takes samples of ``shape`` and makes something of them."""
-    try:
-        return all(size > 0 for size in spec.output_shape(shape))
-    except ShapeError:
-        return False
-    except Exception:
-        # Another exception than ShapeError is a fault, and has a check of its own.
-        return False
+    return not refusal_of(spec, shape)
 
 
 # Cases

@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from layerkit.contracts.module import Module
 from layerkit.testing.cases.case import LayerCase
 from layerkit.testing.check import CheckFailed, check, not_applicable
 from layerkit.testing.instruments.comparison import require_close
 from layerkit.testing.instruments.numerics import has_kink_along
-from layerkit.testing.instruments.passes import Frozen, backward, forward, gradients_of
+from layerkit.testing.instruments.passes import Frozen, backward, forward, gradients_of, run_pass
 
 
 @check("layer", share=0.6)
@@ -65,8 +66,23 @@ def declared_modes(case: LayerCase) -> bool:
 
 
 def _between_modes(case: LayerCase) -> float | None:
+    """Return by how much the modes differ, of a new layer or else of one that has been trained for a while."""
     x = case.input()
-    return _difference(forward(case.layer(), x), forward(case.layer().eval(), x))
+    for steps in (0, 3):
+        training, evaluation = _trained(case, steps), _trained(case, steps).eval()
+        difference = _difference(forward(training, x), forward(evaluation, x))
+        if difference is not None:
+            return difference
+    return None
+
+
+def _trained(case: LayerCase, steps: int) -> Module:
+    layer = case.layer()
+    for step in range(steps):
+        run_pass(layer, case.input(purpose=f"step {step}"), case.cotangent)
+        for parameter, gradient in layer.param():
+            parameter.sub_(0.01 * gradient)
+    return layer
 
 
 @check("layer", share=0.6)
