@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 import zoo_composition
 import zoo_declarations
+import zoo_drawing
 import zoo_gradients
 import zoo_losses
 import zoo_noises
@@ -40,6 +41,7 @@ ZOO = animals(
     zoo_promises,
     zoo_declarations,
     zoo_registration,
+    zoo_drawing,
     zoo_losses,
     zoo_optimizers,
     zoo_noises,

@@ -56,9 +56,7 @@ class Examples:
         """Return why there are no cases, with the remedy; nothing where there are some."""
         if self.all:
             return ""
-        reason = (
-            Counter(self.unfit).most_common(1)[0][0] if self.unfit else "nothing was drawn"
-        )
+        reason = Counter(self.unfit).most_common(1)[0][0] if self.unfit else "nothing was drawn"
         return f"no valid case could be drawn in {len(self.unfit)} tries: {reason}"
 
     def for_share(self, share: float) -> tuple[Case[Spec], ...]:
