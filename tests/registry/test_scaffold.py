@@ -43,7 +43,7 @@ def test_a_plugin_of_another_kind_passes_its_battery(tmp_path, monkeypatch, kind
     folder = tmp_path / f"layerkit-new-{kind}"
     monkeypatch.syspath_prepend(folder / "src")
     plugin = importlib.import_module(f"layerkit_new_{kind}")
-    report = layerkit.testing.run(plugin)
+    report = layerkit.testing.run(plugin, profile="quick")
     assert not report.failures, report.explain()
     assert [found for found, _ in report.components()] == [kind]
     readme = (folder / "README.md").read_text()

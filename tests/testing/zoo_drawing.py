@@ -46,6 +46,19 @@ class NeverTogether(Keeps):
         return self
 
 
+class ValidatorDividesByZero(Keeps):
+    """Fails where it should refuse."""
+
+    caught_by = "cases_can_be_drawn"
+    type: Literal["validator_divides_by_zero"] = Field(description="The name.")
+    first: int = Field(default=1, ge=1, le=9, description="A number.")
+
+    @model_validator(mode="after")
+    def divide(self) -> Self:
+        _ = self.first // 0
+        return self
+
+
 class AliasedExample(Keeps):
     """Its example has a field by its alias, for which the catalogue leaves out the whole plugin."""
 

@@ -79,7 +79,7 @@ def _configurations(draw: st.DrawFn, subject: Subject, depth: int, unfit: list[s
     except pydantic.ValidationError:
         kept = draw(st.sampled_from(list(configuration)))
     except Exception as error:
-        _reject(f"{type(error).__name__}: {error}; a spec is to refuse with a ValueError", unfit)
+        _reject(f"{type(error).__name__}: {error}; a spec refuses with a ValueError", unfit)
     try:
         return legal_configuration(subject, configuration, kept)
     except pydantic.ValidationError as error:
