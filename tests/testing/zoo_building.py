@@ -83,6 +83,7 @@ _DECLARED = (
     "reference",
     "kinks",
     "ends",
+    "stepped",
 )
 
 

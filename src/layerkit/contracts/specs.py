@@ -239,6 +239,8 @@ class ScheduleSpec(Spec):
     """A schedule of the learning rate as it stands in ``training.schedule``."""
 
     kind: ClassVar[KindName] = "schedule"
+    stepped: ClassVar[bool] = False
+    """Jumps from one factor to another, as at the milestones of ``steps``; otherwise the factor is continuous."""
 
     def ends(self) -> tuple[float, float] | None:
         """Return the factors at the beginning and at the end of a training, or None where they depend on more."""

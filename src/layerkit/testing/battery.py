@@ -9,20 +9,29 @@ from layerkit.contracts.specs import KindName
 from layerkit.errors import UserError
 from layerkit.testing.check import Check
 from layerkit.testing.checks import (
+    beginnings,
     composition,
     declarations,
     determinism,
     gradients,
+    large,
     layout,
+    loss_bounds,
     losses,
+    memory,
+    noise_draws,
     noises,
+    optimizer_runs,
     optimizers,
     oracle,
     persistence,
     registration,
+    resuming,
     schedules,
+    sequences,
     shapes,
     state,
+    surroundings,
 )
 
 
@@ -36,14 +45,23 @@ BATTERY: tuple[Check, ...] = _checks_in(
     shapes,
     gradients,
     composition,
+    large,
+    beginnings,
     state,
+    memory,
     declarations,
     layout,
     persistence,
+    resuming,
     losses,
+    loss_bounds,
     optimizers,
+    optimizer_runs,
     noises,
+    noise_draws,
     schedules,
+    sequences,
+    surroundings,
     oracle,
 )
 

@@ -24,7 +24,9 @@ class Check:
             :class:`~layerkit.testing.check.CheckFailed` where the statement is wrong.
         scope: whether it is tried on many drawn cases, or once, on the component or on all of its cases together.
         witness: the function returns whether it saw what it looks for, and one case where it did is enough.
-        share: the part of the profile's examples that it gets; costly checks take fewer.
+        share: the part of the profile's small cases that it gets; costly checks take fewer.
+        large: the part of the large cases, see :mod:`layerkit.testing.cases.large`, that it gets besides.
+        most: no more small cases than this, for checks that make hundreds of steps.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Check:
     scope: Scope = "case"
     witness: bool = False
     share: float = 1.0
+    large: float = 0.0
+    most: int | None = None
 
     @property
     def statement(self) -> str:
@@ -46,12 +50,17 @@ class Check:
 
 
 def check(
-    *kinds: KindName, scope: Scope = "case", witness: bool = False, share: float = 1.0
+    *kinds: KindName,
+    scope: Scope = "case",
+    witness: bool = False,
+    share: float = 1.0,
+    large: float = 0.0,
+    most: int | None = None,
 ) -> Callable[[Callable[[Any], bool | None]], Check]:
     """Make a function a check of ``kinds``, under the function's own name."""
 
     def make(function: Callable[[Any], bool | None]) -> Check:
-        return Check(function.__name__, kinds, function, scope, witness, share)
+        return Check(function.__name__, kinds, function, scope, witness, share, large, most)
 
     return make
 

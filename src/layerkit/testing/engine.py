@@ -13,6 +13,7 @@ from hypothesis.errors import Flaky
 from layerkit.contracts.specs import Spec
 from layerkit.testing.cases.case import CASES, Case
 from layerkit.testing.cases.examples import Examples
+from layerkit.testing.cases.large import smaller
 from layerkit.testing.cases.subjects import Subject
 from layerkit.testing.check import Check, CheckFailed, NotApplicable, Rejected
 from layerkit.testing.instruments.observation import settings_put_back
@@ -35,6 +36,7 @@ class _Tally:
     """What happened so far, and the last failure."""
 
     examples: int = 0
+    large: int = 0
     rejected: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     witnessed: bool = False
@@ -67,10 +69,16 @@ def run_check(check: Check, examples: Examples, token: str = "", *, alone: bool 
 
 
 def _try_all(check: Check, examples: Examples, tally: _Tally) -> None:
-    for case in examples.for_share(check.share):
+    large = {id(case) for case in examples.large} if check.large else set()
+    for case in examples.for_check(check):
+        before = tally.examples
         if _try(check, examples.subject, case, tally):
-            _shrink(check, examples, tally)
+            if id(case) in large:
+                _reduce(check, examples, case, tally)
+            else:
+                _shrink(check, examples, tally)
             return
+        tally.large += tally.examples - before if id(case) in large else 0
         if check.witness and tally.witnessed:
             return
 
@@ -115,12 +123,23 @@ def _shrink(check: Check, examples: Examples, tally: _Tally) -> None:
             raise _Fails
 
     try:
-        examples.search(once, shrink=True)
+        examples.search(once)
     except (_Enough, _Fails):
         tally.failure = smaller.failure
     except Flaky:
         # The component does not do the same twice; the smallest failure is a failure all the same.
         tally.failure = smaller.failure or tally.failure
+
+
+def _reduce(check: Check, examples: Examples, case: Case[Spec], tally: _Tally) -> None:
+    """Make a large case that fails smaller, one size at a time, as long as it fails."""
+    found = _Tally()
+    candidates, tries = smaller(case), examples.profile.shrinks
+    while tries and (candidate := next(candidates, None)) is not None:
+        tries -= 1
+        if _try(check, examples.subject, candidate, found):
+            tally.failure = found.failure
+            candidates = smaller(candidate)
 
 
 def _judge(check: Check, examples: Examples, tally: _Tally) -> None:
@@ -186,6 +205,7 @@ def _result(check: Check, examples: Examples, tally: _Tally, seconds: float) -> 
         outcome=outcome,
         reason=reason,
         examples=tally.examples,
+        large=tally.large,
         rejected=tally.rejected,
         unfit=len(examples.unfit),
         seconds=seconds,

@@ -63,6 +63,7 @@ class Result:
         outcome: a known failure is one that was announced, with its reason, and did happen.
         reason: why a check was not applicable, or is known to fail.
         examples: the cases that it was tried on.
+        large: those among them that are large.
         rejected: further cases, which met a point without a derivative.
         unfit: configurations and shapes that were drawn for the component and are no valid ones.
         seconds: how long it took.
@@ -75,6 +76,7 @@ class Result:
     outcome: Outcome
     reason: str = ""
     examples: int = 0
+    large: int = 0
     rejected: int = 0
     unfit: int = 0
     seconds: float = 0.0
@@ -132,7 +134,8 @@ class Report:
         return (
             f"{len(self.components())} components, {len(self.results)} checks, "
             f"{sum(result.examples for result in self.results)} examples "
-            f"({sum(result.rejected for result in self.results)} rejected at kinks): {outcomes}; "
+            f"({sum(result.rejected for result in self.results)} rejected at kinks), among them "
+            f"{sum(result.large for result in self.results)} large cases: {outcomes}; "
             f"profile {self.profile}, seed {self.seed}, {self.seconds:.1f} s"
         )
 
@@ -149,6 +152,7 @@ class Report:
             "components": len(self.components()),
             "checks": len(self.results),
             "examples": sum(result.examples for result in self.results),
+            "large": sum(result.large for result in self.results),
             "rejected": sum(result.rejected for result in self.results),
             "outcomes": dict(self.counts()),
             "results": [result.to_dict() for result in self.results],

@@ -24,6 +24,7 @@ Milestone = Annotated[float, Field(gt=0, lt=1)]
 class StepsSpec(ScheduleSpec):
     """The learning rate is multiplied by gamma at each milestone: gamma^k after the k-th."""
 
+    stepped = True
     example: ClassVar[dict[str, Any]] = {"milestones": [0.5, 0.75]}
 
     type: Literal["steps"] = Field(description="The name of the schedule.")

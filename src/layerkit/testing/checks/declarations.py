@@ -47,7 +47,7 @@ def _difference(first: Tensor, second: Tensor, tolerance: float = 1e-9) -> float
     return difference if difference > tolerance * (1 + float(first.abs().max() if first.numel() else 0)) else None
 
 
-@check("layer", share=0.6)
+@check("layer", share=0.6, large=1)
 def undeclared_modes(case: LayerCase) -> None:
     """A layer that is not declared ``modal`` gives the same output in training and in evaluation."""
     if case.declares("modal"):
@@ -85,7 +85,7 @@ def _trained(case: LayerCase, steps: int) -> Module:
     return layer
 
 
-@check("layer", share=0.6)
+@check("layer", share=0.6, large=1)
 def undeclared_mixing(case: LayerCase) -> None:
     """Unless ``mixes_batch`` is declared, a sample's output and gradient depend on no other sample."""
     if case.declares("mixes_batch"):

@@ -25,7 +25,7 @@ def _evaluate(loss: Loss, prediction: Tensor, target: Tensor) -> tuple[Tensor, T
     return value, loss.backward()
 
 
-@check("loss")
+@check("loss", large=1)
 def loss_is_one_number(case: LossCase) -> None:
     """Forward returns a finite tensor of no dimensions, backward one like the prediction; float32 and float64 agree.
 
@@ -68,7 +68,7 @@ def _rounding(case: LossCase) -> list[Tensor]:
     return [(torch.stack(kept).amax(0) - torch.stack(kept).amin(0)).amax() for kept in errors]
 
 
-@check("loss")
+@check("loss", large=1)
 def loss_gradient(case: LossCase) -> None:
     """<backward(), v> is the central difference of the loss along v."""
     loss, prediction, target = case.loss(), case.prediction(), case.target()
@@ -91,7 +91,7 @@ def loss_gradient(case: LossCase) -> None:
     )
 
 
-@check("loss")
+@check("loss", large=1)
 def loss_is_a_mean(case: LossCase) -> None:
     """The loss of a batch is the mean of its samples' losses, and so is its gradient: it may be taken in parts."""
     _require_mean_of_parts(case, *_two_batches(case), "a batch")
@@ -116,7 +116,7 @@ def _require_mean_of_parts(case: LossCase, prediction: Tensor, target: Tensor, w
     require_close(joined, gradient, f"the gradient of {whole} is not that of its parts, each with its share")
 
 
-@check("loss")
+@check("loss", large=1)
 def loss_is_elementwise(case: LossCase) -> None:
     """Unless ``elementwise = False`` is declared the loss is a mean over single values, in any order and shape."""
     if not case.spec.elementwise:
@@ -147,7 +147,7 @@ def loss_is_not_elementwise(case: LossCase) -> bool:
     return False
 
 
-@check("loss")
+@check("loss", large=1)
 def unknown_targets(case: LossCase) -> None:
     """A target of NaN does not count where ``takes_masked`` is declared, and makes the loss NaN where it is not."""
     prediction, target = _two_batches(case)
@@ -202,7 +202,7 @@ def loss_of_an_empty_batch(case: LossCase) -> None:
     require(gradient.shape == empty.shape, f"the gradient of an empty batch is {tuple(gradient.shape)}")
 
 
-@check("loss")
+@check("loss", large=1)
 def loss_keeps_to_itself(case: LossCase) -> None:
     """Prediction and target are not changed, nothing returned is overwritten or shared, and no graph is recorded."""
     loss = case.loss()
@@ -260,7 +260,7 @@ def _require_state_error(loss: Loss, what: str) -> None:
     raise CheckFailed(f"{what} is accepted, and should be layerkit.StateError")
 
 
-@check("loss")
+@check("loss", large=0.3)
 def loss_is_deterministic(case: LossCase) -> None:
     """Again, in a copy, beside another and in any layout the loss is the same; it touches nothing global."""
     loss, prediction, target = case.loss(), case.prediction(), case.target()
@@ -280,7 +280,7 @@ def loss_is_deterministic(case: LossCase) -> None:
         require_close(gradient_again, gradient, f"for tensors that are {layout} the gradient is another")
 
 
-@check("loss", share=0.5)
+@check("loss", share=0.5, large=1)
 def loss_at_its_target(case: LossCase) -> None:
     """Where prediction and target are equal, and for large differences, loss and gradient are finite."""
     target = case.target()

@@ -14,7 +14,7 @@ from layerkit.testing.instruments.observation import nothing_global_touched, not
 DRAWS = 400
 
 
-@check("noise")
+@check("noise", large=1)
 def noise_keeps_shape_and_dtype(case: NoiseCase) -> None:
     """``draw`` and ``clean`` return finite pictures (N, C, H, W) in the source's dtype, for empty batches as well."""
     for dtype in (torch.float32, torch.float64):
@@ -45,11 +45,15 @@ def noise_leaves_its_source(case: NoiseCase) -> None:
     require(torch.equal(source, value), "clean writes into its source")
 
 
-@check("noise")
+DTYPES = (torch.float64, torch.float32)
+"""A training draws in float32; each case is tried in one of them."""
+
+
+@check("noise", large=0.5)
 def noise_comes_from_its_generator(case: NoiseCase) -> None:
     """Generators in the same state draw the same bits, whatever was drawn before; nothing global is touched."""
     noise = case.noise()
-    source = case.source(noise)
+    source = case.source(noise, DTYPES[case.seed % 2])
     with nothing_global_touched("a draw"), nothing_opened("a draw"):
         first = noise.draw(source, case.generator("draw"))
     noise.draw(source, case.generator("something else"))
@@ -103,11 +107,11 @@ def _products(one: Tensor, other: Tensor) -> Tensor:
     return ((one - one.mean(0)) * (other - other.mean(0))).flatten(1).mean(1)
 
 
-@check("noise")
+@check("noise", large=0.5)
 def targets_are_draws(case: NoiseCase) -> None:
     """``target`` is what ``draw`` gives for an equal generator, with NaN only where ``masks_targets`` is declared."""
     noise = case.noise()
-    source = case.source(noise)
+    source = case.source(noise, DTYPES[case.seed % 2])
     value = source.clone()
     drawn = noise.draw(source, case.generator("draw"))
     target = noise.target(source, case.generator("draw"))

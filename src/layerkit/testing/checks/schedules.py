@@ -8,12 +8,13 @@ import math
 from layerkit.contracts.schedule import Schedule
 from layerkit.testing.cases.case import ScheduleCase
 from layerkit.testing.check import CheckFailed, check, not_applicable, require
+from layerkit.testing.instruments.jumps import jumps_of
 from layerkit.testing.instruments.observation import nothing_global_touched, nothing_opened
 
 ROUNDING = 1e-9
 
 
-@check("schedule")
+@check("schedule", large=0.5)
 def factor_is_a_finite_number(case: ScheduleCase) -> None:
     """The factor is one number, finite and not negative, for every progress from 0 to 1, both ends included."""
     schedule = case.schedule()
@@ -28,7 +29,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-@check("schedule")
+@check("schedule", large=0.5)
 def factor_has_no_memory(case: ScheduleCase) -> None:
     """The factor depends on the progress alone: again, in any order, by another schedule or by a copy it is the same.
 
@@ -70,3 +71,41 @@ def ends_are_true(case: ScheduleCase) -> None:
         factor = schedule.factor(progress)
         if not abs(factor - expected) <= ROUNDING:
             raise CheckFailed(f"factor({progress}) is not what ends() declares", analytic=factor, numeric=expected)
+
+
+@check("schedule", share=0.6)
+def undeclared_jumps(case: ScheduleCase) -> None:
+    """Unless ``stepped`` is declared the factor jumps nowhere, as it may where a warmup ends, but between constants."""
+    if case.spec.stepped:
+        not_applicable("the schedule is declared to fall in steps")
+    jump = _jump(case.schedule())
+    if jump is not None:
+        low, high = jump
+        factor = case.schedule().factor
+        raise CheckFailed(
+            f"at a progress of {high:.9g} the factor jumps from {factor(low):.6g} to {factor(high):.6g}: "
+            "declare stepped, or find out why"
+        )
+
+
+@check("schedule", witness=True)
+def declared_jumps(case: ScheduleCase) -> bool:
+    """A schedule that is declared ``stepped`` jumps, in some example."""
+    if not case.spec.stepped:
+        not_applicable("the schedule is not declared to fall in steps")
+    return bool(jumps_of(case.schedule().factor, 0.0, 1.0))
+
+
+def _jump(schedule: Schedule) -> tuple[float, float] | None:
+    """Return the progress before and after a jump that does not lie between two constants."""
+    for low, high in jumps_of(schedule.factor, 0.0, 1.0):
+        before, after = schedule.factor(low), schedule.factor(high)
+        sides = ((max(0.0, low - FLAT), before), (min(1.0, high + FLAT), after))
+        moved = max(abs(schedule.factor(progress) - factor) for progress, factor in sides)
+        if moved > ROUNDING + 1e-3 * abs(after - before):
+            return low, high
+    return None
+
+
+FLAT = 1e-3
+"""A factor that is constant over this much of a training on both sides of a jump is one of steps."""

@@ -183,7 +183,7 @@ def changes_after_forward(case: LayerCase) -> None:
             require_close(gradient, expected.gradients[name], f"{what} gradient of {name}")
 
 
-@check("layer")
+@check("layer", large=0.5)
 def nothing_given_is_changed(case: LayerCase) -> None:
     """Neither forward nor backward writes into the input, the gradient it is given, or a parameter; in any layout."""
     for training in (True, False):

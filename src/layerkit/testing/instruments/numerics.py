@@ -77,6 +77,57 @@ def check_directions(
         _fail(evaluate, tensor, analytic, cotangent, what, direction, expected, counts or {})
 
 
+def check_jointly(
+    evaluate: Evaluate,
+    tensors: Mapping[str, tuple[Tensor, Tensor]],
+    cotangent: Tensor,
+    generator: torch.Generator,
+    *,
+    kinked: bool = False,
+    counts: Mapping[str, int] | None = None,
+) -> None:
+    """Hold all gradients of a pass against one difference, along a random direction of everything at once.
+
+    That takes two evaluations, however many values there are; only where it fails is each tensor looked at alone.
+
+    Args:
+        evaluate: gives the output for what the tensors hold at the time.
+        tensors: what is varied, with its gradient for ``cotangent``, by name.
+        cotangent: of the output.
+        generator: of the direction.
+        kinked: whether points without a derivative are allowed.
+        counts: for guesses, see :func:`~layerkit.testing.instruments.guesses.guess`.
+
+    Raises:
+        CheckFailed: when the two differ.
+        Rejected: when they differ and there is a kink, if kinks are allowed.
+    """
+    directions = [torch.randn(its.shape, generator=generator, dtype=its.dtype) for its, _ in tensors.values()]
+    products = [analytic * v for (_, analytic), v in zip(tensors.values(), directions, strict=True)]
+    expected = sum(float(product.sum()) for product in products)
+    scale = sum(float(product.abs().sum()) for product in products)
+    values = [(tensor, tensor.clone(), v) for (tensor, _), v in zip(tensors.values(), directions, strict=True)]
+    for step in (STEP, *OTHER_STEPS):
+        sides = []
+        for sign in (-1, 1):
+            for tensor, value, direction in values:
+                tensor.copy_(value + sign * step * direction)
+            sides.append(evaluate().clone())
+        for tensor, value, _ in values:
+            tensor.copy_(value)
+        numeric = _quotient(sides[0], sides[1], cotangent, step)
+        if _within(numeric, expected, scale, sides[1], cotangent, step):
+            return
+    for name, (tensor, analytic) in tensors.items():
+        what = f"the gradient of {name}"
+        check_directions(
+            evaluate, tensor, analytic, cotangent, what, generator, kinked=kinked, counts=counts, directions=3
+        )
+    if kinked:
+        raise Rejected
+    raise CheckFailed("the gradients are wrong along a random direction of all of them", analytic=expected)
+
+
 def _agrees(
     evaluate: Evaluate,
     tensor: Tensor,
@@ -87,8 +138,16 @@ def _agrees(
     step: float,
 ) -> bool:
     below, above = _either_side(evaluate, tensor, direction, step)
-    numeric = float((cotangent * (above - below)).sum()) / (2 * step)
-    rounding = 1e-15 / step * float((cotangent * above).abs().sum())
+    return _within(_quotient(below, above, cotangent, step), expected, scale, above, cotangent, step)
+
+
+def _quotient(below: Tensor, above: Tensor, cotangent: Tensor, step: float) -> float:
+    return float((cotangent * (above - below)).sum()) / (2 * step)
+
+
+def _within(numeric: float, expected: float, scale: float, output: Tensor, cotangent: Tensor, step: float) -> bool:
+    """Return whether a difference is what a gradient says, as far as truncation and rounding let one tell."""
+    rounding = 1e-15 / step * float((cotangent * output).abs().sum())
     error = abs(numeric - expected)
     return error <= TOLERANCE * max(abs(numeric), abs(expected)) + TOLERANCE / 5 * scale + rounding + 1e-9
 
@@ -122,6 +181,18 @@ def has_gap(evaluate: Evaluate, tensor: Tensor, direction: Tensor, cotangent: Te
     """Return whether the output has a kink here: its one-sided differences disagree."""
     left, right = one_sided(evaluate, tensor, direction, cotangent)
     return abs(left - right) > GAP * max(abs(left), abs(right), 1e-9)
+
+
+def settles_along(evaluate: Evaluate, tensor: Tensor, cotangent: Tensor, generator: torch.Generator) -> bool:
+    """Return whether smaller and smaller differences, from both sides, come to one number: there is a derivative."""
+    direction = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
+    centre = evaluate().clone()
+    slopes = []
+    for step in (10 * STEP, STEP):
+        below, above = _either_side(evaluate, tensor, direction, step)
+        slopes += [float((cotangent * (centre - below)).sum()) / step]
+        slopes += [float((cotangent * (above - centre)).sum()) / step]
+    return max(slopes) - min(slopes) <= GAP * max(map(abs, slopes))
 
 
 def has_kink_along(function: Callable[[float], float], reach: float = 3.0) -> bool:

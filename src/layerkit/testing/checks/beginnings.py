@@ -1,0 +1,96 @@
+"""Gradients where much is equal or zero: at the initial values of the parameters, and for even inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from layerkit.testing.cases.case import LayerCase
+from layerkit.testing.check import CheckFailed, Rejected, check, not_applicable
+from layerkit.testing.checks.resuming import step_of
+from layerkit.testing.instruments.numerics import check_jointly, settles_along
+from layerkit.testing.instruments.passes import Frozen
+
+
+@check("layer", share=0.3)
+def gradients_from_the_beginning(case: LayerCase) -> None:
+    """With the initial values of the parameters, where zeros and ones hide much, every gradient is right as well."""
+    frozen, x = Frozen(case.fresh()), case.input()
+    _check_at(case, frozen, x, case.cotangent(frozen.forward(x)))
+
+
+@check("layer", witness=True)
+def learning_begins(case: LayerCase) -> bool:
+    """From their initial values some steps move every parameter, in some example.
+
+    Where two factors begin at zero each has a gradient of zero for ever, and neither is learned.
+    """
+    layer = case.fresh()
+    if not layer.param():
+        not_applicable("the layer has no parameters")
+    begun = [parameter.clone() for parameter, _ in layer.param()]
+    for step in range(6):
+        list(step_of(case, layer, step))
+    return not any(torch.equal(parameter, value) for (parameter, _), value in zip(layer.param(), begun, strict=True))
+
+
+@check("layer", share=0.3)
+def gradients_for_even_inputs(case: LayerCase) -> None:
+    """For zeros, one number everywhere and samples that are equal the gradients are right wherever there is one."""
+    if case.declares("kinked"):
+        not_applicable("the layer is declared kinked, and kinks are where values are equal")
+    for x in _even_inputs(case):
+        frozen = Frozen(case.layer())
+        cotangent = case.cotangent(frozen.forward(x))
+        try:
+            _check_at(case, frozen, x, cotangent)
+        except CheckFailed:
+            # Where a layer is steep, as one that divides by a spread, or has no derivative just there, none is wrong.
+            if settles_along(lambda: frozen.forward(x), x, cotangent, case.generator("directions")):  # noqa: B023
+                raise
+
+
+def _even_inputs(case: LayerCase) -> Iterator[Tensor]:
+    x = case.input()
+    yield torch.zeros_like(x)
+    yield torch.full_like(x, 0.75)
+    yield x[:1].expand_as(x).contiguous()
+
+
+def _check_at(case: LayerCase, frozen: Frozen, x: Tensor, cotangent: Tensor) -> None:
+    """Hold the gradients of everything against one difference."""
+    done = frozen.run_pass(x, cotangent)
+    tensors = {"the input": (x, done.grad_input)}
+    tensors |= {name: (parameter, done.gradients[name]) for name, (parameter, _) in frozen.layer.named_param().items()}
+    directions = case.generator("directions")
+    check_jointly(lambda: frozen.forward(x), tensors, cotangent, directions, kinked=case.declares("kinked"))
+
+
+@check("layer", share=0.4)
+def float32_gradient_of_random_layers(case: LayerCase) -> None:
+    """In float32 too backward of a stochastic layer belongs to the very numbers that forward has drawn.
+
+    They are others than in float64, with which it cannot be compared, and so the gradient is held against a difference
+    with a large step and what rounding leaves of it.
+    """
+    if not case.declares("stochastic"):
+        not_applicable("the layer is not declared stochastic, and is compared with what it is in float64")
+    layer, x = case.layer(torch.float32), case.input(dtype=torch.float32)
+    frozen = Frozen(layer)
+    cotangent = case.cotangent(frozen.forward(x))
+    gradient = frozen.run_pass(x, cotangent).grad_input
+    direction = case.normal("direction", *x.shape, dtype=torch.float32)
+    found = []
+    for step in (2**-7, 2**-9):
+        above, below = frozen.forward(x + step * direction).clone(), frozen.forward(x - step * direction).clone()
+        found.append(float((cotangent * (above - below)).double().sum()) / (2 * step))
+    expected, scale = float((gradient * direction).sum()), float((gradient * direction).abs().sum())
+    margin = 0.01 * abs(expected) + 1e-3 * scale + 1e-4
+    if min(abs(numeric - expected) for numeric in found) <= margin:
+        return
+    if case.declares("kinked") and abs(found[0] - found[1]) > margin:
+        raise Rejected
+    message = "in float32 the gradient of the input is not the difference, as it is in float64"
+    raise CheckFailed(message, analytic=expected, numeric=found[1])
