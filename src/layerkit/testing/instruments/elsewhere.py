@@ -6,6 +6,7 @@ JSON, a line for each case.
 
 from __future__ import annotations
 
+import atexit
 import base64
 import json
 import os
@@ -42,6 +43,10 @@ class Elsewhere:
             env=environment | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
             text=True,
         )
+        atexit.register(self._end)
+
+    def _end(self) -> None:
+        self._process.communicate()
 
     def outcome(self, case: Case[Spec]) -> Outcome:
         """Return what the component of ``case`` gives there.
