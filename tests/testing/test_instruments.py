@@ -19,9 +19,9 @@ from layerkit.testing.instruments.numerics import check_jointly, settles_along
 from layerkit.testing.instruments.outcomes import outcome_of
 from layerkit.testing.instruments.statistics import goes_together, is_off
 from layerkit.testing.instruments.surroundings import (
+    OtherDefaults,
     another_place_and_time,
     modules_of,
-    other_defaults,
     other_variables,
     variables_asked_for,
 )
@@ -94,9 +94,7 @@ def test_all_gradients_are_held_against_one_difference_and_the_wrong_one_is_name
     check(*right)
     wrong = right[1].clone()
     wrong[7] *= 1.05
-    with pytest.raises(
-        CheckFailed, match="the gradient of b: 1 of 40 values are wrong, most of all .* \\(7,\\)"
-    ):
+    with pytest.raises(CheckFailed, match="the gradient of b: 1 of 40 values are wrong, most of all .* \\(7,\\)"):
         check(right[0], wrong)
 
 
@@ -133,7 +131,7 @@ def test_only_variables_that_a_components_own_code_asks_for_are_noted() -> None:
 def test_under_other_defaults_only_floats_without_a_device_lie_elsewhere() -> None:
     x = torch.ones(2, dtype=torch.float32)
     generator = torch.Generator().manual_seed(0)
-    with other_defaults(torch.float64):
+    with OtherDefaults(torch.float64):
         assert torch.zeros(2).device.type == "meta"
         assert torch.zeros(2).dtype == torch.float64
         for made in (
@@ -144,7 +142,9 @@ def test_under_other_defaults_only_floats_without_a_device_lie_elsewhere() -> No
             torch.tensor(2.0),
         ):
             assert made.device.type == "cpu"
-    assert torch.get_default_dtype() == torch.float32
+        assert torch.rand(2, generator=generator).dtype == torch.float64
+        assert torch.rand(2, generator=generator, dtype=x.dtype).dtype == x.dtype
+    assert torch.zeros(2).device.type == "cpu"
 
 
 @pytest.mark.parametrize("name", ["conv2d", "mse", "sgd", "gaussian", "cosine"])

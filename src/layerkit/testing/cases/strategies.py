@@ -84,6 +84,7 @@ def valid_configurations(
         configuration = {"type": subject.name} | subject.spec.example
     else:
         configuration = draw_configuration(draw, subject, depth, wide=choice == "wide")
+    configuration = json.loads(json.dumps(configuration))  # an example in Python may have tuples
     try:
         subject.read(configuration)
         return configuration

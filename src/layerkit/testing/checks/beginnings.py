@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
 from layerkit.testing.cases.case import LayerCase
-from layerkit.testing.check import CheckFailed, Rejected, check, not_applicable
+from layerkit.testing.check import CheckFailed, check, not_applicable
 from layerkit.testing.checks.resuming import step_of
-from layerkit.testing.instruments.numerics import check_jointly, settles_along
+from layerkit.testing.instruments.numerics import check_jointly, check_where_smooth
 from layerkit.testing.instruments.passes import Frozen
 
 
 @check("layer", share=0.3)
 def gradients_from_the_beginning(case: LayerCase) -> None:
     """With the initial values of the parameters, where zeros and ones hide much, every gradient is right as well."""
-    frozen, x = Frozen(case.fresh()), case.input()
-    _check_at(case, frozen, x, case.cotangent(frozen.forward(x)))
+    _check_at(case, Frozen(case.fresh()), case.input(), check_jointly)
 
 
 @check("layer", witness=True)
@@ -43,13 +42,7 @@ def gradients_for_even_inputs(case: LayerCase) -> None:
         not_applicable("the layer is declared kinked, and kinks are where values are equal")
     for x in _even_inputs(case):
         frozen = Frozen(case.layer())
-        cotangent = case.cotangent(frozen.forward(x))
-        try:
-            _check_at(case, frozen, x, cotangent)
-        except CheckFailed:
-            # Where a layer is steep, as one that divides by a spread, or has no derivative just there, none is wrong.
-            if settles_along(lambda: frozen.forward(x), x, cotangent, case.generator("directions")):  # noqa: B023
-                raise
+        _check_at(case, frozen, x, check_where_smooth)
 
 
 def _even_inputs(case: LayerCase) -> Iterator[Tensor]:
@@ -59,13 +52,14 @@ def _even_inputs(case: LayerCase) -> Iterator[Tensor]:
     yield x[:1].expand_as(x).contiguous()
 
 
-def _check_at(case: LayerCase, frozen: Frozen, x: Tensor, cotangent: Tensor) -> None:
+def _check_at(case: LayerCase, frozen: Frozen, x: Tensor, hold: Callable[..., None]) -> None:
     """Hold the gradients of everything against one difference."""
+    cotangent = case.cotangent(frozen.forward(x))
     done = frozen.run_pass(x, cotangent)
     tensors = {"the input": (x, done.grad_input)}
     tensors |= {name: (parameter, done.gradients[name]) for name, (parameter, _) in frozen.layer.named_param().items()}
     directions = case.generator("directions")
-    check_jointly(lambda: frozen.forward(x), tensors, cotangent, directions, kinked=case.declares("kinked"))
+    hold(lambda: frozen.forward(x), tensors, cotangent, directions, kinked=case.declares("kinked"))
 
 
 @check("layer", share=0.4)
@@ -77,20 +71,24 @@ def float32_gradient_of_random_layers(case: LayerCase) -> None:
     """
     if not case.declares("stochastic"):
         not_applicable("the layer is not declared stochastic, and is compared with what it is in float64")
-    layer, x = case.layer(torch.float32), case.input(dtype=torch.float32)
-    frozen = Frozen(layer)
+    # Over a large step a layer bends, and in float64, where the gradients are known to be right, as much as in float32.
+    bent = min(abs(numeric - analytic) for analytic, numeric, _ in _large_steps(case, torch.float64))
+    for analytic, numeric, scale in _large_steps(case, torch.float32):
+        if abs(numeric - analytic) <= 5 * bent + 0.01 * abs(analytic) + 1e-3 * scale + 1e-4:
+            return
+    message = "in float32 the gradient of the input is not the difference, as it is in float64"
+    raise CheckFailed(message, analytic=analytic, numeric=numeric)
+
+
+def _large_steps(case: LayerCase, dtype: torch.dtype) -> list[tuple[float, float, float]]:
+    """Return, for each of some steps, the derivative by backward and by a difference, and the size of its summands."""
+    x, direction = case.input(dtype=dtype), case.normal("direction", *case.input().shape, dtype=dtype)
+    frozen = Frozen(case.layer(dtype))
     cotangent = case.cotangent(frozen.forward(x))
-    gradient = frozen.run_pass(x, cotangent).grad_input
-    direction = case.normal("direction", *x.shape, dtype=torch.float32)
+    products = frozen.run_pass(x, cotangent).grad_input * direction
     found = []
     for step in (2**-7, 2**-9):
         above, below = frozen.forward(x + step * direction).clone(), frozen.forward(x - step * direction).clone()
-        found.append(float((cotangent * (above - below)).double().sum()) / (2 * step))
-    expected, scale = float((gradient * direction).sum()), float((gradient * direction).abs().sum())
-    margin = 0.01 * abs(expected) + 1e-3 * scale + 1e-4
-    if min(abs(numeric - expected) for numeric in found) <= margin:
-        return
-    if case.declares("kinked") and abs(found[0] - found[1]) > margin:
-        raise Rejected
-    message = "in float32 the gradient of the input is not the difference, as it is in float64"
-    raise CheckFailed(message, analytic=expected, numeric=found[1])
+        numeric = float((cotangent * (above - below)).double().sum()) / (2 * step)
+        found.append((float(products.sum()), numeric, float(products.abs().sum())))
+    return found

@@ -12,7 +12,7 @@ from layerkit.testing.cases.case import LossCase
 from layerkit.testing.check import CheckFailed, check, require
 from layerkit.testing.instruments.comparison import require_close, require_same_bits
 from layerkit.testing.instruments.jumps import jumps_of
-from layerkit.testing.instruments.numerics import check_jointly
+from layerkit.testing.instruments.numerics import check_where_smooth
 
 NEAR, NEARER = 1e-6, 1e-9
 """How far beside an end of a domain, in parts of it."""
@@ -64,12 +64,12 @@ def loss_gradient_at_zeros(case: LossCase) -> None:
         loss = case.loss()
         loss.forward(prediction, target)
         gradient = loss.backward()
-        check_jointly(
+        check_where_smooth(
             lambda: loss.forward(prediction, target),  # noqa: B023 - called in this turn only
             {"the prediction": (prediction, gradient)},
             torch.ones((), dtype=torch.float64),
             case.generator("directions"),
-            kinked=case.spec.kinked,
+            case.spec.kinked,
         )
 
 

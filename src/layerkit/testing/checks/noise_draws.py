@@ -112,7 +112,7 @@ def input_and_target_are_independent(case: NoiseCase) -> None:
 
 @check("noise", share=0.2)
 def no_noise_twice(case: NoiseCase) -> None:
-    """Among many draws that have much to tell them apart hardly two are the same, in a batch and one after the other."""
+    """Among many draws with much to tell them apart hardly two are the same, in a batch and one after the other."""
     noise = case.noise()
     side = _side(16, noise)
     source = _picture(noise, 0.4, side, ramp=False)

@@ -15,9 +15,9 @@ from layerkit.testing.instruments.elsewhere import elsewhere
 from layerkit.testing.instruments.outcomes import Outcome, outcome_of
 from layerkit.testing.instruments.passes import Frozen, forward, run_pass
 from layerkit.testing.instruments.surroundings import (
+    OtherDefaults,
     another_place_and_time,
     modules_of,
-    other_defaults,
     other_variables,
     variables_asked_for,
 )
@@ -95,13 +95,7 @@ def defaults_do_not_matter(case: LayerCase | LossCase | OptimizerCase | NoiseCas
             its, where = given[name], f"with a default dtype of {default} and another default device {name}"
             require(its.dtype == value.dtype, f"{where} is {its.dtype} instead of {value.dtype}")
             require(its.device == value.device, f"{where} is on the default device instead of {value.device}")
-            if not _is_random(case):
-                require_close(its.double(), value.double(), f"{where} is another", 1e-5)
-
-
-def _is_random(case: LayerCase | LossCase | OptimizerCase | NoiseCase) -> bool:
-    """Return whether it draws numbers, which torch draws in another way for another dtype."""
-    return isinstance(case, NoiseCase) or (isinstance(case, LayerCase) and case.declares("stochastic"))
+            require_close(its.double(), value.double(), f"{where} is another", 1e-5)
 
 
 def _used(
@@ -154,5 +148,5 @@ def _used(
 
     if default is None:
         return use()
-    with other_defaults(default):
+    with OtherDefaults(default):
         return use()

@@ -153,18 +153,29 @@ def other_variables(names: set[str]) -> Iterator[None]:
 # Torch's defaults
 
 
-class OtherDevice(TorchFunctionMode):  # type: ignore[no-untyped-call]  # torch declares no types for it
-    """Another default device: floats that are made without saying where lie on ``meta``, where nothing else does.
+class OtherDefaults(TorchFunctionMode):  # type: ignore[no-untyped-call]  # torch declares no types for it
+    """Another default dtype and device, for floats that are made without saying which they are and where they lie.
 
-    That finds on any machine what goes wrong where the pictures are on an accelerator. Single numbers are left alone,
-    for they may be used with tensors of any device, and so are whole numbers and truth values, for such an index may.
+    The device is ``meta``, where nothing else lies: that finds on any machine what goes wrong where the pictures are on
+    an accelerator. Single numbers are left alone, for they may be used with tensors of any dtype and device, and so are
+    whole numbers and truth values, for such an index may.
     """
 
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # as above
+        self._dtype = dtype
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if func in _MAKERS and _says_no_device(args, kwargs or {}) and isinstance(result, Tensor):
-            return result.to("meta") if result.dim() and result.is_floating_point() else result
-        return result
+        said: dict[str, Any] = kwargs or {}
+        result = func(*args, **said)
+        # One that is given a tensor takes from that what is not said.
+        if func not in _MAKERS or said.get("out") is not None or any(not isinstance(its, _PLAIN) for its in args):
+            return result
+        if not (isinstance(result, Tensor) and result.dim() and result.is_floating_point()):
+            return result
+        dtype = self._dtype if said.get("dtype") is None else result.dtype
+        elsewhere = said.get("device") is None and said.get("generator") is None
+        return result.to(dtype=dtype, device="meta" if elsewhere else result.device)
 
 
 _MAKERS = {
@@ -187,20 +198,5 @@ _MAKERS = {
 }
 
 
-def _says_no_device(args: Any, kwargs: dict[str, Any]) -> bool:
-    """Return whether a call leaves the device to torch; a generator, a tensor or an ``out`` says it as well."""
-    if kwargs.get("device") is not None or kwargs.get("generator") is not None or kwargs.get("out") is not None:
-        return False
-    return not any(isinstance(value, Tensor) for value in args)
-
-
-@contextmanager
-def other_defaults(dtype: torch.dtype) -> Iterator[None]:
-    """Make torch's default dtype and device others."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    try:
-        with OtherDevice():  # type: ignore[no-untyped-call]  # as above
-            yield
-    finally:
-        torch.set_default_dtype(before)
+_PLAIN = (int, float, tuple, list)
+"""What sizes and values are written as, which say nothing of a device."""
