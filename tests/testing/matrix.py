@@ -22,6 +22,7 @@ import zoo_large
 import zoo_losses
 import zoo_memory
 import zoo_noises
+import zoo_on_purpose
 import zoo_optimizers
 import zoo_persistence
 import zoo_promises
@@ -58,6 +59,7 @@ ZOO = animals(
     zoo_bounds,
     zoo_draws,
     zoo_surroundings,
+    zoo_on_purpose,
 )
 PROFILE = Profile("zoo", examples=12, shrinks=0)
 """Few cases and no shrinking: whether something is caught is asked, and not how small it can be made."""

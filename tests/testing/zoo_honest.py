@@ -6,17 +6,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
-from zoo_building import Bent, Layer, Loss_, Noise_
+from zoo_building import Bent, Layer, Loss_, Noise_, Optimizer_
+from zoo_optimizers import WithMomentum
 from zoo_registration import Keeps
 
 from layerkit.contracts.loss import Loss
 from layerkit.contracts.module import Module
 from layerkit.contracts.noise import Noise
+from layerkit.contracts.optimizer import Optimizer
 from layerkit.contracts.specs import Shape
 from layerkit.errors import ShapeError
 
@@ -341,6 +344,220 @@ class InHeads(Keeps):
 
     def build(self, input_shape: Shape, generator: torch.Generator) -> Module:
         return Bent(input_shape[0], generator)
+
+
+# Otherwise than others on purpose, and declared with a reason
+
+
+class Rounded(Layer):
+    """y = x rounded to quarters; the gradient goes straight through (Bengio et al. 2013)."""
+
+    cleared_of = "input_gradient"
+    ranks = (1, 2, 3)
+    spec_members: ClassVar[dict[str, Any]] = {"surrogate": "rounding has no slope, so the gradient goes past it"}
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (4 * x).round() / 4
+
+    def surrogate(self, x: Tensor) -> Tensor:
+        return x
+
+    def backward(self, grad_output: Tensor) -> Tensor:
+        return grad_output
+
+
+class Signs(Layer):
+    """y = scale sign(x), with a scale for each channel; the gradient goes through between -1 and 1."""
+
+    cleared_of = "parameter_gradients"
+    kinked = True
+    spec_members: ClassVar[dict[str, Any]] = {"surrogate": "a sign has no slope; the gradient is that of a clamp"}
+
+    def prepare(self, generator: torch.Generator) -> None:
+        self.add_parameter("scale", torch.ones(self.channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.save(x)
+            self.signs, self.then = x.sign(), self.scale.clone()
+        return x.sign() * self.scale[:, None, None]
+
+    def surrogate(self, x: Tensor) -> Tensor:
+        # The scale learns by the sign as it was, and what comes before it by the clamp, with the scale as it was.
+        return self.signs * self.scale[:, None, None] + self.then[:, None, None] * x.clamp(-1, 1)
+
+    def backward(self, grad_output: Tensor) -> Tensor:
+        (x,) = self.saved()
+        self.scale_grad += (grad_output * x.sign()).sum((0, 2, 3))
+        return grad_output * (x.abs() < 1) * self.scale[:, None, None]
+
+
+class Reversed(Layer):
+    """The identity, whose gradient is turned around (Ganin and Lempitsky 2015)."""
+
+    cleared_of = "input_gradient"
+    ranks = (1, 2, 3)
+    spec_members: ClassVar[dict[str, Any]] = {"surrogate": "what comes before is to learn the opposite"}
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clone()
+
+    def surrogate(self, x: Tensor) -> Tensor:
+        return -x / 2
+
+    def backward(self, grad_output: Tensor) -> Tensor:
+        return -grad_output / 2
+
+
+class SpectrallyScaled(Layer):
+    """y = W x / sigma, with sigma the largest singular value of W by one step of power iteration, held constant."""
+
+    cleared_of = "parameter_gradients"
+    ranks = (1,)
+    spec_members: ClassVar[dict[str, Any]] = {"surrogate": "the estimate of the norm is taken for constant"}
+
+    @classmethod
+    def output_shape_of(cls, shape: Shape, **options: Any) -> Shape:
+        return (3,)
+
+    def prepare(self, generator: torch.Generator) -> None:
+        self.add_parameter("weight", torch.randn(3, self.channels, generator=generator))
+        self.add_buffer("left", torch.ones(3) / 3**0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        right = self.weight.t() @ self.left
+        image = self.weight @ (right / right.norm())
+        sigma = image.norm()
+        if self.training:
+            self.sigma = sigma
+            self.left.copy_(image / sigma)
+            self.save(x, sigma)
+        return x @ self.weight.t() / sigma
+
+    def surrogate(self, x: Tensor) -> Tensor:
+        return x @ self.weight.t() / self.sigma
+
+    def backward(self, grad_output: Tensor) -> Tensor:
+        x, sigma = self.saved()
+        self.weight_grad += grad_output.t() @ x / sigma
+        return grad_output @ self.weight / sigma
+
+
+class SpreadOut(Loss_, Loss):
+    """The squared error, less a tenth of how far the predictions of a batch are from their mean."""
+
+    cleared_of = "loss_is_a_mean"
+    elementwise = False
+    compares_samples = True
+    spec_members: ClassVar[dict[str, Any]] = {"compares_samples": "predictions of a batch are pushed apart"}
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        self.same_shape(prediction, target)
+        difference, centred = prediction - target, prediction - prediction.sum(0) / max(len(prediction), 1)
+        self.save(difference, centred)
+        return (difference.square() - centred.square() / 10).sum() / max(difference.numel(), 1)
+
+    def backward(self) -> Tensor:
+        difference, centred = self.saved()
+        return (2 * difference - centred / 5) / max(difference.numel(), 1)
+
+
+class Contrasted(Loss_, Loss):
+    """The cross entropy of which target belongs to which prediction of the batch, by their products."""
+
+    cleared_of = "loss_is_a_mean"
+    elementwise = False
+    compares_samples = True
+    spec_members: ClassVar[dict[str, Any]] = {"compares_samples": "each prediction is told from the targets of others"}
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        self.same_shape(prediction, target)
+        targets = target.reshape(len(target), -1) if target.numel() else target.new_zeros(len(target), 1)
+        scores = prediction.reshape(targets.shape) @ targets.t()
+        self.save(prediction, targets.clone(), scores)
+        return (scores.logsumexp(1) - scores.diagonal()).sum() / max(len(scores), 1) if len(scores) else scores.sum()
+
+    def backward(self) -> Tensor:
+        prediction, targets, scores = self.saved()
+        if not len(scores):
+            return torch.zeros_like(prediction)
+        excess = scores.softmax(1) - torch.eye(len(scores), dtype=scores.dtype)
+        return (excess @ targets / len(scores)).reshape(prediction.shape)
+
+
+class ClippedByNorm(WithMomentum):
+    """Momentum of gradients that are made shorter all together, where their common norm is above 1."""
+
+    cleared_of = "gradients_are_read_when_stepping"
+    couples_parameters = "gradients are clipped by the norm of all of them"
+
+    def step(self) -> None:
+        if not self.parameters:
+            return
+        norm = torch.stack([gradient.norm() for gradient in self.gradients]).norm()
+        share = 1 / norm.clamp(min=1)
+        for parameter, gradient, velocity in zip(self.parameters, self.gradients, self.velocities, strict=True):
+            velocity.mul_(0.9).add_(share * gradient)
+            parameter.sub_(self.lr * velocity)
+
+
+class SpectralStep(Optimizer_, Optimizer):
+    """Barzilai and Borwein's step (1988): its length is taken from how all parameters and gradients have changed."""
+
+    cleared_of = "gradients_are_read_when_stepping"
+    couples_parameters = "the length of a step is estimated from all parameters together"
+
+    def __init__(self, parameters: Sequence[tuple[Tensor, Tensor]], lr: float) -> None:
+        super().__init__(parameters, lr)
+        self.moved = [torch.zeros_like(parameter) for parameter in self.parameters]
+        self.before = [torch.zeros_like(parameter) for parameter in self.parameters]
+
+    def step(self) -> None:
+        changes = [gradient - before for gradient, before in zip(self.gradients, self.before, strict=True)]
+        along = sum(float((moved * change).sum()) for moved, change in zip(self.moved, changes, strict=True))
+        length = sum(float(moved.square().sum()) for moved in self.moved)
+        size = self.lr * min(1.0, length / along) if along > 0 else self.lr
+        for parameter, gradient, moved, before in zip(
+            self.parameters, self.gradients, self.moved, self.before, strict=True
+        ):
+            moved.copy_(-size * gradient)
+            parameter.add_(moved)
+            before.copy_(gradient)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        moved = {f"moved.{index}": tensor for index, tensor in enumerate(self.moved)}
+        return moved | {f"before.{index}": tensor for index, tensor in enumerate(self.before)}
+
+
+class Langevin(Optimizer_, Optimizer):
+    """Gradient descent with noise whose variance is twice the learning rate (Welling and Teh 2011)."""
+
+    cleared_of = "order_does_not_matter"
+    random_steps = "the parameters are to be samples of their posterior"
+
+    def step(self) -> None:
+        for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
+            noise = torch.randn(parameter.shape, generator=self.generator, dtype=parameter.dtype)
+            parameter.add_(-self.lr * gradient + (2 * self.lr) ** 0.5 * noise)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"generator": self.generator.get_state()}
+
+
+class Perturbed(WithMomentum):
+    """Momentum, with gradients that are a little wrong by chance."""
+
+    cleared_of = "order_does_not_matter"
+    random_steps = "noise in the gradients leads out of narrow valleys"
+
+    def step(self) -> None:
+        for parameter, gradient, velocity in zip(self.parameters, self.gradients, self.velocities, strict=True):
+            noise = torch.randn(parameter.shape, generator=self.generator, dtype=parameter.dtype)
+            velocity.mul_(0.9).add_(gradient + 0.01 * noise)
+            parameter.sub_(self.lr * velocity)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return super().state_dict() | {"generator": self.generator.get_state()}
 
 
 HONEST = tuple(value for value in vars().values() if isinstance(value, type) and vars(value).get("cleared_of"))

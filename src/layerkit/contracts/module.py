@@ -90,6 +90,17 @@ class Module(Differentiable):
             ShapeError: when ``grad_output`` is not like the output.
         """
 
+    def surrogate(self, x: Tensor) -> Tensor:
+        """Return what :meth:`backward` is the derivative of, for a layer whose spec declares that it is not forward.
+
+        That is ``x`` where the gradient goes straight through, and ``-x`` where it is turned around. It is called after
+        a forward, and what that has estimated, it takes for constant. The conformance kit alone calls it.
+
+        Args:
+            x: an input near the last forward's, of its shape.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no surrogate, which its spec declares")
+
     def __call__(self, x: Tensor) -> Tensor:
         """Return :meth:`forward` of ``x``."""
         return self.forward(x)

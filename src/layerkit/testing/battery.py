@@ -22,6 +22,7 @@ from layerkit.testing.checks import (
     noise_draws,
     noises,
     optimizer_runs,
+    on_purpose,
     optimizers,
     oracle,
     persistence,
@@ -62,6 +63,7 @@ BATTERY: tuple[Check, ...] = _checks_in(
     schedules,
     sequences,
     surroundings,
+    on_purpose,
     oracle,
 )
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from layerkit.checkpoints.checkpoint import save
 from layerkit.data.dataset import Dataset, TrainingPairs
 from layerkit.data.noise_level import NoiseRange, estimate_range
+from layerkit.data.pairs import seeded_generator
 from layerkit.data.sources import load_dataset
 from layerkit.denoising.denoiser import Denoiser
 from layerkit.errors import CheckpointError, DataError, DivergedError, StoppedError, UserError
@@ -89,7 +90,9 @@ class Session:
         network = restored.network if restored else build(architecture, training.seed)
         loss = training.loss.build()
         schedule = training.schedule.build() if training.schedule else None
-        trainer = Trainer(network, loss, training.optimizer.build(network.param()), schedule)
+        optimizer = training.optimizer.build(network.param())
+        optimizer.generator.manual_seed(seeded_generator(training.seed).initial_seed())
+        trainer = Trainer(network, loss, optimizer, schedule)
         if restored:
             trainer.optimizer.load_state_dict(restored.optimizer_state)
         noise, shape = training.noise.build(), architecture.input.shape

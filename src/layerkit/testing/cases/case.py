@@ -207,7 +207,9 @@ class OptimizerCase(Case[OptimizerSpec]):
 
     def optimizer(self, pairs: list[tuple[Tensor, Tensor]], **changes: Any) -> Optimizer:
         """Return the optimizer of ``pairs``; ``changes`` replace fields of the configuration."""
-        return replace(self, configuration=self.configuration | changes).spec.build(pairs)
+        optimizer = replace(self, configuration=self.configuration | changes).spec.build(pairs)
+        optimizer.generator.manual_seed(self.seed)
+        return optimizer
 
     def give_gradients(self, pairs: list[tuple[Tensor, Tensor]], step: int, size: float = 1.0) -> None:
         """Put the random gradients of a step into the pairs, in place; ``size`` is their standard deviation."""

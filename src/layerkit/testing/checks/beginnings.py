@@ -58,8 +58,8 @@ def _check_at(case: LayerCase, frozen: Frozen, x: Tensor, hold: Callable[..., No
     done = frozen.run_pass(x, cotangent)
     tensors = {"the input": (x, done.grad_input)}
     tensors |= {name: (parameter, done.gradients[name]) for name, (parameter, _) in frozen.layer.named_param().items()}
-    directions = case.generator("directions")
-    hold(lambda: frozen.forward(x), tensors, cotangent, directions, kinked=case.declares("kinked"))
+    directions, function = case.generator("directions"), frozen.differentiable(x)
+    hold(lambda: function(x), tensors, cotangent, directions, kinked=case.declares("kinked"))
 
 
 @check("layer", share=0.4)

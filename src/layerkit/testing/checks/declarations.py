@@ -163,5 +163,6 @@ def declared_kinks(case: LayerCase) -> bool:
 def _kink_along_a_line(case: LayerCase) -> bool:
     frozen, x = Frozen(case.layer()), case.input()
     direction = case.normal("direction", *x.shape)
-    cotangent = case.cotangent(frozen.forward(x))
-    return has_kink_along(lambda t: float((cotangent * frozen.forward(x + t * direction)).sum()))
+    function = frozen.differentiable(x)
+    cotangent = case.cotangent(function(x))
+    return has_kink_along(lambda t: float((cotangent * function(x + t * direction)).sum()))

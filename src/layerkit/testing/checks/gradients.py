@@ -27,12 +27,12 @@ def counts_of(case: LayerCase, output: Tensor) -> dict[str, int]:
 
 def check_gradients(case: LayerCase, frozen: Frozen, x: Tensor, cotangent: Tensor, done: Pass, which: str) -> None:
     """Hold the gradients of a pass against differences: the input's, or every parameter's."""
-    layer, kinked = frozen.layer, case.declares("kinked")
+    layer, kinked, function = frozen.layer, case.declares("kinked"), frozen.differentiable(x)
     counts, directions = counts_of(case, done.output), case.generator("directions")
     if which == "input":
         require_input_gradient_shape(done, x)
         check_directions(
-            lambda: frozen.forward(x),
+            lambda: function(x),
             x,
             done.grad_input,
             cotangent,
@@ -44,7 +44,7 @@ def check_gradients(case: LayerCase, frozen: Frozen, x: Tensor, cotangent: Tenso
         return
     for name, (parameter, _) in layer.named_param().items():
         check_directions(
-            lambda: frozen.forward(x),
+            lambda: function(x),
             parameter,
             done.gradients[name],
             cotangent,
@@ -113,8 +113,9 @@ def jacobian_of_small_inputs(case: LayerCase) -> None:
         done = frozen.run_pass(x, one)
         for name in tensors:
             rows[name].append((done.grad_input if name == "input" else done.gradients[name]).reshape(-1))
+    function = frozen.differentiable(x)
     for name, tensor in tensors.items():
-        numeric = jacobian(lambda: frozen.forward(x), tensor)
+        numeric = jacobian(lambda: function(x), tensor)
         analytic = torch.stack(rows[name])
         tolerance = 1e-6 * numeric.abs() + 1e-7 * (1e-2 + output.abs().max() + numeric.abs().max())
         if bool(((analytic - numeric).abs() <= tolerance).all()):
@@ -126,10 +127,11 @@ def jacobian_of_small_inputs(case: LayerCase) -> None:
 
 
 def _kink_in_a_coordinate(frozen: Frozen, x: Tensor, tensor: Tensor, cotangent: Tensor) -> bool:
+    function = frozen.differentiable(x)
     for index in range(tensor.numel()):
         direction = torch.zeros_like(tensor, memory_format=torch.contiguous_format)
         direction.view(-1)[index] = 1.0
-        if has_gap(lambda: frozen.forward(x), tensor, direction, cotangent):
+        if has_gap(lambda: function(x), tensor, direction, cotangent):
             return True
     return False
 
@@ -150,8 +152,9 @@ def _recheck(
     row = analytic[worst].reshape(tensor.shape)
     what = f"the gradient of the {name} for a gradient of one at output value {worst}"
     counts, directions = counts_of(case, output), case.generator("directions")
+    function = frozen.differentiable(x)
     for _ in range(3):
-        check_directions(lambda: frozen.forward(x), tensor, row, one, what, directions, counts=counts)
+        check_directions(lambda: function(x), tensor, row, one, what, directions, counts=counts)
     column = int((analytic[worst] - numeric[worst]).abs().argmax())
     if (analytic - numeric).abs().max() > 1e-4 * (1 + numeric.abs().max()):
         raise CheckFailed(
@@ -218,8 +221,10 @@ def kink_convention(case: LayerCase) -> None:
 def _require_between(
     case: LayerCase, frozen: Frozen, x: Tensor, direction: Tensor, cotangent: Tensor, gradient: Tensor
 ) -> None:
+    function = frozen.differentiable(x)
+
     def evaluate() -> Tensor:
-        return frozen.forward(x)
+        return function(x)
 
     left, right = sides = one_sided(evaluate, x, direction, cotangent)
     given = float((gradient * direction).sum())

@@ -94,16 +94,18 @@ def loss_gradient(case: LossCase) -> None:
 @check("loss", large=1)
 def loss_is_a_mean(case: LossCase) -> None:
     """The loss of a batch is the mean of its samples' losses, and so is its gradient: it may be taken in parts."""
-    _require_mean_of_parts(case, *_two_batches(case), "a batch")
+    if case.spec.compares_samples:
+        not_applicable(f"the loss compares the samples of a batch: {case.spec.compares_samples}")
+    require_mean_of_parts(case, *two_batches(case), "a batch")
 
 
-def _two_batches(case: LossCase) -> tuple[Tensor, Tensor]:
+def two_batches(case: LossCase) -> tuple[Tensor, Tensor]:
     """Return predictions and targets of at least two samples."""
     prediction = torch.cat([case.prediction(), case.prediction(purpose="more")])
     return prediction, torch.cat([case.target(), case.target(purpose="more")])
 
 
-def _require_mean_of_parts(case: LossCase, prediction: Tensor, target: Tensor, whole: str) -> None:
+def require_mean_of_parts(case: LossCase, prediction: Tensor, target: Tensor, whole: str) -> None:
     """Fail unless the first of dimension 0 and the rest, each with its share, make loss and gradient of the whole."""
     value, gradient = _evaluate(case.loss(), prediction, target)
     sizes = [1, len(prediction) - 1]
@@ -121,12 +123,12 @@ def loss_is_elementwise(case: LossCase) -> None:
     """Unless ``elementwise = False`` is declared the loss is a mean over single values, in any order and shape."""
     if not case.spec.elementwise:
         not_applicable("the loss is not declared elementwise")
-    prediction, target = _two_batches(case)
+    prediction, target = two_batches(case)
     value, _ = _evaluate(case.loss(), prediction, target)
     prediction, target = _shuffled(case, prediction, target)
     shuffled, _ = _evaluate(case.loss(), prediction, target)
     require_close(shuffled, value, "the same values in another order have another loss: declare elementwise = False?")
-    _require_mean_of_parts(case, prediction, target, "many values")
+    require_mean_of_parts(case, prediction, target, "many values")
 
 
 def _shuffled(case: LossCase, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -141,7 +143,7 @@ def loss_is_not_elementwise(case: LossCase) -> bool:
     if case.spec.elementwise:
         not_applicable("the loss is declared elementwise")
     try:
-        _require_mean_of_parts(case, *_shuffled(case, *_two_batches(case)), "many values")
+        require_mean_of_parts(case, *_shuffled(case, *two_batches(case)), "many values")
     except Exception:  # it may well refuse values that lie in another shape
         return True
     return False
@@ -150,7 +152,7 @@ def loss_is_not_elementwise(case: LossCase) -> bool:
 @check("loss", large=1)
 def unknown_targets(case: LossCase) -> None:
     """A target of NaN does not count where ``takes_masked`` is declared, and makes the loss NaN where it is not."""
-    prediction, target = _two_batches(case)
+    prediction, target = two_batches(case)
     unknown = case.normal("unknown", *target.shape) > 0
     unknown[0], unknown[-1] = True, False
     target[unknown] = torch.nan
@@ -171,7 +173,8 @@ def unknown_targets(case: LossCase) -> None:
         case.generator("directions"),
         kinked=case.spec.kinked,
     )
-    _require_mean_of_parts(case, prediction, target, "a batch with unknown targets")
+    if not case.spec.compares_samples:
+        require_mean_of_parts(case, prediction, target, "a batch with unknown targets")
     value, gradient = _evaluate(loss, prediction, torch.full_like(target, torch.nan))
     require(float(value) == 0 and not bool(gradient.any()), "with no target known loss and gradient are not zero")
 

@@ -20,8 +20,9 @@ from layerkit.testing.instruments.observation import (
 Pairs = list[tuple[Tensor, Tensor]]
 
 
-def _steps(case: OptimizerCase, optimizer: Optimizer, pairs: Pairs, steps: range) -> None:
-    for step in steps:
+def steps(case: OptimizerCase, optimizer: Optimizer, pairs: Pairs, numbers: range) -> None:
+    """Make steps, each with the random gradients of its number."""
+    for step in numbers:
         case.give_gradients(pairs, step)
         optimizer.step()
 
@@ -33,9 +34,9 @@ def has_lr(case: OptimizerCase) -> float:
     return float(case.spec.model_dump()["lr"])
 
 
-def _after(case: OptimizerCase, steps: int, dtype: torch.dtype = torch.float64) -> Pairs:
+def _after(case: OptimizerCase, count: int, dtype: torch.dtype = torch.float64) -> Pairs:
     pairs = case.pairs(dtype)
-    _steps(case, case.optimizer(pairs), pairs, range(steps))
+    steps(case, case.optimizer(pairs), pairs, range(count))
     return pairs
 
 
@@ -83,7 +84,7 @@ def lr_zero_changes_nothing(case: OptimizerCase) -> None:
         optimizer = case.optimizer(pairs := case.pairs())
         optimizer.lr = 0.0
     values = [parameter.clone() for parameter, _ in pairs]
-    _steps(case, optimizer, pairs, range(4))
+    steps(case, optimizer, pairs, range(4))
     for (parameter, _), value in zip(pairs, values, strict=True):
         require_same_bits(parameter, value, "with lr = 0 a parameter changes")
 
@@ -95,10 +96,10 @@ def lr_may_change(case: OptimizerCase) -> None:
     pairs = case.pairs()
     optimizer = case.optimizer(pairs)
     require(optimizer.lr == lr, f"the field lr is {lr}, and the optimizer's is {optimizer.lr}")
-    _steps(case, optimizer, pairs, range(2))
+    steps(case, optimizer, pairs, range(2))
     values = [parameter.clone() for parameter, _ in pairs]
     optimizer.lr = 0.0
-    _steps(case, optimizer, pairs, range(2, 4))
+    steps(case, optimizer, pairs, range(2, 4))
     for (parameter, _), value in zip(pairs, values, strict=True):
         require_same_bits(parameter, value, "lr was set to 0 between steps, and a parameter changes")
 
@@ -117,8 +118,21 @@ def zero_grad_clears(case: OptimizerCase) -> None:
 
 @check("optimizer", large=0.5)
 def gradients_are_read_when_stepping(case: OptimizerCase) -> None:
-    """Each step uses what stands in the gradients at that time, and each parameter its own gradient alone."""
+    """Each step uses what stands in the gradients at that time, and each parameter its own gradient alone.
+
+    An optimizer that declares ``couples_parameters`` or ``random_steps`` may treat a parameter otherwise beside others.
+    """
     expected = _after(case, 3)
+    pairs = case.pairs()
+    optimizer = case.optimizer(pairs)
+    for step in range(3):
+        for _, gradient in pairs:
+            gradient.fill_(7.0)
+        steps(case, optimizer, pairs, range(step, step + 1))
+    for (parameter, _), (value, _) in zip(pairs, expected, strict=True):
+        require_same_bits(parameter, value, "what stood in the gradients before a step has changed it")
+    if case.spec.couples_parameters or case.spec.random_steps:
+        return
     for index in range(len(expected)):
         pairs = case.pairs()[index : index + 1]
         optimizer = case.optimizer(pairs)
@@ -131,10 +145,12 @@ def gradients_are_read_when_stepping(case: OptimizerCase) -> None:
 @check("optimizer", large=0.5)
 def order_does_not_matter(case: OptimizerCase) -> None:
     """With the parameters given in the reverse order each one changes in the same way."""
+    if case.spec.random_steps:
+        not_applicable(f"the steps draw random numbers: {case.spec.random_steps}")
     expected = _after(case, 4)
     pairs = case.pairs()
     optimizer = case.optimizer(pairs[::-1])
-    _steps(case, optimizer, pairs, range(4))
+    steps(case, optimizer, pairs, range(4))
     for (parameter, _), (value, _) in zip(pairs, expected, strict=True):
         require_close(parameter, value, "in the reverse order a parameter changes in another way")
 
@@ -167,7 +183,9 @@ def any_parameters(case: OptimizerCase) -> None:
     expected = _after(case, 2)
     laid_out = [(_reversed(parameter), _reversed(gradient)) for parameter, gradient in case.pairs()]
     nothing = (torch.zeros(0, 3, dtype=torch.float64), torch.zeros(0, 3, dtype=torch.float64))
-    _steps(case, case.optimizer([*laid_out, nothing]), laid_out, range(2))
+    steps(case, case.optimizer([*laid_out, nothing]), laid_out, range(2))
+    if case.spec.random_steps:
+        return  # what is drawn for each value may follow the order in memory
     for (parameter, _), (value, _) in zip(laid_out, expected, strict=True):
         require_close(parameter, value, "a parameter that is not contiguous changes in another way")
 
@@ -192,5 +210,5 @@ def optimizer_keeps_to_itself(case: OptimizerCase) -> None:
         require_same_bits(parameter, value, "another optimizer of the class changes what this one does")
         require(not parameter.requires_grad, "a parameter hangs on an autograd graph")
     held, items = held_bytes(optimizer), held_items(optimizer)
-    _steps(case, optimizer, pairs, range(4, 9))
+    steps(case, optimizer, pairs, range(4, 9))
     require(held_bytes(optimizer) <= held and held_items(optimizer) <= items, "it keeps more with every step")
