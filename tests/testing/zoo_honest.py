@@ -94,7 +94,11 @@ class SparselySampled(Noise_, Noise):
     cleared_of = "undeclared_bias"
 
     def draw(self, source: Tensor, generator: torch.Generator) -> Tensor:
-        return 100 * source * (torch.rand(source.shape, generator=generator, dtype=source.dtype) < 0.01)
+        return (
+            100
+            * source
+            * (torch.rand(source.shape, generator=generator, dtype=source.dtype, device=source.device) < 0.01)
+        )
 
 
 class DarkPictures(Noise_, Noise):
@@ -103,7 +107,7 @@ class DarkPictures(Noise_, Noise):
     cleared_of = "draws_are_independent"
 
     def draw(self, source: Tensor, generator: torch.Generator) -> Tensor:
-        kept = torch.rand((len(source), 1, 1, 1), generator=generator, dtype=source.dtype) < 0.9
+        kept = torch.rand((len(source), 1, 1, 1), generator=generator, dtype=source.dtype, device=source.device) < 0.9
         return source * kept / 0.9
 
 
@@ -114,9 +118,10 @@ class CosmicRays(Noise_, Noise):
 
     def draw(self, source: Tensor, generator: torch.Generator) -> Tensor:
         count, _, height, _ = source.shape
-        hit = torch.rand((count, 1), generator=generator, dtype=source.dtype) < 0.02
-        row = torch.randint(0, height, (count, 1), generator=generator) == torch.arange(height)
-        return source + 5.0 * (hit & row)[:, None, :, None] - 5.0 * 0.02 / height
+        hit = torch.rand((count, 1), generator=generator, dtype=source.dtype, device=source.device) < 0.02
+        rows = torch.arange(height, device=source.device)
+        hit = hit & (torch.randint(0, height, (count, 1), generator=generator, device=source.device) == rows)
+        return source + 5.0 * hit[:, None, :, None].to(source.dtype) - 5.0 * 0.02 / height
 
 
 # Fields that JSON has lists for
@@ -481,7 +486,8 @@ class Contrasted(Loss_, Loss):
         prediction, targets, scores = self.saved()
         if not len(scores):
             return torch.zeros_like(prediction)
-        excess = scores.softmax(1) - torch.eye(len(scores), dtype=scores.dtype)
+        excess = scores.softmax(1)
+        excess.diagonal().sub_(1)
         return (excess @ targets / len(scores)).reshape(prediction.shape)
 
 

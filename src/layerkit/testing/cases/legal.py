@@ -38,7 +38,7 @@ def legal_configuration(subject: Subject, drawn: dict[str, Any], kept: str | Non
     Raises:
         pydantic.ValidationError: the refusal of the last one that was tried.
     """
-    example = {"type": subject.name, **subject.spec.example}
+    example = subject.example
     tried = drawn
     for _ in range(3):
         error = _refusal_of(subject, tried)

@@ -81,7 +81,7 @@ def valid_configurations(
 ) -> dict[str, Any]:
     """Draw a configuration that the spec accepts; ``unfit`` is added the reason why another one is not used."""
     if choice == "typical":
-        configuration = {"type": subject.name} | subject.spec.example
+        configuration = subject.example
     else:
         configuration = draw_configuration(draw, subject, depth, wide=choice == "wide")
     configuration = json.loads(json.dumps(configuration))  # an example in Python may have tuples
@@ -117,8 +117,8 @@ def draw_configuration(draw: st.DrawFn, subject: Subject, depth: int = DEPTH, wi
     values = SchemaValues(schema.get("$defs", {}), component, wide)
     drawn = values.draw_object(draw, schema)
     # A typical use is worth trying too, for ranges are wide and what is used in them is not.
-    example = {name: value for name, value in subject.spec.example.items() if name in schema["properties"]}
-    if example and draw(st.booleans() if subject.kind != "layer" else _NOW_AND_THEN):
+    example = {name: value for name, value in subject.example.items() if name in schema["properties"]}
+    if subject.spec.example and draw(st.booleans() if subject.kind != "layer" else _NOW_AND_THEN):
         drawn |= example
     return {"type": subject.name} | {name: value for name, value in drawn.items() if name != "type"}
 

@@ -45,6 +45,12 @@ class Subject:
         """Whether the command line knows the component too."""
         return self.component.distribution != UNINSTALLED
 
+    @property
+    def example(self) -> dict[str, Any]:
+        """The configuration of a typical use, as JSON has it, with lists for tuples; the type alone without one."""
+        configuration: dict[str, Any] = json.loads(json.dumps(self.component.example))
+        return configuration
+
     def read(self, configuration: dict[str, Any]) -> Spec:
         """Return the spec of a configuration, which is a JSON object.
 

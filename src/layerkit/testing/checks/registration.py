@@ -53,7 +53,7 @@ def example_is_valid(subject: Subject) -> None:
     """The spec's ``example`` is valid."""
     if not subject.spec.example:
         not_applicable("the spec has no example")
-    configuration = {"type": subject.name, **subject.spec.example}
+    configuration = subject.example
     try:
         subject.read(configuration)
     except pydantic.ValidationError as error:
