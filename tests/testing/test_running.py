@@ -21,6 +21,7 @@ from layerkit.registry.catalogue import installed
 from layerkit.testing import checks_for, run
 from layerkit.testing.cases.subjects import of_distribution, subjects
 from layerkit.testing.profiles import DEFAULT, QUICK, THOROUGH, Profile
+from layerkit.testing.results import Failure, Report, Result
 
 HALF = spec_of(zoo_gradients.DividedByBatch)
 RIGHT = spec_of(zoo_correct.ChannelScale)
@@ -51,6 +52,20 @@ def test_a_failure_says_what_is_known_about_it() -> None:
     text = result.explain()
     assert "parameter_gradients" in text and "analytic" in text and "gradient of scale" in text
     assert f'replay="{failure.token}"' in text
+
+
+def test_what_several_checks_have_met_alike_is_told_once() -> None:
+    def failed(check: str, message: str) -> Result:
+        return Result("layer", "sad", "layerkit-sad", check, "failed", failure=Failure(message))
+
+    report = Report(
+        (failed("one", "it breaks"), failed("two", "it is wrong"), failed("three", "it breaks")), "quick", 0
+    )
+    assert report.explained() == [
+        "layer sad: one: failed\n  it breaks\n  the same in three",
+        "layer sad: two: failed\n  it is wrong",
+    ]
+    assert report.explain().count("it breaks") == 1
 
 
 def test_the_same_seed_finds_the_same_failure() -> None:

@@ -112,6 +112,18 @@ class Report:
         """The results that failed; empty when all is well."""
         return tuple(result for result in self.results if result.outcome == "failed")
 
+    def explained(self) -> list[str]:
+        """Return every failure in full; one that several checks of a component have met alike stands there once."""
+        alike: dict[tuple[KindName, str, str], list[Result]] = {}
+        for result in self.failures:
+            message = result.failure.message if result.failure else ""
+            alike.setdefault((result.kind, result.component, message), []).append(result)
+        texts = []
+        for first, *others in alike.values():
+            also = ", ".join(other.check for other in others)
+            texts.append(first.explain() + (f"\n  the same in {also}" if also else ""))
+        return texts
+
     def components(self) -> dict[tuple[KindName, str], list[Result]]:
         """Return the results of each component."""
         grouped: dict[tuple[KindName, str], list[Result]] = {}
@@ -141,7 +153,7 @@ class Report:
 
     def explain(self) -> str:
         """Return every failure in full, and the summary."""
-        return "\n\n".join([*(result.explain() for result in self.failures), self.summary()])
+        return "\n\n".join([*self.explained(), self.summary()])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain data for programs."""

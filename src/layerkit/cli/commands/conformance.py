@@ -165,8 +165,8 @@ def _print(report: Report) -> None:
     console.print(_table(report))
     for reason, checks in _reasons(report).items():
         console.print(f"not applicable, since {escape(reason)}: {checks}", soft_wrap=True)
-    for result in report.failures:
-        console.print("\n" + escape(result.explain()), soft_wrap=True)
+    for text in report.explained():
+        console.print("\n" + escape(text), soft_wrap=True)
     console.print("\n" + escape(report.summary()), soft_wrap=True)
 
 

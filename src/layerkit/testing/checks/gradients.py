@@ -40,6 +40,7 @@ def check_gradients(case: LayerCase, frozen: Frozen, x: Tensor, cotangent: Tenso
             directions,
             kinked=kinked,
             counts=counts,
+            samples=True,
         )
         return
     for name, (parameter, _) in layer.named_param().items():

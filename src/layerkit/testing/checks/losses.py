@@ -88,6 +88,7 @@ def loss_gradient(case: LossCase) -> None:
         case.generator("directions"),
         kinked=case.spec.kinked,
         counts=counts,
+        samples=True,
     )
 
 

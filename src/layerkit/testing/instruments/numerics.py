@@ -25,6 +25,8 @@ GAP = 5e-3
 """One-sided differences that are further apart than this, relative to their size, have a kink between them."""
 ZOOMS = 14
 """A kink is looked for so many times, at a sixth of the distance each time: from 0.3 down to 3e-11."""
+INPUT = "the input"
+"""The name of a layer's input among all that has a gradient."""
 DIRECTIONS = 4
 MOST_COORDINATES = 300
 
@@ -43,6 +45,7 @@ def check_directions(
     kinked: bool = False,
     counts: Mapping[str, int] | None = None,
     directions: int = DIRECTIONS,
+    samples: bool = False,
 ) -> None:
     """Hold a gradient against differences along random directions.
 
@@ -56,6 +59,7 @@ def check_directions(
         kinked: whether points without a derivative are allowed.
         counts: for guesses, see :func:`~layerkit.testing.instruments.guesses.guess`.
         directions: how many; the first is along a single coordinate.
+        samples: whether dimension 0 of the tensor is that of the samples of a batch, for guesses.
 
     Raises:
         CheckFailed: when the two differ.
@@ -74,7 +78,7 @@ def check_directions(
             continue
         if kinked and has_gap(evaluate, tensor, direction, cotangent):
             raise Rejected
-        _fail(evaluate, tensor, analytic, cotangent, what, direction, expected, counts or {})
+        _fail(evaluate, tensor, analytic, cotangent, what, direction, expected, counts or {}, samples)
 
 
 def check_jointly(
@@ -121,7 +125,16 @@ def check_jointly(
     for name, (tensor, analytic) in tensors.items():
         what = f"the gradient of {name}"
         check_directions(
-            evaluate, tensor, analytic, cotangent, what, generator, kinked=kinked, counts=counts, directions=3
+            evaluate,
+            tensor,
+            analytic,
+            cotangent,
+            what,
+            generator,
+            kinked=kinked,
+            counts=counts,
+            directions=3,
+            samples=name == INPUT,
         )
     if kinked:
         raise Rejected
@@ -271,6 +284,7 @@ def _fail(
     direction: Tensor,
     expected: float,
     counts: Mapping[str, int],
+    samples: bool,
 ) -> None:
     """Find out, coordinate by coordinate, what is wrong with a gradient, and say so."""
     if tensor.numel() > MOST_COORDINATES:
@@ -281,9 +295,10 @@ def _fail(
     worst = int(difference.argmax())
     where = tuple(int(i) for i in torch.unravel_index(torch.tensor(worst), tensor.shape)) if tensor.dim() else ()
     wrong = int((difference > 1e-5 * whole.abs().max().clamp(min=1e-6)).sum())
+    how_many = f"{wrong} of {tensor.numel()} values are wrong" if wrong else "its last digits are wrong"
     raise CheckFailed(
-        f"{what}: {wrong} of {tensor.numel()} values are wrong, most of all the one at {where}",
+        f"{what}: {how_many}, most of all the one at {where}",
         analytic=float(analytic.flatten()[worst]),
         numeric=float(whole.flatten()[worst]),
-        guess=guess(analytic, whole, counts),
+        guess=guess(analytic, whole, counts, samples=samples),
     )
