@@ -94,7 +94,7 @@ def test_all_gradients_are_held_against_one_difference_and_the_wrong_one_is_name
     check(*right)
     wrong = right[1].clone()
     wrong[7] *= 1.05
-    with pytest.raises(CheckFailed, match="the gradient of b: 1 of 40 values are wrong, most of all .* \\(7,\\)"):
+    with pytest.raises(CheckFailed, match=r"the gradient of b: 1 of 40 values are wrong, .* at \(7,\)"):
         check(right[0], wrong)
 
 

@@ -19,6 +19,9 @@ class Loss(Differentiable):
     of the samples. A loss that compares the samples of a batch with one another is no such mean; it says
     ``compares_samples``, and gets each batch whole.
 
+    It has no state: what it gives depends on prediction, target and the ``progress`` at the time of forward, to which
+    backward belongs. It is continuous, and finite at both ends of its domain.
+
     The two methods are guarded as those of a :class:`~layerkit.contracts.module.Module` are.
 
     Attributes:

@@ -35,7 +35,9 @@ GENERATOR = "generator"
 class Optimizer(Built):
     """The base of all optimizers.
 
-    ``zero_grad`` is called before each backward and ``step`` after it.
+    ``zero_grad`` is called before each backward and ``step`` after it. A step changes neither the gradients nor where
+    parameters lie in memory. What it keeps for a parameter has that one's dtype; all that its next steps depend on, the
+    phase of what it does at times as well, is in its state, and nothing is known by the ``id`` of a tensor.
 
     Args:
         parameters: (parameter, gradient) pairs of tensors, as ``network.param()`` returns them.

@@ -148,7 +148,7 @@ def _steps_agree(case: OptimizerCase, steps: int, size: float) -> None:
                 require_close(parameter, expected.detach(), f"after step {step + 1} a parameter is not torch's")
 
 
-@check("schedule", large=0.5)
+@check("schedule", large=1)
 def agrees_with_scheduler(case: ScheduleCase) -> None:
     """The scheduler in ``torch.optim.lr_scheduler`` that ``reference()`` names gives the same factor at every step."""
     reference = case.spec.reference(case.steps)

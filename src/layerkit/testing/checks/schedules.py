@@ -14,7 +14,7 @@ from layerkit.testing.instruments.observation import nothing_global_touched, not
 ROUNDING = 1e-9
 
 
-@check("schedule", large=0.5)
+@check("schedule", large=1)
 def factor_is_a_finite_number(case: ScheduleCase) -> None:
     """The factor is one number, finite and not negative, for every progress from 0 to 1, both ends included."""
     schedule = case.schedule()
@@ -29,7 +29,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-@check("schedule", large=0.5)
+@check("schedule", large=1)
 def factor_has_no_memory(case: ScheduleCase) -> None:
     """The factor depends on the progress alone: again, in any order, by another schedule or by a copy it is the same.
 
@@ -102,10 +102,10 @@ def _jump(schedule: Schedule) -> tuple[float, float] | None:
         before, after = schedule.factor(low), schedule.factor(high)
         sides = ((max(0.0, low - FLAT), before), (min(1.0, high + FLAT), after))
         moved = max(abs(schedule.factor(progress) - factor) for progress, factor in sides)
-        if moved > ROUNDING + 1e-3 * abs(after - before):
+        if moved > 1e-12 + FLAT * abs(after - before):
             return low, high
     return None
 
 
-FLAT = 1e-3
+FLAT = 1e-5
 """A factor that is constant over this much of a training on both sides of a jump is one of steps."""
