@@ -193,7 +193,9 @@ class SteppedInName(Schedule_, Schedule):
     """Is declared to fall in steps, and falls on a straight line."""
 
     caught_by = "declared_jumps"
-    stepped = True
+
+    def jumps(self) -> tuple[float, ...]:
+        return (0.5,)
 
     def factor(self, progress: float) -> float:
         return 1 - progress / 2
@@ -203,7 +205,9 @@ class SteepIsNoStep(Schedule_, Schedule):
     """Is declared to fall in steps, and falls steeply, but not at once."""
 
     caught_by = "declared_jumps"
-    stepped = True
+
+    def jumps(self) -> tuple[float, ...]:
+        return (0.5,)
 
     def factor(self, progress: float) -> float:
         return 1 / (1 + 10 ** (200 * (progress - 0.5)))
@@ -212,7 +216,8 @@ class SteepIsNoStep(Schedule_, Schedule):
 class InSteps(Schedule_, Schedule):
     """Halves at a third and at two thirds, which is declared; right."""
 
-    stepped = True
+    def jumps(self) -> tuple[float, ...]:
+        return 1 / 3, 2 / 3
 
     def factor(self, progress: float) -> float:
         return 0.5 ** int(3 * progress)

@@ -85,7 +85,7 @@ _DECLARED = (
     "reference",
     "kinks",
     "ends",
-    "stepped",
+    "jumps",
 )
 
 

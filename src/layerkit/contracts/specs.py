@@ -250,12 +250,14 @@ class ScheduleSpec(Spec):
     """A schedule of the learning rate as it stands in ``training.schedule``."""
 
     kind: ClassVar[KindName] = "schedule"
-    stepped: ClassVar[bool] = False
-    """Jumps from one factor to another, as at the milestones of ``steps``; otherwise the factor is continuous."""
 
     def ends(self) -> tuple[float, float] | None:
         """Return the factors at the beginning and at the end of a training, or None where they depend on more."""
         return None
+
+    def jumps(self) -> tuple[float, ...]:
+        """Return the progress, above 0, of each jump from one factor to another; elsewhere the factor is continuous."""
+        return ()
 
     def reference(self, steps: int) -> tuple[str, dict[str, Any]] | None:
         """Return the name and arguments of the ``torch.optim.lr_scheduler`` class that does the same, or None.

@@ -24,7 +24,6 @@ Milestone = Annotated[float, Field(gt=0, lt=1)]
 class StepsSpec(ScheduleSpec):
     """The learning rate is multiplied by gamma at each milestone: gamma^k after the k-th."""
 
-    stepped = True
     example: ClassVar[dict[str, Any]] = {"milestones": [0.5, 0.75]}
 
     type: Literal["steps"] = Field(description="The name of the schedule.")
@@ -47,6 +46,9 @@ class StepsSpec(ScheduleSpec):
 
     def ends(self) -> tuple[float, float]:
         return 1.0, self.gamma ** len(self.milestones)
+
+    def jumps(self) -> tuple[float, ...]:
+        return self.milestones
 
     def reference(self, steps: int) -> tuple[str, dict[str, Any]]:
         # torch counts in steps: of those that begin at a milestone or after it, the first.

@@ -37,16 +37,16 @@ Sizes = tuple[int, int, tuple[int, ...]]
 """A batch size, a number of channels, and sides that are repeated as often as there are dimensions."""
 SIZES: tuple[Sizes, ...] = (
     (40, 3, (6, 5)),
-    (2, 70, (4, 3)),
+    (16, 70, (4, 3)),
     (16, 16, (16, 16)),
     (2, 3, (41, 26)),
     (67, 2, (3, 9)),
-    (33, 5, (12, 5)),
-    (3, 130, (5, 5)),
+    (48, 5, (12, 5)),
+    (32, 130, (3, 4)),
     (2, 2, (9, 130)),
     (64, 4, (8, 8)),
     (1, 1, (67, 67)),
-    (20, 65, (3, 2)),
+    (33, 65, (3, 2)),
 )
 FEATURES = (5, 70, 500, 1030, 129)
 """Numbers of features, for samples of one dimension."""
@@ -172,7 +172,7 @@ def _numbers_in(path: tuple[Any, ...], value: Any) -> Iterator[Any]:
     elif isinstance(value, int) and not isinstance(value, bool):
         yield from ((*path, "beyond", bound) for bound in BOUNDS if value >= bound)
         if value in COMMON:
-            yield (*path, value)
+            yield from ((*path, value, worth) for worth in range(len(BOUNDS)))  # as much as a large number
     elif not isinstance(value, float):
         yield (*path, value)
 

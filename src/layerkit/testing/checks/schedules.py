@@ -75,37 +75,28 @@ def ends_are_true(case: ScheduleCase) -> None:
 
 @check("schedule", share=0.6)
 def undeclared_jumps(case: ScheduleCase) -> None:
-    """Unless ``stepped`` is declared the factor jumps nowhere, as it may where a warmup ends, but between constants."""
-    if case.spec.stepped:
-        not_applicable("the schedule is declared to fall in steps")
-    jump = _jump(case.schedule())
-    if jump is not None:
-        low, high = jump
-        factor = case.schedule().factor
-        raise CheckFailed(
-            f"at a progress of {high:.9g} the factor jumps from {factor(low):.6g} to {factor(high):.6g}: "
-            "declare stepped, or find out why"
-        )
-
-
-@check("schedule", witness=True)
-def declared_jumps(case: ScheduleCase) -> bool:
-    """A schedule that is declared ``stepped`` jumps, in some example."""
-    if not case.spec.stepped:
-        not_applicable("the schedule is not declared to fall in steps")
-    return bool(jumps_of(case.schedule().factor, 0.0, 1.0))
-
-
-def _jump(schedule: Schedule) -> tuple[float, float] | None:
-    """Return the progress before and after a jump that does not lie between two constants."""
-    for low, high in jumps_of(schedule.factor, 0.0, 1.0):
-        before, after = schedule.factor(low), schedule.factor(high)
-        sides = ((max(0.0, low - FLAT), before), (min(1.0, high + FLAT), after))
-        moved = max(abs(schedule.factor(progress) - factor) for progress, factor in sides)
-        if moved > 1e-12 + FLAT * abs(after - before):
-            return low, high
-    return None
+    """The factor jumps where ``jumps()`` says so, or between two constants, and not elsewhere, as after a warmup."""
+    factor, declared = case.schedule().factor, case.spec.jumps()
+    for low, high in jumps_of(factor, 0.0, 1.0):
+        before, after = factor(low), factor(high)
+        moved = max(abs(factor(max(0.0, low - FLAT)) - before), abs(factor(min(1.0, high + FLAT)) - after))
+        between_constants = moved <= 1e-12 + FLAT * abs(after - before)
+        if not between_constants and all(abs(high - place) > ROUNDING for place in declared):
+            raise CheckFailed(
+                f"at a progress of {high:.9g} the factor jumps from {before:.6g} to {after:.6g}: "
+                "declare it in jumps(), or find out why"
+            )
 
 
 FLAT = 1e-5
 """A factor that is constant over this much of a training on both sides of a jump is one of steps."""
+
+
+@check("schedule", witness=True)
+def declared_jumps(case: ScheduleCase) -> bool:
+    """Where ``jumps()`` declares some the factor jumps there, in some example."""
+    declared = case.spec.jumps()
+    if not declared:
+        not_applicable("jumps() declares none")
+    factor = case.schedule().factor
+    return all(jumps_of(factor, place - ROUNDING, min(1.0, place + ROUNDING), pieces=8) for place in declared)
