@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import base64
+import importlib
 import json
 import os
 import subprocess
@@ -22,7 +23,7 @@ from layerkit.contracts.specs import Spec
 from layerkit.registry.catalogue import installed
 from layerkit.registry.discovery import PluginSettings
 from layerkit.testing.cases.case import CASES, Case
-from layerkit.testing.cases.subjects import Subject, subjects
+from layerkit.testing.cases.subjects import UNINSTALLED, subjects
 from layerkit.testing.check import CheckFailed, not_applicable
 from layerkit.testing.instruments.outcomes import Outcome, outcome_of
 
@@ -58,10 +59,12 @@ class Elsewhere:
         spec = case.subject.spec
         if spec.__module__ == "__main__":
             not_applicable("another process cannot import what is written in __main__: put it into a module")
-        without = [plugin.distribution for plugin in case.subject.catalogue.plugins if plugin.status == "blocked"]
+        catalogue = case.subject.catalogue
+        without = [plugin.distribution for plugin in catalogue.plugins if plugin.status == "blocked"]
+        # Others that are tested beside it, and that may stand in it.
+        beside = [its.spec for its in catalogue.components.values() if its.distribution == UNINSTALLED]
         request = {
-            "module": spec.__module__,
-            "class": spec.__qualname__,
+            "specs": [(its.__module__, its.__qualname__) for its in (spec, *beside)],
             "path": [path for path in sys.path if path],
             "without": without,
             "threads": torch.get_num_threads(),
@@ -109,22 +112,23 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
     sys.path[:] = request["path"]
     torch.set_num_threads(request["threads"])
     try:
-        spec: Any = __import__(request["module"], fromlist=["_"])
-        for name in request["class"].split("."):
-            spec = getattr(spec, name)
         catalogue = installed(PluginSettings(without=frozenset(request["without"])))
-        (subject,) = subjects([spec], catalogue)
+        subject, *_ = subjects([_imported(*place) for place in request["specs"]], catalogue)
+        case = CASES[subject.kind].from_token(subject, request["token"])
     except Exception as error:
         return {"absent": f"{type(error).__name__}: {error}"}
     try:
         with torch.no_grad():
-            return {"outcome": {name: _written(its) for name, its in _outcome(subject, request["token"]).items()}}
+            return {"outcome": {name: _written(its) for name, its in outcome_of(case).items()}}
     except Exception as error:
         return {"failed": f"{type(error).__name__}: {error}"}
 
 
-def _outcome(subject: Subject, token: str) -> Outcome:
-    return outcome_of(CASES[subject.kind].from_token(subject, token))
+def _imported(module: str, name: str) -> Any:
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    return found
 
 
 def _serve() -> None:
