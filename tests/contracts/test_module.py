@@ -280,6 +280,11 @@ def test_a_copy_starts_without_the_last_forward() -> None:
 # State
 
 
+def test_a_surrogate_that_is_declared_must_be_there() -> None:
+    with pytest.raises(NotImplementedError, match="Scale has no surrogate, which its spec declares"):
+        Scale().surrogate(torch.ones(1, 1))
+
+
 def test_the_state_has_parameters_buffers_and_generators() -> None:
     names = ["calls", "gain", "generator", "mean"]
     assert sorted(Scale().state_dict()) == names

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -7,8 +8,10 @@ import sys
 
 import pytest
 
+import layerkit
 from layerkit import UserError, installed
 from layerkit.cli import run
+from layerkit.contracts.kinds import KINDS
 from layerkit.registry.scaffold import write_plugin
 
 
@@ -28,6 +31,29 @@ def test_a_new_plugin_is_installed_proven_and_trained_with(tmp_path, tiny, pytho
     trained = python("-m", "layerkit", "train", tmp_path / "net.json", *options, env=environment)
     assert trained.returncode == 0, trained.stderr
     assert (tmp_path / "run" / "checkpoint.safetensors").exists()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "layer"])
+def test_a_plugin_of_another_kind_passes_its_battery(tmp_path, monkeypatch, kind):
+    assert run(["new-plugin", f"layerkit-new-{kind}", "--kind", kind, "--output", str(tmp_path)]) == 0
+    folder = tmp_path / f"layerkit-new-{kind}"
+    monkeypatch.syspath_prepend(folder / "src")
+    plugin = importlib.import_module(f"layerkit_new_{kind}")
+    report = layerkit.testing.run(plugin, profile="quick")
+    assert not report.failures, report.explain()
+    assert [found for found, _ in report.components()] == [kind]
+    readme = (folder / "README.md").read_text()
+    sample = json.loads(readme.split("```json")[1].split("```")[0])
+    (spec,) = getattr(plugin, KINDS[kind].hook)()
+    assert spec.model_validate(sample).name() == f"new_{kind}"
+    assert f"the {kind}: " in readme
+    assert "{{" not in "".join(path.read_text() for path in folder.rglob("*") if path.suffix in (".py", ".toml", ".md"))
+
+
+def test_a_kind_that_is_none_is_refused(tmp_path, capsys):
+    assert run(["new-plugin", "layerkit-mine", "--kind", "metric", "--output", str(tmp_path)]) == 2
+    assert 'unknown kind "metric"; known are layer, loss, optimizer, noise, schedule' in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_command_says_what_comes_next(tmp_path, capsys):

@@ -12,17 +12,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import zoo_bounds
 import zoo_composition
 import zoo_declarations
+import zoo_drawing
+import zoo_draws
 import zoo_gradients
+import zoo_large
 import zoo_losses
+import zoo_memory
 import zoo_noises
+import zoo_on_purpose
 import zoo_optimizers
 import zoo_persistence
 import zoo_promises
 import zoo_registration
+import zoo_resuming
 import zoo_schedules
 import zoo_state
+import zoo_surroundings
 from zoo_building import animals, spec_of
 
 from layerkit.testing import run
@@ -40,10 +48,18 @@ ZOO = animals(
     zoo_promises,
     zoo_declarations,
     zoo_registration,
+    zoo_drawing,
     zoo_losses,
     zoo_optimizers,
     zoo_noises,
     zoo_schedules,
+    zoo_large,
+    zoo_resuming,
+    zoo_memory,
+    zoo_bounds,
+    zoo_draws,
+    zoo_surroundings,
+    zoo_on_purpose,
 )
 PROFILE = Profile("zoo", examples=12, shrinks=0)
 """Few cases and no shrinking: whether something is caught is asked, and not how small it can be made."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 import torch
 import zoo_correct
+import zoo_drawing
 import zoo_gradients
 import zoo_promises
 import zoo_state
+from hypothesis import configuration
 from zoo_building import spec_of
 
 from layerkit import PluginError, UserError
@@ -17,6 +21,7 @@ from layerkit.registry.catalogue import installed
 from layerkit.testing import checks_for, run
 from layerkit.testing.cases.subjects import of_distribution, subjects
 from layerkit.testing.profiles import DEFAULT, QUICK, THOROUGH, Profile
+from layerkit.testing.results import Failure, Report, Result
 
 HALF = spec_of(zoo_gradients.DividedByBatch)
 RIGHT = spec_of(zoo_correct.ChannelScale)
@@ -47,6 +52,20 @@ def test_a_failure_says_what_is_known_about_it() -> None:
     text = result.explain()
     assert "parameter_gradients" in text and "analytic" in text and "gradient of scale" in text
     assert f'replay="{failure.token}"' in text
+
+
+def test_what_several_checks_have_met_alike_is_told_once() -> None:
+    def failed(check: str, message: str) -> Result:
+        return Result("layer", "sad", "layerkit-sad", check, "failed", failure=Failure(message))
+
+    report = Report(
+        (failed("one", "it breaks"), failed("two", "it is wrong"), failed("three", "it breaks")), "quick", 0
+    )
+    assert report.explained() == [
+        "layer sad: one: failed\n  it breaks\n  the same in three",
+        "layer sad: two: failed\n  it is wrong",
+    ]
+    assert report.explain().count("it breaks") == 1
 
 
 def test_the_same_seed_finds_the_same_failure() -> None:
@@ -149,20 +168,54 @@ def test_the_thorough_profile_has_ten_times_the_examples() -> None:
     assert QUICK.examples < DEFAULT.examples
 
 
-def test_a_spec_of_which_nothing_can_be_drawn_fails_loudly() -> None:
-    report = run(spec_of(zoo_correct.ChannelScale), only="input_gradient", profile="quick")
-    assert not report.failures
-    impossible = type(RIGHT)(
-        "ImpossibleSpec",
-        (RIGHT,),
-        {"__module__": __name__, "__doc__": "Takes nothing.", "output_shape": _refuse, "__annotations__": {}},
+def test_a_spec_of_which_nothing_can_be_drawn_is_told_once() -> None:
+    nothing_fits = spec_of(zoo_drawing.NothingFits)
+    report = run(nothing_fits, profile="quick")
+    assert [result.check for result in report.failures] == ["cases_can_be_drawn"]
+    assert {result.reason for result in report.results if result.outcome == "not applicable"} == {
+        "no valid case could be drawn",
+        "the spec has no example",
+    }
+    sentence = (
+        "no valid case could be drawn in 1 tries: output_shape takes no shape that was tried, and says for "
+        "(3, 3, 3): this does not fit; give the spec sample_shapes"
     )
-    (result,) = run(impossible, only="input_gradient", profile="quick").results
-    assert result.outcome == "failed"
-    assert "no valid case could be drawn" in result.explain()
+    assert sentence in report.explain()
+    (alone,) = run(nothing_fits, only="input_gradient", profile="quick").results
+    assert (alone.outcome, alone.failure.message) == ("failed", sentence)
 
 
-def _refuse(self: object, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-    from layerkit import ShapeError
+@pytest.mark.parametrize(
+    ("animal", "match"),
+    [
+        (zoo_drawing.ShapeDividedByZero, r"says for \(3, 3, 3\): ZeroDivisionError: "),
+        (zoo_drawing.NeverTogether, "the product of first and second must be 97; give the spec an example that is val"),
+    ],
+)
+def test_why_nothing_can_be_drawn_is_said(animal: type, match: str) -> None:
+    (result,) = run(animal, only="cases_can_be_drawn", profile="quick").results
+    assert re.search(match, result.explain())
 
-    raise ShapeError("no shape will do")
+
+def test_a_spec_whose_validator_fails_is_told_in_the_report() -> None:
+    (result,) = run(zoo_drawing.ValidatorDividesByZero, only="cases_can_be_drawn", profile="quick").results
+    assert re.search("ZeroDivisionError: .*; a spec refuses with a ValueError", result.explain())
+
+
+def test_a_component_that_no_catalogue_takes_is_told() -> None:
+    (result,) = run(zoo_drawing.AliasedExample, only="catalogue_takes_it").results
+    assert "layerkit would load no component of a plugin with this one: AliasedExample: its example has" in (
+        result.explain()
+    )
+
+
+def test_nothing_is_left_in_the_folder_where_it_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(configuration, "__hypothesis_home_directory_default", tmp_path / ".hypothesis")
+    run(RIGHT, only="input_gradient", profile="quick")
+    assert not list(tmp_path.iterdir())
+    configuration.set_hypothesis_home_dir(tmp_path / "mine")
+    try:
+        run(RIGHT, only="input_gradient", profile="quick")
+        assert configuration.storage_directory("x", intent_to_write=False).home_directory == tmp_path / "mine"
+    finally:
+        configuration.set_hypothesis_home_dir(None)

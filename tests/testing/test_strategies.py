@@ -36,7 +36,7 @@ def test_cases_of_every_component_are_valid_and_survive_as_tokens(key: tuple[str
 @FEW
 @given(st.from_type(Conv2dSpec))
 def test_hypothesis_draws_a_spec_by_its_type(spec: Conv2dSpec) -> None:
-    assert spec.out_channels <= 4
+    assert spec.out_channels <= 7 or spec.out_channels == Conv2dSpec.example["out_channels"]
 
 
 @FEW

@@ -6,9 +6,11 @@ import pytest
 from matrix import ZOO, documented, row
 from zoo_building import spec_of
 from zoo_correct import CORRECT_LAYERS, CORRECT_OTHERS
+from zoo_honest import HONEST
 
 from layerkit.testing import run
 from layerkit.testing.battery import BATTERY
+from layerkit.testing.profiles import Profile
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -23,6 +25,15 @@ def test_nothing_is_found_in_a_correct_component(component: type) -> None:
     report = run(spec_of(component))
     assert not report.failures, report.explain()
     assert {result.outcome for result in report.results} <= {"passed", "not applicable"}
+
+
+@pytest.mark.parametrize("component", HONEST, ids=lambda component: component.__name__)
+def test_nobody_is_accused_for_being_strange(component: type) -> None:
+    report = run(spec_of(component), only=component.cleared_of)
+    assert report.results[0].outcome == "passed", report.explain()
+    assert report.results[0].examples
+    report = run(spec_of(component), profile=Profile("a look at everything", examples=4, shrinks=0))
+    assert not report.failures, report.explain()
 
 
 def test_every_check_catches_something() -> None:

@@ -74,6 +74,8 @@ _DECLARED = (
     "stochastic",
     "mixes_batch",
     "modal",
+    "couples_parameters",
+    "random_steps",
     "sample_shapes",
     "domain",
     "elementwise",
@@ -83,6 +85,7 @@ _DECLARED = (
     "reference",
     "kinks",
     "ends",
+    "jumps",
 )
 
 
@@ -149,7 +152,9 @@ class Schedule_:
 
 _SPECS: dict[type, Any] = {
     Layer: _layer_spec,
-    Loss_: lambda animal: _make(animal, LossSpec, {"build": lambda self: animal()}, {}),
+    Loss_: lambda animal: _make(
+        animal, LossSpec, {"build": lambda self: animal()} | getattr(animal, "spec_members", {}), {}
+    ),
     Optimizer_: lambda animal: _make(
         animal,
         OptimizerSpec,

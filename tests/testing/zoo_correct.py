@@ -6,10 +6,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from zoo_bounds import BetweenConstants, InSteps
 from zoo_building import Bent, Centred, Convolved, Dropped, Enlarged, Layer, Rectified, Scaled
+from zoo_draws import Picking
 from zoo_losses import Squared
 from zoo_noises import Additive
 from zoo_optimizers import Plain, WithMomentum
+from zoo_resuming import Averaging
 from zoo_schedules import ByThePower, Falling
 
 from layerkit.contracts.specs import Shape
@@ -183,5 +186,6 @@ CORRECT_LAYERS = (
     Copied,
     Composite,
     Smoothed,
+    Averaging,
 )
-CORRECT_OTHERS = (Squared, Plain, WithMomentum, Additive, Falling, ByThePower)
+CORRECT_OTHERS = (Squared, Plain, WithMomentum, Additive, Picking, Falling, ByThePower, InSteps, BetweenConstants)

@@ -18,6 +18,8 @@ class Keeps(LayerSpec):
     """The base of these specs: what is built gives back the shape it takes."""
 
     caught_by: ClassVar[str] = ""
+    cleared_of: ClassVar[str] = ""
+    """The check that accused it, of a spec that is strange and right; see ``zoo_honest``."""
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return input_shape

@@ -19,8 +19,10 @@ from PIL import Image
 
 import layerkit.training.progress
 from layerkit.builtin.noises.gaussian import Gaussian
+from layerkit.builtin.optimizers.sgd import SGD
 from layerkit.checkpoints.checkpoint import load
 from layerkit.data.noise_level import estimate_range
+from layerkit.data.pairs import seeded_generator
 from layerkit.data.sources import load_dataset
 from layerkit.errors import CheckpointError, DataError, DivergedError, RunError, StoppedError, UserError
 from layerkit.registry.catalogue import installed
@@ -109,6 +111,27 @@ def test_every_optimizer_goes_on_to_the_same_bits(tmp_path, tiny, optimizer, poi
         folder = tmp_path / "-".join(map(str, stops))
         assert interrupted(folder, tree, tiny.data, stops) == whole
         assert_same_run(folder, tmp_path / "whole")
+
+
+def test_an_optimizer_that_draws_random_numbers_goes_on_to_the_same_bits(tmp_path, tiny, points, monkeypatch):
+    steps = SGD.step
+
+    def shaken(self: SGD) -> None:
+        steps(self)
+        for parameter in self.parameters:
+            parameter.add_(torch.randn(parameter.shape, generator=self.generator), alpha=1e-4)
+
+    monkeypatch.setattr(SGD, "step", shaken)
+    monkeypatch.setattr(SGD, "state_dict", lambda self: {"generator": self.generator.get_state()})
+    tree = tiny.tree(optimizer={"type": "sgd", "lr": 0.1})
+    start(tmp_path / "whole", tree, tiny.data)
+    whole = go_on(tmp_path / "whole")
+    assert interrupted(tmp_path / "parts", tree, tiny.data, [3, 8]) == whole
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
+    with Run.open(tmp_path / "parts") as run:
+        session = Session.open(run, installed())
+    seed = seeded_generator(session.architecture.trained.seed).initial_seed()
+    assert session.trainer.optimizer.generator.initial_seed() == seed
 
 
 SCHEDULES = [component.example for component in installed().of_kind("schedule")]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
+from typing import ClassVar
 
 import pytest
 import torch
@@ -43,6 +44,25 @@ def test_steps_make_the_loss_smaller():
     assert all(isinstance(loss, float) for loss in losses)
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < losses[0] / 2
+
+
+def test_a_loss_that_compares_samples_is_given_the_batch_whole(monkeypatch):
+    class Comparing(MSE):
+        compares_samples = True
+        sizes: ClassVar[list[int]] = []
+
+        def forward(self, prediction, target):
+            self.sizes.append(len(prediction))
+            return super().forward(prediction, target)
+
+    monkeypatch.setattr("layerkit.training.trainer.NUMBERS_AT_ONCE", 400)
+    monkeypatch.setattr("layerkit.training.trainer.NUMBERS_A_PARAMETER", 1)
+    _, trainer = convolution(loss=Comparing())
+    trainer.step(*pair(6))
+    assert Comparing.sizes == [6]
+    Comparing.compares_samples = False
+    trainer.step(*pair(6))
+    assert Comparing.sizes == [6, 2, 2, 2], "another loss is given slices"
 
 
 def test_a_step_is_made_in_training_mode_and_autograd_sees_nothing():

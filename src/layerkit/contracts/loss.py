@@ -16,15 +16,21 @@ class Loss(Differentiable):
 
     A loss is a mean over the samples of its batch, so that its size does not depend on how many there are. The trainer
     relies on it: it takes a large batch in slices, and adds up their losses and gradients, each weighted with its share
-    of the samples.
+    of the samples. A loss that compares the samples of a batch with one another is no such mean; it says
+    ``compares_samples``, and gets each batch whole.
+
+    It has no state: what it gives depends on prediction, target and the ``progress`` at the time of forward, to which
+    backward belongs. It is continuous, and finite at both ends of its domain.
 
     The two methods are guarded as those of a :class:`~layerkit.contracts.module.Module` are.
 
     Attributes:
         progress: how far the training is, from 0 to 1. The trainer sets it, and only annealed losses use it.
+        compares_samples: whether the loss of a batch is not the mean of its samples' losses.
     """
 
     progress: float = 0.0
+    compares_samples: bool = False
 
     @abstractmethod
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:

@@ -31,6 +31,12 @@ class Module(Differentiable):
     (unless the caller lent a workspace). In evaluation mode ``forward`` writes nothing into the module either, since
     several threads may be in it at once.
 
+    What a module gives depends on its spec, its state, its input and its generator alone: not on the time, the process,
+    its environment or the hashes of texts, nor on torch's default dtype and device. New tensors take dtype and device
+    from those that are there. Its state is all that it remembers: another module that loads it goes on to the last bit,
+    and evaluations in between leave no trace. Parameters, gradients and buffers lie each in memory of its own and in
+    the order in which they were made, and stay there.
+
     Two things are done for every subclass. Its ``forward`` and ``backward`` are *guarded*: they are wrapped when the
     class is made, so that autograd records nothing, a backward before its forward is a StateError, so is a saved
     tensor that was changed in place, and a gradient that is not like the output is a ShapeError (see
@@ -102,6 +108,17 @@ class Module(Differentiable):
             StateError: when there was no forward in training mode, or what it saved was changed in place.
             ShapeError: when ``grad_output`` is not like the output.
         """
+
+    def surrogate(self, x: Tensor) -> Tensor:
+        """Return what :meth:`backward` is the derivative of, for a layer whose spec declares that it is not forward.
+
+        That is ``x`` where the gradient goes straight through, and ``-x`` where it is turned around. It is called after
+        a forward, and what that has estimated, it takes for constant. The conformance kit alone calls it.
+
+        Args:
+            x: an input near the last forward's, of its shape.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no surrogate, which its spec declares")
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return :meth:`forward` of ``x``."""

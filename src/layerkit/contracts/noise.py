@@ -13,8 +13,10 @@ from layerkit.contracts.built import Built
 class Noise(Built):
     """The base of all noises: it draws noisy versions of clean pictures.
 
-    Two draws are independent of each other, which is what Noise2Noise (Lehtinen et al., 2018) needs. Pictures are float
-    tensors (N, C, H, W) with values from 0 to 1.
+    Two draws are independent of each other, a picture and its target too, which are drawn one after the other: that is
+    what Noise2Noise (Lehtinen et al., 2018) needs. Hardly ever is one noise drawn twice, and that of a picture does not
+    depend on the other pictures of its batch. Pictures are float tensors (N, C, H, W) with values from 0 to 1; what is
+    drawn has their dtype and lies on their device, whatever torch's defaults are.
 
     Attributes:
         scale: how many pixels of the source, along each side, make one pixel of the picture. Most noises act on the

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from torch import Tensor
 
 from layerkit.contracts.built import Built
+from layerkit.contracts.module import is_generator_state
 from layerkit.errors import CheckpointError
 
 
@@ -27,10 +28,16 @@ Parameters = Annotated[Sequence[tuple[Tensor, Tensor]], PlainValidator(_pairs)]
 """What an optimizer changes: learned tensors, each with its gradient."""
 
 
+GENERATOR = "generator"
+"""The name of the state of an optimizer's random generator in its ``state_dict``."""
+
+
 class Optimizer(Built):
     """The base of all optimizers.
 
-    ``zero_grad`` is called before each backward and ``step`` after it.
+    ``zero_grad`` is called before each backward and ``step`` after it. A step changes neither the gradients nor where
+    parameters lie in memory. What it keeps for a parameter has that one's dtype; all that its next steps depend on, the
+    phase of what it does at times as well, is in its state, and nothing is known by the ``id`` of a tensor.
 
     Args:
         parameters: (parameter, gradient) pairs of tensors, as ``network.param()`` returns them.
@@ -40,6 +47,8 @@ class Optimizer(Built):
         parameters: the learned tensors, changed in place by ``step``.
         gradients: their gradients: the same tensors that ``backward`` adds to.
         lr: the learning rate; it may be changed between steps.
+        generator: draws every random number that a step needs, on the CPU. A training seeds it. An optimizer that uses
+            it has its state, ``self.generator.get_state()``, in :meth:`state_dict` under the name ``generator``.
     """
 
     def __init__(self, parameters: Parameters, lr: float) -> None:
@@ -47,6 +56,7 @@ class Optimizer(Built):
         self.parameters = [parameter for parameter, _ in pairs]
         self.gradients = [gradient for _, gradient in pairs]
         self.lr = lr
+        self.generator = torch.Generator()
 
     @abstractmethod
     def step(self) -> None:
@@ -71,7 +81,12 @@ class Optimizer(Built):
         wrong = sorted(own.keys() ^ state.keys()) or sorted(
             name for name in own if own[name].shape != state[name].shape
         )
+        if not wrong and GENERATOR in own and not is_generator_state(self.generator, state[GENERATOR]):
+            wrong = [GENERATOR]
         if wrong:
             raise CheckpointError(f"the optimizer state does not fit {type(self).__name__}: {', '.join(wrong[:5])}")
         for name, tensor in own.items():
-            tensor.copy_(state[name])
+            if name == GENERATOR:
+                self.generator.set_state(state[name])
+            else:
+                tensor.copy_(state[name])

@@ -12,7 +12,8 @@ from layerkit.errors import RunError
 class Schedule(Built):
     """The base of all schedules of the learning rate.
 
-    A schedule is a function and has no state: a training that continues after an interruption has the same rates.
+    A schedule is a function and has no state: a training that continues after an interruption has the same rates. It is
+    continuous, where a warmup ends as well, but at the ``jumps()`` that its spec declares.
 
     Progress is the share of the steps of a training, over all its epochs, that have been taken: 0 at the first step,
     just under 1 at the last. With another number of epochs the same schedule is stretched or shortened.

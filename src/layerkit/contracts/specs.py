@@ -98,6 +98,11 @@ class LayerSpec(Spec):
     """One sample's output depends on the others, as in batch normalization."""
     modal: ClassVar[bool] = False
     """Training and evaluation mode give different outputs."""
+    surrogate: ClassVar[str] = ""
+    """Why backward is not the derivative of forward, on purpose, in a sentence: as for rounding, that of the identity.
+
+    The module then has :meth:`~layerkit.contracts.module.Module.surrogate`, of which it is the derivative.
+    """
     sample_shapes: ClassVar[tuple[Shape, ...]] = ()
     """Shapes to test with, for a layer that takes only few; by default the kit looks for some itself."""
 
@@ -199,6 +204,8 @@ class LossSpec(Spec):
     """Is the mean over all values of a function of one prediction and its target; the loss ``masked`` needs this."""
     takes_masked: ClassVar[bool] = False
     """Leaves out the values whose target is NaN, that is, unknown."""
+    compares_samples: ClassVar[str] = ""
+    """Why the loss of a batch is not the mean of its samples' losses, in a sentence; see ``Loss.compares_samples``."""
 
     def reference(self) -> tuple[str, dict[str, Any]] | None:
         """Return the name and arguments of the ``torch.nn`` loss that computes the same, or None."""
@@ -213,6 +220,10 @@ class OptimizerSpec(Spec):
     """An optimizer as it stands in ``training.optimizer``."""
 
     kind: ClassVar[KindName] = "optimizer"
+    couples_parameters: ClassVar[str] = ""
+    """Why a parameter's step depends on the gradients of others, in a sentence: as where the norm of all is clipped."""
+    random_steps: ClassVar[str] = ""
+    """Why steps draw random numbers, in a sentence; they come from the optimizer's ``generator``."""
 
     def reference(self) -> tuple[str, dict[str, Any]] | None:
         """Return the name and arguments of the ``torch.optim`` optimizer that does the same, or None."""
@@ -245,6 +256,10 @@ class ScheduleSpec(Spec):
     def ends(self) -> tuple[float, float] | None:
         """Return the factors at the beginning and at the end of a training, or None where they depend on more."""
         return None
+
+    def jumps(self) -> tuple[float, ...]:
+        """Return the progress, above 0, of each jump from one factor to another; elsewhere the factor is continuous."""
+        return ()
 
     def reference(self, steps: int) -> tuple[str, dict[str, Any]] | None:
         """Return the name and arguments of the ``torch.optim.lr_scheduler`` class that does the same, or None.

@@ -183,7 +183,7 @@ def _components(plugin: Plugin) -> dict[tuple[KindName, str], Component]:
     provided: dict[tuple[KindName, str], Component] = {}
     for kind in KINDS.values():
         for spec in _call(plugin, kind.hook):
-            name = _checked_name(spec, kind)
+            name = checked_name(spec, kind)
             if (kind.name, name) in provided:
                 raise PluginError(f'{kind.hook} returns two components named "{name}"')
             provided[kind.name, name] = Component(kind.name, name, spec, plugin.distribution, plugin.version)
@@ -201,7 +201,12 @@ def _call(plugin: Plugin, hook: str) -> list[Any]:
     return list(specs)
 
 
-def _checked_name(spec: Any, kind: Kind) -> str:
+def checked_name(spec: Any, kind: Kind) -> str:
+    """Return the name of a component that may stand in the catalogue.
+
+    Raises:
+        PluginError: when it may not; its whole plugin is not taken then.
+    """
     base = kind.spec
     if not (isinstance(spec, type) and issubclass(spec, base)):
         shown = spec.__name__ if isinstance(spec, type) else repr(spec)[:80]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 from layerkit.contracts.kinds import KINDS
+from layerkit.contracts.specs import KindName
 from layerkit.disk import write_atomically
 from layerkit.environment import __version__
 from layerkit.errors import UserError
@@ -18,14 +21,43 @@ TEMPLATES = {
     "pyproject.toml.txt": "pyproject.toml",
     "README.md.txt": "README.md",
     "init.py.txt": "src/{package}/__init__.py",
-    "layer.py.txt": "src/{package}/{component}.py",
+    "{kind}.py.txt": "src/{package}/{component}.py",
     "test_conformance.py.txt": "tests/test_conformance.py",
 }
 """The template of each file, and the path at which the file is written."""
 
 
-def write_plugin(name: str, parent: Path, catalogue: Catalogue) -> list[Path]:
+class Words(NamedTuple):
+    """What the README of a plugin says of a kind of component.
+
+    Attributes:
+        sample: the fields of a use of the template's component.
+        place: where it stands.
+        proven: what the battery looks at.
+    """
+
+    sample: dict[str, float]
+    place: str
+    proven: str
+
+
+WORDS: dict[KindName, Words] = {
+    "layer": Words({"init": 1.0}, "in the `layers`", "shapes, finite differences, state, layouts and more"),
+    "loss": Words({"eps": 0.01}, "as `training.loss`", "finite differences, means over a batch, state and more"),
+    "optimizer": Words({"lr": 0.1, "momentum": 0.9}, "as `training.optimizer`", "steps in place, resuming and more"),
+    "noise": Words({"strength": 0.2}, "as `training.noise`", "the mean, independence, the generator and more"),
+    "schedule": Words({"power": 2.0}, "as `training.schedule`", "its range, its ends, torch's own and more"),
+}
+
+
+def write_plugin(name: str, parent: Path, catalogue: Catalogue, kind: KindName = "layer") -> list[Path]:
     """Write a package ``name`` into a new folder of that name in ``parent``, and return its files.
+
+    Args:
+        name: of the package, and, without ``layerkit-``, of its one component.
+        parent: the folder in which the new one is made.
+        catalogue: of the components whose names are taken.
+        kind: of the component.
 
     Raises:
         UserError: when the name is not one for a package or is taken, or the folder exists.
@@ -55,7 +87,14 @@ def write_plugin(name: str, parent: Path, catalogue: Catalogue) -> list[Path]:
             "choose another name"
         )
     major, minor = map(int, __version__.split(".")[:2])
+    sample, place, proven = WORDS[kind]
     values = {
+        "kind": kind,
+        "hook": KINDS[kind].hook,
+        "base": KINDS[kind].spec.__name__,
+        "sample": json.dumps({"type": component, **sample}),
+        "place": place,
+        "proven": proven,
         "distribution": name,
         "package": package,
         "component": component,
@@ -64,7 +103,7 @@ def write_plugin(name: str, parent: Path, catalogue: Catalogue) -> list[Path]:
     }
     written = []
     for template, target in TEMPLATES.items():
-        text = files("layerkit.registry").joinpath("template", template).read_text(encoding="utf-8")
+        text = files("layerkit.registry").joinpath("template", template.format(kind=kind)).read_text(encoding="utf-8")
         for key, value in values.items():
             text = text.replace("{{" + key + "}}", value)
         path = folder / target.format(package=package, component=component)

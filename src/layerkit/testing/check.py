@@ -1,4 +1,4 @@
-"""What a check is: a named function over one case, or over a component as a whole."""
+"""What a check is: a named function over one case, over a component as a whole, or over all cases together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal, NoReturn
 
 from layerkit.contracts.specs import KindName
 
-Scope = Literal["case", "component"]
+Scope = Literal["case", "component", "examples"]
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,14 @@ class Check:
     Attributes:
         name: by which it is chosen and reported.
         kinds: the kinds of components it is about.
-        function: takes a case, or a subject where ``scope`` is ``component``; raises
+        function: takes a case, a subject where ``scope`` is ``component``, or an
+            :class:`~layerkit.testing.cases.examples.Examples` where it is ``examples``; raises
             :class:`~layerkit.testing.check.CheckFailed` where the statement is wrong.
-        scope: whether it is tried on many drawn cases, or once.
+        scope: whether it is tried on many drawn cases, or once, on the component or on all of its cases together.
         witness: the function returns whether it saw what it looks for, and one case where it did is enough.
-        share: the part of the profile's examples that it gets; costly checks take fewer.
+        share: the part of the profile's small cases that it gets; costly checks take fewer.
+        large: the part of the large cases, see :mod:`layerkit.testing.cases.large`, that it gets besides.
+        most: no more small cases than this, for checks that make hundreds of steps.
     """
 
     name: str
@@ -32,6 +35,8 @@ class Check:
     scope: Scope = "case"
     witness: bool = False
     share: float = 1.0
+    large: float = 0.0
+    most: int | None = None
 
     @property
     def statement(self) -> str:
@@ -45,12 +50,17 @@ class Check:
 
 
 def check(
-    *kinds: KindName, scope: Scope = "case", witness: bool = False, share: float = 1.0
+    *kinds: KindName,
+    scope: Scope = "case",
+    witness: bool = False,
+    share: float = 1.0,
+    large: float = 0.0,
+    most: int | None = None,
 ) -> Callable[[Callable[[Any], bool | None]], Check]:
     """Make a function a check of ``kinds``, under the function's own name."""
 
     def make(function: Callable[[Any], bool | None]) -> Check:
-        return Check(function.__name__, kinds, function, scope, witness, share)
+        return Check(function.__name__, kinds, function, scope, witness, share, large, most)
 
     return make
 

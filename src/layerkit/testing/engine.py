@@ -13,6 +13,7 @@ from hypothesis.errors import Flaky
 from layerkit.contracts.specs import Spec
 from layerkit.testing.cases.case import CASES, Case
 from layerkit.testing.cases.examples import Examples
+from layerkit.testing.cases.large import smaller
 from layerkit.testing.cases.subjects import Subject
 from layerkit.testing.check import Check, CheckFailed, NotApplicable, Rejected
 from layerkit.testing.instruments.observation import settings_put_back
@@ -35,26 +36,32 @@ class _Tally:
     """What happened so far, and the last failure."""
 
     examples: int = 0
+    large: int = 0
     rejected: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     witnessed: bool = False
     failure: Failure | None = None
 
 
-def run_check(check: Check, examples: Examples, token: str = "") -> Result:
+def run_check(check: Check, examples: Examples, token: str = "", *, alone: bool = False) -> Result:
     """Return what ``check`` says about a component.
 
     Args:
         check: what is tested.
         examples: the component and the cases it is tried on.
         token: runs the one case that it stands for instead.
+        alone: whether no other check is run. Where no cases can be drawn, one check of a battery says so, and so does
+            a check that is run alone.
     """
     began = time.perf_counter()
     subject, tally = examples.subject, _Tally()
-    if check.scope == "component":
-        _try(check, subject, None, tally)
+    if check.scope != "case":
+        _try(check, subject, subject if check.scope == "component" else examples, tally)
     elif token:
         _try(check, subject, CASES[subject.kind].from_token(subject, token), tally)
+    elif reason := examples.why_none():
+        tally.failure = Failure(reason) if alone else None
+        tally.reasons["no valid case could be drawn"] += 1
     else:
         _try_all(check, examples, tally)
         _judge(check, examples, tally)
@@ -62,20 +69,27 @@ def run_check(check: Check, examples: Examples, token: str = "") -> Result:
 
 
 def _try_all(check: Check, examples: Examples, tally: _Tally) -> None:
-    for case in examples.for_share(check.share) if examples.all else ():
+    large = {id(case) for case in examples.large} if check.large else set()
+    for case in examples.for_check(check):
+        before = tally.examples
         if _try(check, examples.subject, case, tally):
-            _shrink(check, examples, tally)
+            if id(case) in large:
+                _reduce(check, examples, case, tally)
+            else:
+                _shrink(check, examples, tally)
             return
+        tally.large += tally.examples - before if id(case) in large else 0
         if check.witness and tally.witnessed:
             return
 
 
-def _try(check: Check, subject: Subject, case: Case[Spec] | None, tally: _Tally) -> bool:
+def _try(check: Check, subject: Subject, on: Case[Spec] | Subject | Examples, tally: _Tally) -> bool:
     """Run the check once and return whether it failed, with the failure in the tally."""
+    case = on if isinstance(on, Case) else None
     try:
         # A layer must not care, but a check that compares must not build graphs of its own either.
         with torch.no_grad(), settings_put_back():
-            witnessed = check.function(subject if case is None else case)
+            witnessed = check.function(on)
         tally.examples += 1
         tally.witnessed |= bool(witnessed)
     except NotApplicable as reason:
@@ -109,7 +123,7 @@ def _shrink(check: Check, examples: Examples, tally: _Tally) -> None:
             raise _Fails
 
     try:
-        examples.search(once, shrink=True)
+        examples.search(once)
     except (_Enough, _Fails):
         tally.failure = smaller.failure
     except Flaky:
@@ -117,16 +131,23 @@ def _shrink(check: Check, examples: Examples, tally: _Tally) -> None:
         tally.failure = smaller.failure or tally.failure
 
 
+def _reduce(check: Check, examples: Examples, case: Case[Spec], tally: _Tally) -> None:
+    """Make a large case that fails smaller, one size at a time, as long as it fails."""
+    found = _Tally()
+    candidates, tries = smaller(case), examples.profile.shrinks
+    while tries and (candidate := next(candidates, None)) is not None:
+        tries -= 1
+        if _try(check, examples.subject, candidate, found):
+            tally.failure = found.failure
+            candidates = smaller(candidate)
+
+
 def _judge(check: Check, examples: Examples, tally: _Tally) -> None:
     """Turn what only all cases together show into a failure."""
     tried = tally.examples + tally.rejected
     if tally.failure is not None:
         return
-    if not examples.all:
-        reason = Counter(examples.unfit).most_common(1)[0][0] if examples.unfit else "nothing was drawn"
-        hint = "give the spec an example" + (" or sample_shapes" if examples.subject.kind == "layer" else "")
-        tally.failure = Failure(f"no valid case could be drawn in {len(examples.unfit)} tries ({reason}); {hint}")
-    elif tally.rejected > MOST_REJECTED * tried:
+    if tally.rejected > MOST_REJECTED * tried:
         tally.failure = Failure(
             f"{tally.rejected} of {tried} examples were at a point without a derivative; the most that may be is "
             f"{MOST_REJECTED:.0%}"
@@ -184,6 +205,7 @@ def _result(check: Check, examples: Examples, tally: _Tally, seconds: float) -> 
         outcome=outcome,
         reason=reason,
         examples=tally.examples,
+        large=tally.large,
         rejected=tally.rejected,
         unfit=len(examples.unfit),
         seconds=seconds,

@@ -31,10 +31,11 @@ class CheckOfComponent:
     check: Check
     examples: Examples
     known: str = ""
+    alone: bool = False
 
     def result(self) -> Result:
         """Return what the check says."""
-        result = run_check(self.check, self.examples)
+        result = run_check(self.check, self.examples, alone=self.alone)
         return expected_or_not(result, self.known)
 
     def __call__(self) -> None:
@@ -73,7 +74,7 @@ def parametrize_with_checks(
     check_known_failures(known_failures, chosen)
     examples = {id(subject): Examples(subject, profile, seed) for subject in chosen}
     tests = [
-        CheckOfComponent(check, examples[id(subject)], known_reason(known_failures, subject, check))
+        CheckOfComponent(check, examples[id(subject)], known_reason(known_failures, subject, check), only is not None)
         for subject, check in pairs_of(chosen, only)
     ]
 

@@ -19,8 +19,8 @@ def markdown(report: Report) -> str:
     lines = ["# Conformance", "", f"layerkit {__version__}: {report.summary()}.", ""]
     if report.failures:
         lines += ["## Failures", ""]
-        for result in report.failures:
-            lines += ["```", result.explain(), "```", ""]
+        for text in report.explained():
+            lines += ["```", text, "```", ""]
     for (kind, name), results in report.components().items():
         lines += [f"## {name} ({kind}, {results[0].distribution})", ""]
         lines += ["| check | outcome | examples | |", "|---|---|---|---|"]
@@ -41,7 +41,7 @@ def html(report: Report) -> str:
     parts = [f"<h1>Conformance</h1><p>layerkit {__version__}: {escape(report.summary())}.</p>"]
     if report.failures:
         parts.append("<h2>Failures</h2>")
-        parts += [f"<pre>{escape(result.explain())}</pre>" for result in report.failures]
+        parts += [f"<pre>{escape(text)}</pre>" for text in report.explained()]
     for (kind, name), results in report.components().items():
         rows = "".join(
             f'<tr class="{result.outcome.replace(" ", "-")}"><td>{escape(result.check)}</td>'

@@ -63,6 +63,7 @@ class Result:
         outcome: a known failure is one that was announced, with its reason, and did happen.
         reason: why a check was not applicable, or is known to fail.
         examples: the cases that it was tried on.
+        large: those among them that are large.
         rejected: further cases, which met a point without a derivative.
         unfit: configurations and shapes that were drawn for the component and are no valid ones.
         seconds: how long it took.
@@ -75,6 +76,7 @@ class Result:
     outcome: Outcome
     reason: str = ""
     examples: int = 0
+    large: int = 0
     rejected: int = 0
     unfit: int = 0
     seconds: float = 0.0
@@ -110,6 +112,18 @@ class Report:
         """The results that failed; empty when all is well."""
         return tuple(result for result in self.results if result.outcome == "failed")
 
+    def explained(self) -> list[str]:
+        """Return every failure in full; one that several checks of a component have met alike stands there once."""
+        alike: dict[tuple[KindName, str, str], list[Result]] = {}
+        for result in self.failures:
+            message = result.failure.message if result.failure else ""
+            alike.setdefault((result.kind, result.component, message), []).append(result)
+        texts = []
+        for first, *others in alike.values():
+            also = ", ".join(other.check for other in others)
+            texts.append(first.explain() + (f"\n  the same in {also}" if also else ""))
+        return texts
+
     def components(self) -> dict[tuple[KindName, str], list[Result]]:
         """Return the results of each component."""
         grouped: dict[tuple[KindName, str], list[Result]] = {}
@@ -132,13 +146,14 @@ class Report:
         return (
             f"{len(self.components())} components, {len(self.results)} checks, "
             f"{sum(result.examples for result in self.results)} examples "
-            f"({sum(result.rejected for result in self.results)} rejected at kinks): {outcomes}; "
+            f"({sum(result.rejected for result in self.results)} rejected at kinks), among them "
+            f"{sum(result.large for result in self.results)} large cases: {outcomes}; "
             f"profile {self.profile}, seed {self.seed}, {self.seconds:.1f} s"
         )
 
     def explain(self) -> str:
         """Return every failure in full, and the summary."""
-        return "\n\n".join([*(result.explain() for result in self.failures), self.summary()])
+        return "\n\n".join([*self.explained(), self.summary()])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain data for programs."""
@@ -149,6 +164,7 @@ class Report:
             "components": len(self.components()),
             "checks": len(self.results),
             "examples": sum(result.examples for result in self.results),
+            "large": sum(result.large for result in self.results),
             "rejected": sum(result.rejected for result in self.results),
             "outcomes": dict(self.counts()),
             "results": [result.to_dict() for result in self.results],

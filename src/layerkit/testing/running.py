@@ -19,7 +19,7 @@ from layerkit.testing.cases.examples import Examples
 from layerkit.testing.cases.subjects import Subject, subjects
 from layerkit.testing.check import Check
 from layerkit.testing.engine import run_check
-from layerkit.testing.profiles import Profile, hypothesis_in_a_temporary_folder, profile_named
+from layerkit.testing.profiles import Profile, profile_named
 from layerkit.testing.results import Failure, Report, Result
 
 KnownFailures = Mapping[str, str] | Mapping[str, Mapping[str, str]]
@@ -73,7 +73,7 @@ def run_subjects(
     results = []
     examples = {id(subject): Examples(subject, profile, seed) for subject in chosen}
     for subject, check in pairs:
-        result = run_check(check, examples[id(subject)], replay or "")
+        result = run_check(check, examples[id(subject)], replay or "", alone=only is not None)
         result = expected_or_not(result, known_reason(known_failures, subject, check))
         results.append(result)
         if progress:
@@ -128,8 +128,7 @@ def _run_one(
 ) -> Report:
     catalogue = installed(settings)
     subject = Subject(catalogue.components[kind, name], catalogue)
-    with hypothesis_in_a_temporary_folder():
-        return run_subjects((subject,), only, profile, seed)
+    return run_subjects((subject,), only, profile, seed)
 
 
 def pairs_of(chosen: tuple[Subject, ...], only: str | None = None) -> list[tuple[Subject, Check]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from layerkit.contracts.module import Module
 from layerkit.data.dataset import Dataset, TrainingPairs
+from layerkit.data.pairs import seeded_generator
 from layerkit.data.sources import load_dataset
 from layerkit.denoising.denoiser import Denoiser
 from layerkit.denoising.shared_denoiser import SharedDenoiser
@@ -56,6 +57,7 @@ def prepare(
     """
     training, shape = architecture.trained, architecture.input.shape
     loss, optimizer = training.loss.build(), training.optimizer.build(network.param())
+    optimizer.generator.manual_seed(seeded_generator(training.seed).initial_seed())
     schedule = training.schedule.build() if training.schedule else None
     if settings.reproducible:
         trainer: Trainer = ReproducibleTrainer(network, loss, optimizer, schedule, group or Alone())

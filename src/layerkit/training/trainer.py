@@ -42,7 +42,8 @@ class Trainer:
     """Changes a network so that its loss gets smaller.
 
     A large mini-batch is taken in slices whose numbers stay in the processor's cache: gradients add up, so the step is
-    the same apart from rounding. A network with a layer that mixes the samples of a batch is given the batch whole.
+    the same apart from rounding. A network with a layer that mixes the samples of a batch is given the batch whole, and
+    so is one whose loss compares them.
 
     A step that is too short for several threads is taken by one.
 
@@ -158,7 +159,7 @@ class Trainer:
     def _slice_size(self, x: Tensor) -> int:
         """Return how many samples of the batch to take at once."""
         whole = max(1, len(x))
-        if self._mixes_batch or whole == 1:
+        if self._mixes_batch or self.loss.compares_samples or whole == 1:
             return whole
         at_once = max(NUMBERS_AT_ONCE, NUMBERS_A_PARAMETER * self._learned)
         # Powers of two divide the usual batches, so that all slices have one size, and suit the products best.

@@ -43,6 +43,9 @@ class CosineSpec(ScheduleSpec):
     def ends(self) -> tuple[float, float]:
         return (0.0 if self.warmup else 1.0), self.final * self.decay ** (self.cycles - 1)
 
+    def jumps(self) -> tuple[float, ...]:
+        return tuple(cycle / self.cycles for cycle in range(1, self.cycles))
+
     def reference(self, steps: int) -> tuple[str, dict[str, Any]] | None:
         return (
             None if self.warmup or self.cycles > 1 else ("CosineAnnealingLR", {"T_max": steps, "eta_min": self.final})

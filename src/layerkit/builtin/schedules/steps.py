@@ -47,6 +47,9 @@ class StepsSpec(ScheduleSpec):
     def ends(self) -> tuple[float, float]:
         return 1.0, self.gamma ** len(self.milestones)
 
+    def jumps(self) -> tuple[float, ...]:
+        return self.milestones
+
     def reference(self, steps: int) -> tuple[str, dict[str, Any]]:
         # torch counts in steps: of those that begin at a milestone or after it, the first.
         first = [next(k for k in range(steps + 1) if k / steps >= milestone) for milestone in self.milestones]

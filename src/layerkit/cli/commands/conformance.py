@@ -54,7 +54,7 @@ def conformance(
     from layerkit.environment import require_extra
 
     require_extra("testing", "the conformance kit needs", "hypothesis", "jsonschema")
-    from layerkit.testing.profiles import hypothesis_in_a_temporary_folder, profile_named
+    from layerkit.testing.profiles import profile_named
 
     if list_checks:
         _list_checks()
@@ -65,8 +65,7 @@ def conformance(
         from layerkit.testing.reporting import check_report
 
         check_report(report)
-    with hypothesis_in_a_temporary_folder():
-        result = _run(chosen, only, profile_named(profile), seed, replay, jobs, quiet=as_json)
+    result = _run(chosen, only, profile_named(profile), seed, replay, jobs, quiet=as_json)
     if report is not None:
         from layerkit.testing.reporting import write_report
 
@@ -166,8 +165,8 @@ def _print(report: Report) -> None:
     console.print(_table(report))
     for reason, checks in _reasons(report).items():
         console.print(f"not applicable, since {escape(reason)}: {checks}", soft_wrap=True)
-    for result in report.failures:
-        console.print("\n" + escape(result.explain()), soft_wrap=True)
+    for text in report.explained():
+        console.print("\n" + escape(text), soft_wrap=True)
     console.print("\n" + escape(report.summary()), soft_wrap=True)
 
 

@@ -11,13 +11,22 @@ from layerkit.cli.context import catalogue_of
 
 @click.command("new-plugin")
 @click.argument("name")
+@click.option("--kind", default="layer", metavar="layer|loss|optimizer|noise|schedule", help="What it provides.")
 @click.option("--output", default=".", type=click.Path(), help="Folder in which the new one is made.")
 @click.pass_context
-def new_plugin(ctx: click.Context, name: str, output: str) -> None:
-    """Write a package NAME, such as layerkit-wavelet, with one layer, its tests and a README."""
+def new_plugin(ctx: click.Context, name: str, kind: str, output: str) -> None:
+    """Write a package NAME, such as layerkit-wavelet, with one layer, loss, optimizer, noise or schedule.
+
+    Its tests and a README come with it.
+    """
+    from layerkit.contracts.kinds import KINDS
+    from layerkit.errors import UserError
     from layerkit.registry.scaffold import write_plugin
 
-    written = write_plugin(name, Path(output), catalogue_of(ctx))
+    kinds = {known: known for known in KINDS}
+    if kind not in kinds:
+        raise UserError(f'unknown kind "{kind}"; known are {", ".join(kinds)}')
+    written = write_plugin(name, Path(output), catalogue_of(ctx), kinds[kind])
     for path in written:
         click.echo(path)
     folder = Path(output) / name

@@ -120,9 +120,9 @@ class LayerCase(Case[LayerSpec]):
         """Return the layer as it is built."""
         return self.spec.build(self.input_shape, self.generator(purpose)).to(dtype=dtype)
 
-    def layer(self, dtype: torch.dtype = torch.float64) -> Module:
+    def layer(self, dtype: torch.dtype = torch.float64, purpose: str = "parameters") -> Module:
         """Return the layer with its parameters moved off their initial values, where zeros and ones hide mistakes."""
-        layer = self.fresh(dtype)
+        layer = self.fresh(dtype, purpose)
         for index, (parameter, _) in enumerate(layer.param()):
             shift = self.normal(f"shift {index}", *parameter.shape, dtype=dtype)
             parameter.add_(shift * (0.3 * parameter.abs() + 0.1))
@@ -171,13 +171,13 @@ class LossCase(Case[LossSpec]):
         loss.progress = self.seed % 5 / 4
         return loss
 
-    def prediction(self, dtype: torch.dtype = torch.float64, purpose: str = "prediction") -> Tensor:
+    def prediction(self, dtype: torch.dtype = torch.float64, purpose: str = "given") -> Tensor:
         """Return a prediction in the range that the loss declares."""
-        return self._within(self.normal(purpose, *self.shape), 0.05).to(dtype)
+        return self._within(self.normal(f"prediction {purpose}", *self.shape), 0.05).to(dtype)
 
-    def target(self, dtype: torch.dtype = torch.float64, purpose: str = "target") -> Tensor:
-        """Return a target in the range that the loss declares."""
-        return self._within(self.normal(purpose, *self.shape), 0.0).to(dtype)
+    def target(self, dtype: torch.dtype = torch.float64, purpose: str = "given") -> Tensor:
+        """Return a target in the range that the loss declares; never the prediction of the same purpose."""
+        return self._within(self.normal(f"target {purpose}", *self.shape), 0.0).to(dtype)
 
     def _within(self, values: Tensor, margin: float) -> Tensor:
         if self.spec.domain is None:
@@ -207,12 +207,14 @@ class OptimizerCase(Case[OptimizerSpec]):
 
     def optimizer(self, pairs: list[tuple[Tensor, Tensor]], **changes: Any) -> Optimizer:
         """Return the optimizer of ``pairs``; ``changes`` replace fields of the configuration."""
-        return replace(self, configuration=self.configuration | changes).spec.build(pairs)
+        optimizer = replace(self, configuration=self.configuration | changes).spec.build(pairs)
+        optimizer.generator.manual_seed(self.seed)
+        return optimizer
 
-    def give_gradients(self, pairs: list[tuple[Tensor, Tensor]], step: int) -> None:
-        """Put the random gradients of a step into the pairs, in place."""
+    def give_gradients(self, pairs: list[tuple[Tensor, Tensor]], step: int, size: float = 1.0) -> None:
+        """Put the random gradients of a step into the pairs, in place; ``size`` is their standard deviation."""
         for index, (_, gradient) in enumerate(pairs):
-            gradient.copy_(self.normal(f"gradient {step}/{index}", *gradient.shape))
+            gradient.copy_(size * self.normal(f"gradient {step}/{index}", *gradient.shape))
 
 
 @dataclass(frozen=True)

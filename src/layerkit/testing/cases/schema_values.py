@@ -1,7 +1,7 @@
-"""Small JSON values drawn from a JSON Schema: what pydantic writes for a spec's fields, and no more of the standard.
+"""JSON values drawn from a JSON Schema: what pydantic writes for a spec's fields, and no more of the standard.
 
 Sizes stay small so that a full check of the gradients is affordable: whole numbers lie within a few steps of their
-lower end, and lists are short.
+lower end, and lists are short. Wide values, for cases that are looked at less closely, reach further up.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from layerkit.contracts.specs import KindName
 Schema = Mapping[str, Any]
 
 STEPS = 3
-"""Whole numbers go from their lower end this many steps up."""
+"""Whole numbers go from their lower end this many steps up, and twice as many now and then."""
+WIDE_STEPS = (1, 2, 4, 69, 3, 6, 15, 32, 0)
+"""Wide whole numbers are this many steps from their lower end: kernels of 5 and 7, and more than 64 channels."""
 LONGEST = 2
 """Lists have at most this many items more than they must."""
 WIDEST = 1000.0
@@ -34,10 +36,12 @@ class SchemaValues:
     Attributes:
         definitions: the schema's ``$defs``.
         component: draws a registered component of a kind as a JSON object.
+        wide: whether whole numbers reach far above their lower end.
     """
 
     definitions: Mapping[str, Schema]
     component: Callable[[st.DrawFn, KindName], Any]
+    wide: bool = False
 
     def draw(self, draw: st.DrawFn, schema: Schema) -> Any:
         """Return a value of ``schema``."""
@@ -59,7 +63,7 @@ class SchemaValues:
     def _of_type(self, draw: st.DrawFn, schema: Schema, kind: Any) -> Any:
         match kind:
             case "integer":
-                return _integer(draw, schema)
+                return _integer(draw, schema, self.wide)
             case "number":
                 return _number(draw, schema)
             case "boolean":
@@ -97,7 +101,7 @@ class SchemaValues:
 _MOSTLY = st.sampled_from([False, True, True, True])
 
 
-def _integer(draw: st.DrawFn, schema: Schema) -> int:
+def _integer(draw: st.DrawFn, schema: Schema, wide: bool) -> int:
     low, high = _ends(schema, default=-1)
     low, high = math.ceil(low), math.floor(high)
     step = schema.get("multipleOf", 1)
@@ -106,18 +110,30 @@ def _integer(draw: st.DrawFn, schema: Schema) -> int:
     if "exclusiveMaximum" in schema and high == schema["exclusiveMaximum"]:
         high -= 1
     low = -(-low // step) * step
-    return int(low + step * draw(st.integers(0, min(STEPS, max(0, (high - low) // step)))))
+    reach = max(0, int(high - low) // step)
+    if wide:
+        return int(low + step * draw(st.sampled_from([steps for steps in WIDE_STEPS if steps <= reach])))
+    most = draw(st.sampled_from([STEPS, STEPS, 2 * STEPS]))
+    return int(low + step * draw(st.integers(0, min(most, reach))))
 
 
 def _number(draw: st.DrawFn, schema: Schema) -> float:
-    """Return one of nine evenly spaced numbers; hypothesis's own floats go to where every formula breaks down."""
+    """Return one of nine evenly spaced numbers, or one of many digits between them.
+
+    Hypothesis's own floats go to where every formula breaks down.
+    """
     low, high = _ends(schema, default=-1.0)
     span = high - low
     if span > 1:
         span = draw(st.sampled_from([1.0, span])) if span <= WIDEST else 1.0
     first = 1 if "exclusiveMinimum" in schema else 0
     last = 7 if "exclusiveMaximum" in schema and span == high - low else 8
-    return float(low + span * draw(st.integers(first, last)) / 8)
+    share = draw(st.sampled_from([*range(first, last + 1), *MANY_DIGITS]))
+    return float(low + span * share / 8)
+
+
+MANY_DIGITS = (8 / 3, 6.2831853071795865, 0.0987654320987654)
+"""Eighths of an interval that no short text holds, as a number written with too few digits would be another."""
 
 
 def _ends(schema: Schema, default: float) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -44,13 +45,20 @@ class Subject:
         """Whether the command line knows the component too."""
         return self.component.distribution != UNINSTALLED
 
+    @property
+    def example(self) -> dict[str, Any]:
+        """The configuration of a typical use, as JSON has it, with lists for tuples; the type alone without one."""
+        configuration: dict[str, Any] = json.loads(json.dumps(self.component.example))
+        return configuration
+
     def read(self, configuration: dict[str, Any]) -> Spec:
         """Return the spec of a configuration, which is a JSON object.
 
         Raises:
             pydantic.ValidationError: when it is not valid.
         """
-        return self.spec.model_validate(configuration, context=self.catalogue)
+        # As JSON text, as files are read: only of that pydantic takes a list for a tuple and yet converts nothing else.
+        return self.spec.model_validate_json(json.dumps(configuration), context=self.catalogue)
 
     def fits_schema(self, configuration: dict[str, Any]) -> bool:
         """Return whether a configuration is valid against the spec's JSON Schema, which pydantic has no part in.

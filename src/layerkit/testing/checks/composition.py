@@ -126,7 +126,7 @@ def size_changes_between_calls(case: LayerCase) -> None:
     frozen = Frozen(layer)
     first = frozen.run_pass(x, case.cotangent)
     for by in (2, 1, 3):
-        shape = case.batch, *_larger(case.spec, case.input_shape, by)
+        shape = case.batch, *larger(case.spec, case.input_shape, by)
         other = case.normal(f"other size {shape}", *shape)
         try:
             fresh = Frozen(case.layer()).run_pass(other, case.cotangent)
@@ -142,7 +142,7 @@ def size_changes_between_calls(case: LayerCase) -> None:
         )
 
 
-def _larger(spec: LayerSpec, shape: tuple[int, ...], by: int) -> tuple[int, ...]:
+def larger(spec: LayerSpec, shape: tuple[int, ...], by: int) -> tuple[int, ...]:
     """Return a larger picture, if a layer built for ``shape`` has the same parameters there; otherwise ``shape``."""
     if len(shape) != 3:
         return shape

@@ -8,16 +8,13 @@ from torch import Tensor
 from layerkit.testing.cases.case import NoiseCase
 from layerkit.testing.check import CheckFailed, check, not_applicable, require
 from layerkit.testing.instruments.comparison import require_close, require_same_bits
+from layerkit.testing.instruments.means import require_mean
 from layerkit.testing.instruments.observation import nothing_global_touched, nothing_opened, share_memory
 
 DRAWS = 400
-SIGMAS = 6.0
-"""A mean that is further off than this many standard errors is not the expected one."""
-RARE = 0.1
-"""What happens so rarely that no draw has it shows no spread: this share of the largest spread is assumed at least."""
 
 
-@check("noise")
+@check("noise", large=1)
 def noise_keeps_shape_and_dtype(case: NoiseCase) -> None:
     """``draw`` and ``clean`` return finite pictures (N, C, H, W) in the source's dtype, for empty batches as well."""
     for dtype in (torch.float32, torch.float64):
@@ -48,11 +45,15 @@ def noise_leaves_its_source(case: NoiseCase) -> None:
     require(torch.equal(source, value), "clean writes into its source")
 
 
-@check("noise")
+DTYPES = (torch.float64, torch.float32)
+"""A training draws in float32; each case is tried in one of them."""
+
+
+@check("noise", large=0.5)
 def noise_comes_from_its_generator(case: NoiseCase) -> None:
     """Generators in the same state draw the same bits, whatever was drawn before; nothing global is touched."""
     noise = case.noise()
-    source = case.source(noise)
+    source = case.source(noise, DTYPES[case.seed % 2])
     with nothing_global_touched("a draw"), nothing_opened("a draw"):
         first = noise.draw(source, case.generator("draw"))
     noise.draw(source, case.generator("something else"))
@@ -69,12 +70,12 @@ def noise_comes_from_its_generator(case: NoiseCase) -> None:
 
 @check("noise", witness=True)
 def draws_differ(case: NoiseCase) -> bool:
-    """Two draws from one generator differ, and so does the noise of two equal pictures in a batch, in some example."""
+    """Two draws from one generator differ, and so does the noise of equal pictures in a batch, in some example."""
     noise = case.noise()
-    source = case.source(noise)[:1].repeat(2, 1, 1, 1)
+    source = case.source(noise)[:1].repeat(DRAWS, 1, 1, 1)
     generator = case.generator("draw")
     first, second = noise.draw(source, generator), noise.draw(source, generator)
-    return not torch.equal(first, second) and not torch.equal(first[0], first[1])
+    return not torch.equal(first, second) and not torch.equal(first, first[:1].expand_as(first))
 
 
 @check("noise", share=0.4)
@@ -82,39 +83,35 @@ def draws_are_independent(case: NoiseCase) -> None:
     """The deviations of two draws from their mean do not go together, of one picture nor of two in a batch."""
     noise = case.noise()
     source = case.source(noise, shape=(1, *case.shape[1:])).repeat(DRAWS, 1, 1, 1)
-    first, second = (noise.draw(source, case.generator(purpose)) for purpose in ("first", "second"))
-    generator = case.generator("draws")
-    pairs = {
-        "two draws": (noise.draw(source, generator), noise.draw(source, generator)),
-        "two pictures of a batch": (first[::2], first[1::2]),
-        "draws of different seeds": (first, second),
-    }
-    for what, (one, other) in pairs.items():
-        products = ((one - one.mean(0)) * (other - other.mean(0))).flatten(1).mean(1)
-        _require_mean(products, torch.zeros((), dtype=torch.float64), f"{what} are not independent")
 
+    def two_draws(look: str) -> tuple[Tensor, Tensor]:
+        generator = case.generator(look)
+        return noise.draw(source, generator), noise.draw(source, generator)
 
-def _require_mean(values: Tensor, expected: Tensor, what: str) -> None:
-    """Fail unless the mean over dimension 0 is ``expected``, as far as that many can tell; NaN does not count."""
-    mean = values.nanmean(0)
-    spread = (values - mean).square().nanmean(0).sqrt().nan_to_num()
-    error = spread.maximum(RARE * spread.max()) / (~values.isnan()).sum(0).sqrt()
-    off = (mean - expected).abs()
-    wrong = off > SIGMAS * error + 1e-9
-    if bool(wrong.any()):
-        worst = int((off / (error + 1e-12)).nan_to_num().argmax())
-        raise CheckFailed(
-            what,
-            analytic=float(mean.flatten()[worst]),
-            numeric=float(expected.expand_as(off).flatten()[worst]),
+    def two_pictures(look: str) -> tuple[Tensor, Tensor]:
+        drawn = noise.draw(source, case.generator(look))
+        return drawn[::2], drawn[1::2]
+
+    def two_seeds(look: str) -> tuple[Tensor, Tensor]:
+        return noise.draw(source, case.generator(f"{look}, first")), noise.draw(
+            source, case.generator(f"{look}, second")
         )
 
+    pairs = {"two draws": two_draws, "two pictures of a batch": two_pictures, "draws of different seeds": two_seeds}
+    for what, pair in pairs.items():
+        require_mean(lambda look, pair=pair: (_products(*pair(look)), 0.0), f"{what} are not independent")
 
-@check("noise")
+
+def _products(one: Tensor, other: Tensor) -> Tensor:
+    """Return for each draw the mean product of the deviations of both from their means."""
+    return ((one - one.mean(0)) * (other - other.mean(0))).flatten(1).mean(1)
+
+
+@check("noise", large=0.5)
 def targets_are_draws(case: NoiseCase) -> None:
     """``target`` is what ``draw`` gives for an equal generator, with NaN only where ``masks_targets`` is declared."""
     noise = case.noise()
-    source = case.source(noise)
+    source = case.source(noise, DTYPES[case.seed % 2])
     value = source.clone()
     drawn = noise.draw(source, case.generator("draw"))
     target = noise.target(source, case.generator("draw"))
@@ -142,8 +139,7 @@ def undeclared_bias(case: NoiseCase) -> None:
     """Where ``unbiased`` is declared the mean of many targets, of what is known in them, is the clean picture."""
     if not case.spec.unbiased:
         not_applicable("the noise is declared biased")
-    targets, clean = _many(case)
-    _require_mean(targets, clean, "the mean of many noisy pictures is not the clean one: declare unbiased = False?")
+    _require_unbiased(case)
 
 
 @check("noise", witness=True)
@@ -151,19 +147,21 @@ def declared_bias(case: NoiseCase) -> bool:
     """Where ``unbiased = False`` is declared the mean of many targets is not the clean picture, in some example."""
     if case.spec.unbiased:
         not_applicable("the noise is declared unbiased")
-    targets, clean = _many(case)
     try:
-        _require_mean(targets, clean, "biased")
+        _require_unbiased(case)
     except CheckFailed:
         return True
     return False
 
 
-def _many(case: NoiseCase) -> tuple[Tensor, Tensor]:
+def _require_unbiased(case: NoiseCase) -> None:
     noise = case.noise()
     source = case.source(noise, shape=(1, *case.shape[1:]))
-    targets = noise.target(source.repeat(DRAWS, 1, 1, 1), case.generator("draws"))
-    return targets, noise.clean(source)[0]
+    many, clean = source.repeat(DRAWS, 1, 1, 1), noise.clean(source)[0]
+    require_mean(
+        lambda look: (noise.target(many, case.generator(look)), clean),
+        "the mean of many noisy pictures is not the clean one: declare unbiased = False?",
+    )
 
 
 @check("noise", share=0.6)

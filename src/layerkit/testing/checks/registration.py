@@ -9,9 +9,13 @@ from typing import Any
 
 import pydantic
 
+from layerkit.contracts.kinds import KINDS
 from layerkit.contracts.registered import REGISTERED
 from layerkit.contracts.specs import Spec
+from layerkit.errors import PluginError
+from layerkit.registry.catalogue import checked_name
 from layerkit.testing.cases.case import Case, LayerCase
+from layerkit.testing.cases.examples import Examples
 from layerkit.testing.cases.subjects import Subject, schema_of
 from layerkit.testing.check import CheckFailed, check, not_applicable, require
 
@@ -36,17 +40,33 @@ def is_well_described(subject: Subject) -> None:
 
 
 @check("layer", "loss", "optimizer", "noise", "schedule", scope="component")
+def catalogue_takes_it(subject: Subject) -> None:
+    """The catalogue of what is installed takes the component; otherwise it would leave out the whole plugin."""
+    try:
+        checked_name(subject.spec, KINDS[subject.kind])
+    except PluginError as error:
+        raise CheckFailed(f"layerkit would load no component of a plugin with this one: {error}") from None
+
+
+@check("layer", "loss", "optimizer", "noise", "schedule", scope="component")
 def example_is_valid(subject: Subject) -> None:
     """The spec's ``example`` is valid."""
     if not subject.spec.example:
         not_applicable("the spec has no example")
-    configuration = {"type": subject.name, **subject.spec.example}
+    configuration = subject.example
     try:
         subject.read(configuration)
     except pydantic.ValidationError as error:
         detail = error.errors()[0]
         where = ".".join(map(str, detail["loc"]))
         raise CheckFailed(f"the example {json.dumps(configuration)} is refused at {where}: {detail['msg']}") from None
+
+
+@check("layer", "loss", "optimizer", "noise", "schedule", scope="examples")
+def cases_can_be_drawn(examples: Examples) -> None:
+    """Valid configurations, and sizes that go with them, can be drawn from the fields' ranges and the example."""
+    reason = examples.why_none()
+    require(not reason, reason)
 
 
 @check("layer", "loss", "optimizer", "noise", "schedule")

@@ -8,12 +8,13 @@ import math
 from layerkit.contracts.schedule import Schedule
 from layerkit.testing.cases.case import ScheduleCase
 from layerkit.testing.check import CheckFailed, check, not_applicable, require
+from layerkit.testing.instruments.jumps import jumps_of
 from layerkit.testing.instruments.observation import nothing_global_touched, nothing_opened
 
 ROUNDING = 1e-9
 
 
-@check("schedule")
+@check("schedule", large=1)
 def factor_is_a_finite_number(case: ScheduleCase) -> None:
     """The factor is one number, finite and not negative, for every progress from 0 to 1, both ends included."""
     schedule = case.schedule()
@@ -28,7 +29,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-@check("schedule")
+@check("schedule", large=1)
 def factor_has_no_memory(case: ScheduleCase) -> None:
     """The factor depends on the progress alone: again, in any order, by another schedule or by a copy it is the same.
 
@@ -70,3 +71,32 @@ def ends_are_true(case: ScheduleCase) -> None:
         factor = schedule.factor(progress)
         if not abs(factor - expected) <= ROUNDING:
             raise CheckFailed(f"factor({progress}) is not what ends() declares", analytic=factor, numeric=expected)
+
+
+@check("schedule", share=0.6)
+def undeclared_jumps(case: ScheduleCase) -> None:
+    """The factor jumps where ``jumps()`` says so, or between two constants, and not elsewhere, as after a warmup."""
+    factor, declared = case.schedule().factor, case.spec.jumps()
+    for low, high in jumps_of(factor, 0.0, 1.0):
+        before, after = factor(low), factor(high)
+        moved = max(abs(factor(max(0.0, low - FLAT)) - before), abs(factor(min(1.0, high + FLAT)) - after))
+        between_constants = moved <= 1e-12 + FLAT * abs(after - before)
+        if not between_constants and all(abs(high - place) > ROUNDING for place in declared):
+            raise CheckFailed(
+                f"at a progress of {high:.9g} the factor jumps from {before:.6g} to {after:.6g}: "
+                "declare it in jumps(), or find out why"
+            )
+
+
+FLAT = 1e-5
+"""A factor that is constant over this much of a training on both sides of a jump is one of steps."""
+
+
+@check("schedule", witness=True)
+def declared_jumps(case: ScheduleCase) -> bool:
+    """Where ``jumps()`` declares some the factor jumps there, in some example."""
+    declared = case.spec.jumps()
+    if not declared:
+        not_applicable("jumps() declares none")
+    factor = case.schedule().factor
+    return all(jumps_of(factor, place - ROUNDING, min(1.0, place + ROUNDING), pieces=8) for place in declared)

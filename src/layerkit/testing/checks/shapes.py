@@ -12,7 +12,7 @@ from layerkit.testing.checks.gradients import check_gradients
 from layerkit.testing.instruments.passes import Frozen, forward, gradients_of, run_pass
 
 
-@check("layer")
+@check("layer", large=1)
 def output_shape_is_true(case: LayerCase) -> None:
     """``output_shape`` is the shape that forward returns, in plain integers, in training and in evaluation."""
     expected = case.spec.output_shape(case.input_shape)

@@ -9,15 +9,18 @@ import torch
 from torch import Tensor
 
 CLOSE = 1e-5
+LEAST_RIGHT = 0.2
+"""A smaller share of values that are right may be so by chance."""
 
 
-def guess(given: Tensor, expected: Tensor, counts: Mapping[str, int] | None = None) -> str:
-    """Return a likely mistake in plain language; an empty text where nothing fits.
+def guess(given: Tensor, expected: Tensor, counts: Mapping[str, int] | None = None, *, samples: bool = False) -> str:
+    """Return a likely mistake in plain language; an empty text where none explains all the numbers.
 
     Args:
         given: what the component gave.
         expected: what it should have been.
-        counts: numbers that may have slipped in as a factor, by name, such as the batch size.
+        counts: of a gradient, numbers that may have slipped in as a factor, by name, such as the batch size.
+        samples: whether dimension 0 is that of the samples of a batch.
     """
     given, expected = given.detach().double(), expected.detach().double()
     if given.shape != expected.shape or not given.numel():
@@ -27,11 +30,13 @@ def guess(given: Tensor, expected: Tensor, counts: Mapping[str, int] | None = No
     if not bool(expected.isfinite().all()):
         return ""
     if not bool(given.any()):
-        return "it is zero everywhere: the gradient is dropped, or was written to another tensor"
+        dropped = ": the gradient is dropped, or was written to another tensor"
+        return "it is zero everywhere" + (dropped if counts is not None else "")
     factor = _common_factor(given, expected)
     if factor is not None:
-        return _factor(factor, counts or {})
-    return _rearranged(given, expected) or _partly(given, expected)
+        # One value is a multiple of any other, which explains nothing.
+        return _factor(factor, counts or {}, several=int((expected != 0).sum()) > 1)
+    return _rearranged(given, expected) or _partly(given, expected, samples)
 
 
 def _common_factor(given: Tensor, expected: Tensor) -> float | None:
@@ -44,24 +49,33 @@ def _common_factor(given: Tensor, expected: Tensor) -> float | None:
     return factor if factor and residual <= CLOSE * given.abs().max() else None
 
 
-def _factor(factor: float, counts: Mapping[str, int]) -> str:
+def _factor(factor: float, counts: Mapping[str, int], *, several: bool) -> str:
+    if f"{factor:.6g}" == "1":
+        return "it differs in the last digits alone: rounding, or a constant with too few digits" if several else ""
+    divided = _named(counts, 1 / factor)
+    multiplied = _named(counts, factor)
     known = {-1.0: "the sign is turned around", 2.0: "it is counted twice", 0.5: "a factor of 2 is missing"}
     for value, meaning in known.items():
         if math.isclose(factor, value, rel_tol=CLOSE):
-            named = next((f" (or divided by the {n})" for n, c in counts.items() if c > 1 and value == 1 / c), "")
-            named = named or next(
-                (f" (or multiplied by the {n})" for n, c in counts.items() if c > 1 and value == c), ""
-            )
-            return f"{meaning}{named}: everywhere {value:g} times what it should be"
-    for name, count in counts.items():
-        if count > 1 and math.isclose(factor, 1 / count, rel_tol=CLOSE):
-            return f"it is 1/{count} of what it should be, divided by the {name} ({count})"
-        if count > 1 and math.isclose(factor, count, rel_tol=CLOSE):
-            return f"it is {count} times what it should be, multiplied by the {name} ({count})"
+            named = f"divided by {divided}" if divided else f"multiplied by {multiplied}" if multiplied else ""
+            also = f" (or {named})" if named else ""
+            return f"{meaning}{also}: {'everywhere ' if several else ''}{value:g} times what it should be"
+    if divided:
+        return f"it is 1/{round(1 / factor)} of what it should be: divided by {divided}"
+    if multiplied:
+        return f"it is {round(factor)} times what it should be: multiplied by {multiplied}"
+    if not several:
+        return ""
     inverse = 1 / factor
-    if math.isclose(inverse, round(inverse), rel_tol=CLOSE) and 1 < abs(inverse) < 1e6:
+    if math.isclose(inverse, round(inverse), rel_tol=CLOSE) and 2 <= abs(round(inverse)) < 1e6:
         return f"it is 1/{round(inverse)} of what it should be: a mean instead of a sum?"
     return f"everywhere {factor:.6g} times what it should be"
+
+
+def _named(counts: Mapping[str, int], factor: float) -> str:
+    """Return which counts a factor is, of which there may be several."""
+    names = [name for name, count in counts.items() if count > 1 and math.isclose(factor, count, rel_tol=CLOSE)]
+    return " or ".join(f"the {name}" for name in names[:3]) + (f" ({round(factor)})" if names else "")
 
 
 def _rearranged(given: Tensor, expected: Tensor) -> str:
@@ -82,17 +96,20 @@ def _same(first: Tensor, second: Tensor) -> bool:
     return bool((first - second).abs().max() <= CLOSE * second.abs().max())
 
 
-def _partly(given: Tensor, expected: Tensor) -> str:
+def _partly(given: Tensor, expected: Tensor, samples: bool) -> str:
+    """Return where the values that are right lie; of values that are zero anyway nothing can be told."""
+    telling = (given != 0) | (expected != 0)
     right = (given - expected).abs() <= CLOSE * expected.abs().max()
-    share = float(right.double().mean())
-    if share == 0:
-        return "" if bool((given.sign() == expected.sign()).all()) else "no value is right, and some signs are wrong"
+    share = float(right[telling].double().mean())
+    if share < LEAST_RIGHT:
+        return ""
     for dim in range(given.dim()):
         if given.shape[dim] < 2:
             continue
         rows = right.transpose(0, dim).flatten(1).all(1) if given.dim() > 1 else right
-        if bool(rows.any()) and not bool(rows.all()):
+        wholly_wrong = not bool((right & telling).transpose(0, dim)[~rows].any())
+        if bool(rows.any()) and not bool(rows.all()) and wholly_wrong:
             wrong = [int(index) for index in torch.nonzero(~rows).flatten()[:5]]
-            name = "samples" if dim == 0 else f"indices of dimension {dim}"
+            name = "samples" if dim == 0 and samples else f"indices of dimension {dim}"
             return f"right for some {name}, wrong for {', '.join(map(str, wrong))}"
     return f"{share:.0%} of the values are right: a border, a mask or a special case?"

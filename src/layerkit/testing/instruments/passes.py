@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from layerkit.contracts.module import Module
+from layerkit.contracts.watching import Backward, Forward, watching
 from layerkit.testing.check import CheckFailed, require
 
 
@@ -83,10 +84,67 @@ class Frozen:
         self.restore()
         return forward(self.layer, x)
 
+    def differentiable(self, x: Tensor) -> Callable[[Tensor], Tensor]:
+        """Return the function that backward is to be the derivative of at ``x`` and the present parameters.
+
+        That is the forward from the frozen state, unless a layer declares a surrogate. Such a layer then gives what it
+        gives for ``x`` itself, plus the change of its surrogate; the layers after it are where forward has them.
+        """
+        substitutes = [Substitute(module) for module in surrogates_in(self.layer)]
+        if not substitutes:
+            return self.forward
+        watched = [(substitute.module, substitute) for substitute in substitutes]
+        with watching(watched):
+            self.forward(x)
+
+        def near(x: Tensor) -> Tensor:
+            for substitute in substitutes:
+                substitute.calls = 0
+            with watching(watched):
+                return self.forward(x)
+
+        return near
+
     def run_pass(self, x: Tensor, cotangent: Tensor | Callable[[Tensor], Tensor]) -> Pass:
         """Return what a pass gives from the frozen state."""
         self.restore()
         return run_pass(self.layer, x, cotangent)
+
+
+class Substitute:
+    """Stands for a layer whose backward is the derivative of something else than its forward.
+
+    Attributes:
+        module: the layer.
+        calls: how many of the calls of the first pass have been repeated; None during that pass.
+    """
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.calls: int | None = None
+        self._first: list[tuple[Tensor, Tensor]] = []
+
+    def forward(self, method: Forward, x: Tensor) -> Tensor:
+        """Return the output in the first pass, and then the same output with the change of the surrogate."""
+        if self.calls is None:
+            self._first.append((method(x).clone(), self.module.surrogate(x).clone()))
+            return self._first[-1][0]
+        output, start = self._first[self.calls]
+        self.calls += 1
+        return output + (self.module.surrogate(x) - start)
+
+    def backward(self, method: Backward, grad_output: Tensor) -> Tensor | None:
+        """Return the layer's own gradient."""
+        return method(grad_output)
+
+
+def surrogates_in(layer: Module) -> list[Module]:
+    """Return the layers, this one and those inside it, whose specs declare a surrogate."""
+    found = [module for _, module in layer.modules() if module.declared_by and module.declared_by.surrogate]
+    for module in found:
+        own = type(module).surrogate is not Module.surrogate
+        require(own, f"the spec declares surrogate, and {type(module).__name__} has no method surrogate(x)")
+    return found
 
 
 def buffers_of(layer: Module) -> Iterator[Tensor]:
