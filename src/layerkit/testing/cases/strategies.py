@@ -84,7 +84,6 @@ def valid_configurations(
         configuration = subject.example
     else:
         configuration = draw_configuration(draw, subject, depth, wide=choice == "wide")
-    configuration = json.loads(json.dumps(configuration))  # an example in Python may have tuples
     try:
         subject.read(configuration)
         return configuration
@@ -118,7 +117,8 @@ def draw_configuration(draw: st.DrawFn, subject: Subject, depth: int = DEPTH, wi
     drawn = values.draw_object(draw, schema)
     # A typical use is worth trying too, for ranges are wide and what is used in them is not.
     example = {name: value for name, value in subject.example.items() if name in schema["properties"]}
-    if subject.spec.example and draw(st.booleans() if subject.kind != "layer" else _NOW_AND_THEN):
+    often = st.booleans() if subject.kind != "layer" else _NOW_AND_THEN
+    if subject.spec.example and draw(often):
         drawn |= example
     return {"type": subject.name} | {name: value for name, value in drawn.items() if name != "type"}
 
