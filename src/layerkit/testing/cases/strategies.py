@@ -117,9 +117,9 @@ def draw_configuration(draw: st.DrawFn, subject: Subject, depth: int = DEPTH, wi
     drawn = values.draw_object(draw, schema)
     # A typical use is worth trying too, for ranges are wide and what is used in them is not.
     example = {name: value for name, value in subject.example.items() if name in schema["properties"]}
-    if subject.spec.example:
-        wanted = draw(_NOW_AND_THEN if subject.kind == "layer" else st.booleans())
-        drawn |= example if wanted else {}
+    often = st.booleans() if subject.kind != "layer" else _NOW_AND_THEN
+    if subject.spec.example and bool(draw(often)):
+        drawn |= example
     return {"type": subject.name} | {name: value for name, value in drawn.items() if name != "type"}
 
 
