@@ -75,7 +75,8 @@ def trained(folders) -> tuple[Path, str]:
     (folders / "small.json").write_text(json.dumps(tree))
     said = io.StringIO()
     arguments = ["--pictures", str(folders / "shots"), "--output", str(folders / "run")]
-    with contextlib.redirect_stdout(said):
+    with contextlib.redirect_stdout(said), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "120")  # wide enough for headings in one line
         assert run(["train", str(folders / "small.json"), *arguments]) == 0
     return folders / "run", said.getvalue()
 
