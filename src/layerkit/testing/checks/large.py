@@ -49,13 +49,13 @@ def large_batches_are_their_parts(case: LayerCase) -> None:
     sizes = _uneven(case.batch)
     outputs, grads = [], []
     layer.zero_grad()
-    for part, its_cotangent in zip(x.split(sizes), cotangent.split(sizes), strict=True):
+    for part, its_cotangent in zip(torch.split(x, sizes), torch.split(cotangent, sizes), strict=True):
         outputs.append(frozen.forward(part))
         grads.append(backward(layer, its_cotangent))
     _require_whole(done, Pass(torch.cat(outputs), torch.cat(grads), gradients_of(layer)))
     layer.eval()
     whole = forward(layer, x)
-    parts = torch.cat([forward(layer, part) for part in x.split(sizes)])
+    parts = torch.cat([forward(layer, part) for part in torch.split(x, sizes)])
     require_close(parts, whole, "in evaluation the parts of a large batch give another output than the whole")
 
 

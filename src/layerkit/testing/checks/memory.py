@@ -39,7 +39,7 @@ def memory_is_its_own(case: LayerCase) -> None:
 
 
 def _tensors(layer: Module) -> dict[str, Tensor]:
-    found = {}
+    found: dict[str, Tensor] = {}
     for name, (parameter, gradient) in layer.named_param().items():
         found |= {name: parameter, f"the gradient of {name}": gradient}
     return found | {f"buffer {index}": buffer for index, buffer in enumerate(buffers_of(layer))}
@@ -68,7 +68,7 @@ def parameters_keep_their_places(case: LayerCase) -> None:
 
 def _places(layer: Module) -> dict[str, tuple[object, ...]]:
     """Return where each parameter and gradient lies, and in which order."""
-    found = {}
+    found: dict[str, tuple[object, ...]] = {}
     for name, (parameter, gradient) in layer.named_param().items():
         for what, tensor in ((name, parameter), (f"the gradient of {name}", gradient)):
             found[what] = (tensor.data_ptr(), tensor.stride(), tensor.shape)

@@ -161,7 +161,7 @@ def noise_of_a_picture_is_its_own(case: NoiseCase) -> None:
     for name, other in others.items():
 
         def difference(draws: int, purpose: str, other: Tensor = other) -> Tensor:
-            sizes = []
+            sizes: list[Tensor] = []
             for beside in (others["dark"], other):
                 batch = torch.cat([picture.expand(draws, -1, -1, -1), beside.expand(draws, -1, -1, -1)])
                 noisy = noise.draw(batch, case.generator(f"{purpose} {len(sizes)}"))[:draws]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from layerkit.contracts.noise import Noise
 from layerkit.testing.cases.case import LayerCase, LossCase, NoiseCase
 from layerkit.testing.check import check
 from layerkit.testing.checks.composition import larger
@@ -78,9 +79,10 @@ def _noise(case: NoiseCase) -> None:
         source = case.source(fresh, DTYPES[which], shapes[size])
         after = f"for {tuple(source.shape)} in {DTYPES[which]}, after other sizes and dtypes,"
 
-        def drawn(of: str, noise: object, source: Tensor = source) -> Tensor:
-            method = getattr(noise, of)
-            return method(source) if of == "clean" else method(source, case.generator("draw"))
+        def drawn(of: str, noise: Noise, source: Tensor = source) -> Tensor:
+            if of == "clean":
+                return noise.clean(source)
+            return (noise.draw if of == "draw" else noise.target)(source, case.generator("draw"))
 
         for of in ("draw", "target", "clean"):
             require_same_bits(drawn(of, noise), drawn(of, fresh), f"{after} {of} is not that of a new noise")

@@ -30,7 +30,7 @@ def modules_of(spec: type[Spec]) -> list[ModuleType]:
     return [
         module
         for name, module in sys.modules.copy().items()
-        if isinstance(module, ModuleType) and (name == spec.__module__ or name.startswith(f"{package}."))
+        if name == spec.__module__ or name.startswith(f"{package}.")
     ]
 
 
@@ -153,7 +153,7 @@ def other_variables(names: set[str]) -> Iterator[None]:
 # Torch's defaults
 
 
-class OtherDefaults(TorchFunctionMode):  # type: ignore[no-untyped-call]  # torch declares no types for it
+class OtherDefaults(TorchFunctionMode):
     """Another default dtype and device, for floats that are made without saying which they are and where they lie.
 
     The device is ``meta``, where nothing else lies: that finds on any machine what goes wrong where the pictures are on
@@ -162,7 +162,7 @@ class OtherDefaults(TorchFunctionMode):  # type: ignore[no-untyped-call]  # torc
     """
 
     def __init__(self, dtype: torch.dtype) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # as above
+        super().__init__()
         self._dtype = dtype
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
