@@ -29,11 +29,9 @@ def test_nothing_is_found_in_a_correct_component(component: type) -> None:
 
 @pytest.mark.parametrize("component", HONEST, ids=lambda component: component.__name__)
 def test_nobody_is_accused_for_being_strange(component: type) -> None:
-    report = run(spec_of(component), only=component.cleared_of)
-    assert report.results[0].outcome == "passed", report.explain()
-    assert report.results[0].examples
-    report = run(spec_of(component), profile=Profile("a look at everything", examples=4, shrinks=0))
+    report = run(spec_of(component), profile=Profile("a look at everything", examples=6, shrinks=0, large=1))
     assert not report.failures, report.explain()
+    assert component.cleared_of in {result.check for result in report.results if result.outcome == "passed"}
 
 
 def test_every_check_catches_something() -> None:

@@ -451,7 +451,7 @@ class SpectrallyScaled(Layer):
 class SpreadOut(Loss_, Loss):
     """The squared error, less a tenth of how far the predictions of a batch are from their mean."""
 
-    cleared_of = "loss_is_a_mean"
+    cleared_of = "declared_comparison"
     elementwise = False
     compares_samples = True
     spec_members: ClassVar[dict[str, Any]] = {"compares_samples": "predictions of a batch are pushed apart"}
@@ -470,7 +470,7 @@ class SpreadOut(Loss_, Loss):
 class Contrasted(Loss_, Loss):
     """The cross entropy of which target belongs to which prediction of the batch, by their products."""
 
-    cleared_of = "loss_is_a_mean"
+    cleared_of = "declared_comparison"
     elementwise = False
     compares_samples = True
     spec_members: ClassVar[dict[str, Any]] = {"compares_samples": "each prediction is told from the targets of others"}
@@ -538,7 +538,7 @@ class SpectralStep(Optimizer_, Optimizer):
 class Langevin(Optimizer_, Optimizer):
     """Gradient descent with noise whose variance is twice the learning rate (Welling and Teh 2011)."""
 
-    cleared_of = "order_does_not_matter"
+    cleared_of = "declared_random_steps"
     random_steps = "the parameters are to be samples of their posterior"
 
     def step(self) -> None:
@@ -553,7 +553,7 @@ class Langevin(Optimizer_, Optimizer):
 class Perturbed(WithMomentum):
     """Momentum, with gradients that are a little wrong by chance."""
 
-    cleared_of = "order_does_not_matter"
+    cleared_of = "declared_random_steps"
     random_steps = "noise in the gradients leads out of narrow valleys"
 
     def step(self) -> None:
