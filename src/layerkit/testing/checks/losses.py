@@ -16,7 +16,7 @@ from layerkit.testing.instruments.comparison import require_close, require_same_
 from layerkit.testing.instruments.numerics import check_directions, has_kink_along
 from layerkit.testing.instruments.observation import held_bytes, nothing_global_touched, nothing_opened, share_memory
 
-LAST_BITS = 7
+LAST_BITS = 12
 """So many of the 24 bits of a float32 number are shaken where rounding is measured."""
 
 
