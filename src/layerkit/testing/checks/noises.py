@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -93,18 +96,18 @@ def draws_are_independent(case: NoiseCase) -> None:
         return drawn[::2], drawn[1::2]
 
     def two_seeds(look: str) -> tuple[Tensor, Tensor]:
-        return noise.draw(source, case.generator(f"{look}, first")), noise.draw(
-            source, case.generator(f"{look}, second")
-        )
+        one, other = (noise.draw(source, case.generator(f"{look}, {which}")) for which in ("first", "second"))
+        return one, other
 
     pairs = {"two draws": two_draws, "two pictures of a batch": two_pictures, "draws of different seeds": two_seeds}
     for what, pair in pairs.items():
-        require_mean(lambda look, pair=pair: (_products(*pair(look)), 0.0), f"{what} are not independent")
+        require_mean(partial(_products, pair), f"{what} are not independent")
 
 
-def _products(one: Tensor, other: Tensor) -> Tensor:
-    """Return for each draw the mean product of the deviations of both from their means."""
-    return ((one - one.mean(0)) * (other - other.mean(0))).flatten(1).mean(1)
+def _products(pair: Callable[[str], tuple[Tensor, Tensor]], look: str) -> tuple[Tensor, float]:
+    """Return for each draw the mean product of the deviations of both from their means; 0 is expected."""
+    one, other = pair(look)
+    return ((one - one.mean(0)) * (other - other.mean(0))).flatten(1).mean(1), 0.0
 
 
 @check("noise", large=0.5)
