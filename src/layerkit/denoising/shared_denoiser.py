@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from layerkit.contracts.module import Module
+from layerkit.data.pictures import Scale
 from layerkit.denoising.denoiser import Denoiser, Progress
 from layerkit.distributed.group import Processes, part_of
 
@@ -22,7 +23,10 @@ class SharedDenoiser(Denoiser):
         super().__init__(network, input_shape)
         self.group = group
 
-    def _predict(self, images: Tensor, progress: Progress | None) -> Tensor:
+    def restore(
+        self, images: Tensor, scale: Scale, progress: Progress | None = None, tile: int | None = None
+    ) -> Tensor:
+        """Return the denoised pictures, all of them, as :meth:`Denoiser.restore` does."""
         part = part_of(len(images), self.group.rank, self.group.size)
-        own = super()._predict(images[part], progress)
+        own = super().restore(images[part], scale, progress, tile)
         return self.group.joined_parts(own, len(images))

@@ -107,7 +107,7 @@ class Processes:
             common, rank, size = next(rendezvous("env://", timeout=patience))
             # torchrun keeps its store over restarts. What processes wrote there that have ended must not be read again:
             # addresses above all, at which nobody would answer.
-            store = distributed.PrefixStore(f"layerkit/{attempt}", common)
+            store = distributed.PrefixStore(f"layerkit/{attempt}", common)  # type: ignore[attr-defined] # public, untyped
             distributed.init_process_group(_backend(), store=store, rank=rank, world_size=size, timeout=patience)
         except (RuntimeError, ValueError) as error:
             where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
