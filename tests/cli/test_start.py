@@ -9,7 +9,7 @@ import sys
 import click
 import pytest
 
-from layerkit.cli import COMMANDS, run
+from layerkit.cli import COMMANDS, python_name, run
 
 
 def loaded_by(*arguments: str) -> set[str]:
@@ -34,8 +34,8 @@ def test_the_help_lists_every_command_with_what_it_does(capsys):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_stands_in_the_module_of_its_name(name):
-    module = importlib.import_module(f"layerkit.cli.commands.{name.replace('-', '_')}")
-    command = getattr(module, name.replace("-", "_"))
+    module = importlib.import_module(f"layerkit.cli.commands.{python_name(name)}")
+    command = getattr(module, python_name(name))
     assert isinstance(command, click.Command)
     assert command.name == name
     assert command.help

@@ -76,7 +76,8 @@ def test_a_schedule_is_set_where_the_spec_has_none(train, tmp_path):
     cosine = 'training.schedule={"type": "cosine", "warmup": 0.1}'
     assert train("--set", cosine, "--set", "training.schedule.final=0.5", "--lr", "0.02") == 0
     resolved = json.loads((tmp_path / "run" / "architecture.json").read_text())["training"]
-    assert resolved["schedule"] == {"type": "cosine", "warmup": 0.1, "final": 0.5}
+    expected = {"type": "cosine", "warmup": 0.1, "final": 0.5, "cycles": 1, "decay": 1.0}
+    assert resolved["schedule"] == expected
 
 
 def test_a_curve_is_drawn_when_it_has_points(tmp_path, tiny):

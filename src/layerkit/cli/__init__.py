@@ -37,6 +37,11 @@ COMMANDS = {
 """Name and first line of help of every command; the module of its name in ``commands`` holds it."""
 
 
+def python_name(command: str) -> str:
+    """Return the name of a command's module in ``commands``, and of the command in it: ``import_`` for ``import``."""
+    return command.replace("-", "_") + ("_" if keyword.iskeyword(command) else "")
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module when the command is called, not when its name is listed."""
 
@@ -46,7 +51,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        python = name.replace("-", "_") + ("_" if keyword.iskeyword(name) else "")
+        python = python_name(name)
         command: click.Command = getattr(importlib.import_module(f"layerkit.cli.commands.{python}"), python)
         return command
 
