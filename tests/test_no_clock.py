@@ -16,7 +16,7 @@ ALLOWED = {
     "tests/testing/zoo_surroundings.py",
     "tests/testing/test_instruments.py",
 }
-"""Their subject is the clock: a component that looks at it is a mistake, which the kit finds by setting another time."""
+"""Their subject is the clock: a component that looks at it is a mistake, which the kit finds by another time."""
 
 
 def looks(text: str) -> Iterator[str]:
