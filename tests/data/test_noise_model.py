@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from layerkit.data.noise_model import NoiseKind, NoiseModel, estimate_noise_model
 from layerkit.data.photographs import read_photograph
@@ -65,3 +68,21 @@ def test_it_says_what_it_found_and_how_sure_it_is():
 def test_a_constant_picture_has_none_and_a_tiny_one_tells_nothing():
     assert estimate_noise_model(torch.full((3, 40, 40), 7, dtype=torch.uint8)).level == 0
     assert estimate_noise_model(torch.zeros(3, 9, 40)) is None
+
+
+def as_jpeg(pixels: torch.Tensor, subsampling: str) -> torch.Tensor:
+    file = io.BytesIO()
+    image = Image.fromarray(pixels.round().clamp(0, 255).byte().permute(1, 2, 0).numpy())
+    image.save(file, "JPEG", quality=92, subsampling=subsampling)
+    return torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)
+
+
+@pytest.mark.parametrize("name", ["china.jpg", "flower.jpg", "raccoon.jpg"])
+def test_colours_of_half_the_size_do_not_hide_the_noise(name):
+    clean = read_photograph("layerkit", f"data/photos/{name}")[:, :300, :400].float()
+    noise = 20 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    whole, halved = (estimate_noise_model(as_jpeg(clean + noise, form)) for form in ("4:4:4", "4:2:0"))
+    assert whole.level == pytest.approx(20, rel=0.1)
+    assert 20 / math.sqrt(3) * 0.8 < halved.level < 20  # the mean of the channels has a third of the variance
+    for form in ("4:4:4", "4:2:0"):
+        assert estimate_noise_model(as_jpeg(clean, form)).level < 5

@@ -10,6 +10,10 @@ estimation", section 3). Done for patches of like brightness, this gives the noi
 
 Whichever of the two explains the groups better is taken. Groups in which values are cut off at 0 or 255 show too little
 noise and do not count where others can be had. Texture only adds to what is found, so the smallest groups decide.
+
+Most JPEG files hold their colours in half the size. What was made of them again has no noise in its colours, however
+strong it is in the brightness, and then the smallest eigenvalues are those of the colours. There the brightness alone is
+looked at. That tells noise from texture less well, so only what no texture of a usual photograph comes to is believed.
 """
 
 from __future__ import annotations
@@ -33,12 +37,18 @@ PATCHES_A_GROUP = 2000
 """Patches that a group has at least, unless the picture has fewer."""
 MAX_PATCHES = 60_000
 """About so many patches are looked at, evenly spread."""
+MAX_ROWS = 500
+"""About so many rows are looked at for fine colours."""
 MAX_CUT_OFF = 0.02
 """Share of values that are 0 or 255 beyond which a group does not count."""
 HARDLY_ANY = 2.0
 """Standard deviation, of 255, below which it makes no difference which kind of noise it is."""
 CLEARLY = 0.7
 """How much better than constant noise Poisson noise must explain the groups."""
+COARSE = 0.04
+"""Colours are held in half the size if their finest differences have less than this share of the brightness's energy."""
+ABOVE_TEXTURE = 8.0
+"""The texture of clean photographs comes to 7 of 255 where brightness alone is looked at."""
 LEAST_UNCERTAINTY = 0.03
 """Of the level itself."""
 
@@ -101,7 +111,17 @@ def estimate_noise_model(pixels: Tensor, scale: Scale | None = None) -> NoiseMod
     """
     if min(pixels.shape[1:]) < 2 * PATCH:
         return None
-    groups = _groups((scale or Scale()).values(_patches(pixels.cpu())))
+    pixels, scale = pixels.cpu(), scale or Scale()
+    if _has_coarse_colours(pixels, scale):
+        of_brightness = _model_of(scale.values(_patches(pixels)).unflatten(1, (len(pixels), -1)).mean(1))
+        if of_brightness.level >= ABOVE_TEXTURE:
+            return of_brightness
+    return _model_of(scale.values(_patches(pixels)))
+
+
+def _model_of(patches: Tensor) -> NoiseModel:
+    """Return the noise of patches (n, d), values from 0 to 255."""
+    groups = _groups(patches)
     usable = [group for group in groups if group.cut_off < MAX_CUT_OFF]
     if len(usable) < 2:
         usable = sorted(groups, key=lambda group: group.cut_off)[:2]
@@ -113,6 +133,18 @@ def estimate_noise_model(pixels: Tensor, scale: Scale | None = None) -> NoiseMod
         if spread_in_white < CLEARLY * spread:
             return NoiseModel(NoiseKind.POISSON, in_white, max(LEAST_UNCERTAINTY, spread_in_white))
     return NoiseModel(NoiseKind.GAUSSIAN, level, max(LEAST_UNCERTAINTY, spread))
+
+
+def _has_coarse_colours(pixels: Tensor, scale: Scale) -> bool:
+    """Return whether the colours of a picture (C, H, W) have nothing at the size of single pixels."""
+    if len(pixels) != 3:
+        return False
+    step = max(1, pixels.shape[1] // MAX_ROWS)
+    rows = scale.values(torch.stack([pixels[:, :-1][:, ::step], pixels[:, 1:][:, ::step]]))
+    fine = (rows[0] - rows[1]).diff(dim=2)  # across and down at once
+    brightness = fine.mean(0)
+    energy = brightness.square().mean()
+    return bool((fine - brightness).square().mean() < COARSE * energy)
 
 
 def _level(deviations: list[float]) -> tuple[float, float]:
