@@ -12,8 +12,9 @@ Whichever of the two explains the groups better is taken. Groups in which values
 noise and do not count where others can be had. Texture only adds to what is found, so the smallest groups decide.
 
 Most JPEG files hold their colours in half the size. What was made of them again has no noise in its colours, however
-strong it is in the brightness, and then the smallest eigenvalues are those of the colours. There the brightness alone is
-looked at. That tells noise from texture less well, so only what no texture of a usual photograph comes to is believed.
+strong it is in the brightness, and then the smallest eigenvalues are those of the colours. There the brightness alone
+is looked at. That tells noise from texture less well, so only what no texture of a usual photograph comes to is
+believed.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ HARDLY_ANY = 2.0
 CLEARLY = 0.7
 """How much better than constant noise Poisson noise must explain the groups."""
 COARSE = 0.04
-"""Colours are held in half the size if their finest differences have less than this share of the brightness's energy."""
+"""Colours are held in half the size if their finest differences have less energy than this share of the brightness's."""
 ABOVE_TEXTURE = 8.0
 """The texture of clean photographs comes to 7 of 255 where brightness alone is looked at."""
 LEAST_UNCERTAINTY = 0.03
