@@ -47,7 +47,7 @@ HARDLY_ANY = 2.0
 CLEARLY = 0.7
 """How much better than constant noise Poisson noise must explain the groups."""
 COARSE = 0.04
-"""Colours are held in half the size if their finest differences have less energy than this share of the brightness's."""
+"""Colours are held in half the size if their finest differences have less energy than this share of brightness."""
 ABOVE_TEXTURE = 8.0
 """The texture of clean photographs comes to 7 of 255 where brightness alone is looked at."""
 LEAST_UNCERTAINTY = 0.03
