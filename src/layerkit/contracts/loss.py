@@ -12,16 +12,16 @@ from layerkit.errors import ShapeError
 
 
 class Loss(Differentiable):
-    """The base of all losses: one number from a prediction and its target, and the gradient of that number.
+    """The base class of all losses: one number from a prediction and its target, and the gradient of that number.
 
-    A loss is a mean over the samples of its batch, so that its size does not depend on how many there are. The trainer
-    relies on it: it takes a large batch in slices, and adds up their losses and gradients, each weighted with its share
-    of the samples.
+    A loss is a mean over the samples of its mini-batch, so that its size does not depend on their number. The trainer
+    relies on this: it processes a large mini-batch in slices, and adds up their losses and gradients, each weighted
+    with its share of the samples.
 
-    The two methods are guarded as those of a :class:`~layerkit.contracts.module.Module` are.
+    ``forward`` and ``backward`` are guarded as those of a :class:`~layerkit.contracts.module.Module` are.
 
     Attributes:
-        progress: how far the training is, from 0 to 1. The trainer sets it, and only annealed losses use it.
+        progress: how far the training is, from 0 to 1. The trainer sets it; only annealed losses use it.
     """
 
     progress: float = 0.0
@@ -32,7 +32,7 @@ class Loss(Differentiable):
 
         Args:
             prediction: a batch of any shape, (N, ...).
-            target: what was wanted, of the same shape.
+            target: the wanted values, of the same shape.
 
         Raises:
             ShapeError: when the shapes differ.
@@ -40,7 +40,7 @@ class Loss(Differentiable):
 
     @abstractmethod
     def backward(self) -> Tensor:
-        """Return the gradient of the last forward's loss with respect to its prediction, of the prediction's shape.
+        """Return the gradient of the last forward's loss with respect to the prediction, in the prediction's shape.
 
         Raises:
             StateError: when there was no forward in training mode.
@@ -55,7 +55,7 @@ class Loss(Differentiable):
 
         Raises:
             ShapeError: when the shapes differ.
-            TensorError: when one of them holds no floats. Bytes, from 0 to 255, are nearly always a mistake too.
+            TensorError: when one of them does not hold floats; bytes from 0 to 255 are nearly always a mistake too.
         """
         for given in (prediction, target):
             if not given.is_floating_point():

@@ -11,16 +11,17 @@ from layerkit.contracts.built import Built
 
 
 class Noise(Built):
-    """The base of all noises: it draws noisy versions of clean pictures.
+    """The base class of all noises, which draw noisy versions of clean pictures.
 
     Two draws are independent of each other, which is what Noise2Noise (Lehtinen et al., 2018) needs. Pictures are float
     tensors (N, C, H, W) with values from 0 to 1.
 
     Attributes:
-        scale: how many pixels of the source, along each side, make one pixel of the picture. Most noises act on the
-            picture itself (1); one that comes from making a picture smaller needs a source that is larger.
+        scale: how many source pixels, along each side, make one pixel of the picture. Most noises act on the picture
+            itself (1); a noise that comes from making a picture smaller needs a larger source.
         picks_pixels: whether every pixel of a drawn picture and of a target is a pixel of the source with all its
-            channels. Then :meth:`draw` and :meth:`target` also take pictures of bytes (uint8), and return such.
+            channels. Then :meth:`draw` and :meth:`target` also take pictures of bytes (uint8), and return bytes for
+            them.
     """
 
     scale: int = 1
