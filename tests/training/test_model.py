@@ -268,7 +268,7 @@ def test_values_that_evidently_end_elsewhere_are_told(small, factor):
     model = Model(json.dumps(small))
     remedy = "if 1 is white in them, multiply them by 255" if factor < 1 else "divide 16-bit values by 257"
     with pytest.warns(
-        DataWarning, match=f"train_input: the values go from .*, and 0 to 255 is expected; {remedy}"
+        DataWarning, match=f"train_input: the values go from .*, but 0 to 255 is expected; {remedy}"
     ) as told:
         model.train(noisy * factor, again, 1)
     with pytest.warns(DataWarning, match="images: the values go from .* 0 to 255 is expected") as also:
