@@ -249,9 +249,7 @@ def test_a_scene_whose_shots_show_different_things(tmp_path):
 def test_a_shot_that_is_a_copy(tmp_path):
     put(tmp_path, "a", scene(0), shots=3)
     (tmp_path / "a_3.png").write_bytes((tmp_path / "a_2.png").read_bytes())
-    with pytest.raises(
-        DataError, match=r"a_2\.png and .*a_3\.png are the same picture; each must be a separate shot"
-    ):
+    with pytest.raises(DataError, match=r"a_2\.png and .*a_3\.png are the same picture; each must be a separate shot"):
         load(tmp_path)
 
 

@@ -102,7 +102,7 @@ def test_numpy_arrays_come_back_as_such(trained):
 
 
 def test_a_model_that_knows_nothing_predicts_nothing():
-    with pytest.raises(UserError, match="knows nothing yet; call train or load_pretrained_model first"):
+    with pytest.raises(UserError, match="the model is not trained yet; call train or load_pretrained_model first"):
         Model().predict(torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
 
 

@@ -14,15 +14,15 @@ from layerkit.denoising.metrics import METRICS, Metric
 
 
 def classical_results(validation: Validation, console: Console) -> list[BaselineResult]:
-    """Return what classical methods reach, and say on a terminal that it takes a while."""
+    """Return the results of classical methods; a terminal shows that they are being measured."""
     with console.status("measuring classical methods"):
         return measure_baselines(validation)
 
 
 def quality_table(evaluation: Evaluation, what: str, baselines: Sequence[BaselineResult] = ()) -> Grid:
-    """Return noisy and denoised pictures' quality side by side, with classical methods and with what was gained.
+    """Return a table of the quality of noisy and denoised pictures, with classical methods and the improvement.
 
-    What could not be measured is left out, and an estimate says that it is one.
+    Values that could not be measured are left out, and estimates are marked as such.
     """
     caption = "classical methods: with the parameters that are best on these pictures" if baselines else ""
     metrics = [metric for metric in METRICS if metric.estimated or not evaluation.estimated]

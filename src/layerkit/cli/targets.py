@@ -1,8 +1,8 @@
-"""Where the denoised version of each picture is written: its name with ``.png``, below the output folder.
+"""Chooses the file for the denoised version of each picture: its name with ``.png``, below the output folder.
 
-Pictures from several folders keep their tree, from the folder on that all of them share. Where two pictures of one
-folder would get one name, as ``a.jpg`` and ``a.png`` of a camera, each that is no ``.png`` itself keeps its old ending:
-``a.jpg.png``. Neither depends on the order in which the pictures are given.
+Pictures from several folders keep their tree below the innermost folder that contains them all. If two pictures of one
+folder would get the same name, as ``a.jpg`` and ``a.png`` would, those that are not ``.png`` keep their old suffix:
+``a.jpg.png``. The order in which the pictures are given makes no difference.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def targets_of(files: Sequence[Path], output: Path) -> dict[Path, Path]:
     """Return the file that each picture's denoised version is written to; no two are the same.
 
     Args:
-        files: the pictures, each of them once.
+        files: the pictures, each only once.
         output: the folder.
     """
     folders = dict(zip(files, _below([Path(os.path.abspath(file)).parent for file in files]), strict=True))
@@ -36,17 +36,17 @@ def targets_of(files: Sequence[Path], output: Path) -> dict[Path, Path]:
 
 
 def _name(file: Path, endings: int) -> str:
-    """Return a picture's name with the suffix in the place of its own, or after its own as often as is asked."""
+    """Return a picture's name with ``.png`` in place of its suffix, or ``endings`` times ``.png`` after its suffix."""
     return file.name + endings * SUFFIX if endings else file.stem + SUFFIX
 
 
 def renamed(targets: dict[Path, Path]) -> list[Path]:
-    """Return the pictures that keep their old ending."""
+    """Return the pictures that keep their old suffix."""
     return [file for file, target in targets.items() if target.name != _name(file, 0)]
 
 
 def _below(folders: Sequence[PurePath]) -> list[PurePath]:
-    """Return each of some absolute folders as seen from the innermost that holds them all; a drive is a folder too."""
+    """Return absolute folders relative to the innermost folder that contains them all; a drive counts as a folder."""
     parts = [(folder.drive.strip(":\\"), *folder.parts[1:]) for folder in folders]
     shared = sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, zip(*parts, strict=False)))
     return [PurePath(*own[shared:]) for own in parts]

@@ -1,4 +1,4 @@
-"""A training on the command line: what is trained on which data, its progress, and the results in a folder."""
+"""Runs a training on the command line: prints what is trained on which data, its progress and its results."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from layerkit.training.session import Session
 
 
 def train_run(run: Run, catalogue: Catalogue, save_interval: SaveInterval, epochs: int | None, quiet: bool) -> None:
-    """Train ``run`` from where it stands to its end, and write everything into its folder.
+    """Train ``run`` from its present position to its end, and write everything into its folder.
 
     Args:
-        run: new, or to be continued.
-        catalogue: of the components that may be named.
+        run: a new run, or one that is to be continued.
+        catalogue: the components that may be named.
         save_interval: when to save in the middle of an epoch.
         epochs: replaces the number of epochs that the run was started with.
-        quiet: print nothing but the last table.
+        quiet: whether to print only the last table.
 
     Raises:
         LayerkitError: as :meth:`layerkit.training.session.Session.open` and its events do.
@@ -48,7 +48,7 @@ def train_run(run: Run, catalogue: Catalogue, save_interval: SaveInterval, epoch
         ):
             evaluation = train_shown(session, progress, asked_to_stop)
     except LayerkitError:
-        with suppress(RunError):  # what stopped the training is the news
+        with suppress(RunError):  # the error that stopped the training is more important
             _draw_curve(session)
         raise
     _conclude(session, evaluation)
@@ -61,9 +61,9 @@ def _introduce(session: Session) -> None:
     click.echo(f"{architecture.name}: {parameters:,} parameters, targets are {targets}")
     click.echo(session.dataset.description)
     if session.changed_packages:
-        click.echo(f"note: begun with {', '.join(session.changed_packages)}; another version is installed now")
+        click.echo(f"note: started with {', '.join(session.changed_packages)}; another version is installed now")
     if session.metrics_lost:
-        click.echo(f"note: {session.run.metrics} is missing, so the loss up to here is not known any more")
+        click.echo(f"note: {session.run.metrics} is missing, so the loss curve starts here")
     if position.epoch >= architecture.trained.epochs:
         click.echo(f"{session.run.folder} has been trained for its {architecture.trained.epochs} epochs")
     elif position.pictures:
@@ -84,7 +84,7 @@ def _draw_curve(session: Session) -> None:
 
 @contextmanager
 def _told_if_not_written() -> Iterator[None]:
-    """Print why a picture inside ``with`` cannot be written; the training, which is saved, has not failed by that."""
+    """Print a warning if a figure inside ``with`` cannot be written; this is no error, since the training is saved."""
     try:
         yield
     except RunError as error:

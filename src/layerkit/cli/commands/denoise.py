@@ -17,15 +17,13 @@ from layerkit.cli.context import catalogue_of, printer
 @click.option(
     "--strength",
     type=float,
-    help="What the estimated level of the noise is multiplied by: more removes more.  [default: 1]",
+    help="A factor for the estimated noise level: a larger one removes more.  [default: 1]",
 )
 @click.option(
     "--flips", is_flag=True, help="Take the mean over eight flips and turns of each picture: better, and takes longer."
 )
 @click.option("--tile", default=512, show_default=True, help="Side of the tiles a large picture is processed in.")
-@click.option(
-    "--compare", is_flag=True, help="Write NAME-compare.png too, with what classical methods make of the picture."
-)
+@click.option("--compare", is_flag=True, help="Also write NAME-compare.png, a comparison with classical methods.")
 @click.option("--overwrite", is_flag=True, help="Replace pictures of the same name in the output folder.")
 @click.pass_context
 def denoise(
@@ -56,7 +54,7 @@ def denoise(
     if given is not None:
         pictures = pictures[1:]
         if not pictures:
-            raise click.UsageError(f"{given} is a network; give the pictures that it is to denoise as well")
+            raise click.UsageError(f"{given} is a network; give the pictures to denoise as well")
     denoiser: Denoiser | BlindDenoiser
     noise_range = None
     loaded = None if given is None else load(given, catalogue=catalogue_of(ctx))
@@ -81,9 +79,10 @@ def denoise(
 
 
 def _is_checkpoint(given: str) -> bool:
-    """Return whether what was given first is a network and no picture: a file without the suffix of a picture.
+    """Return whether the first argument is a network and not a picture: a file without the suffix of a picture.
 
-    The folder of a run is taken for one too, so that its error names the file in it, and its curves are not denoised.
+    The folder of a run counts as a network too, so that an error names the file in it, and its figures are not
+    denoised.
     """
     from layerkit.data.pictures import FORMATS
 

@@ -21,10 +21,10 @@ from layerkit.cli.context import catalogue_of, printer
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 @click.pass_context
 def evaluate(ctx: click.Context, checkpoint: str, data: str, as_json: bool) -> None:
-    """Measure noisy pictures, and what the network in CHECKPOINT makes of them, against the clean ones.
+    """Compare noisy pictures, before and after the network in CHECKPOINT denoises them, with the clean pictures.
 
-    Classical methods stand beside them, tuned on these very pictures. For noisy shots without clean pictures it is an
-    estimate, of the network alone.
+    Classical methods, tuned on the same pictures, are listed for comparison. For noisy shots without clean pictures the
+    result is an estimate, for the network only.
     """
     import json
     from dataclasses import asdict
@@ -44,7 +44,7 @@ def evaluate(ctx: click.Context, checkpoint: str, data: str, as_json: bool) -> N
     )
     if dataset.validation is None:
         raise DataError(
-            f"{data} holds pairs for training and nothing to measure on; give noisy and clean pictures, such as "
+            f"{data} holds only pairs for training; give noisy and clean pictures to measure on, such as "
             '"noisy" and "clean" in an .npz file'
         )
     result = measure(Denoiser(loaded.network, architecture.input.shape), *dataset.validation)

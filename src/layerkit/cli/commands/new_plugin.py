@@ -11,7 +11,7 @@ from layerkit.cli.context import catalogue_of
 
 @click.command("new-plugin")
 @click.argument("name")
-@click.option("--output", default=".", type=click.Path(), help="Folder in which the new one is made.")
+@click.option("--output", default=".", type=click.Path(), help="Folder in which the package's folder is made.")
 @click.pass_context
 def new_plugin(ctx: click.Context, name: str, output: str) -> None:
     """Write a package NAME, such as layerkit-wavelet, with one layer, its tests and a README."""
