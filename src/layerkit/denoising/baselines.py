@@ -1,11 +1,11 @@
-"""What a network has to beat: classical methods that learn nothing, as scikit-image has them.
+"""Classical methods without learning, from scikit-image, with which networks are compared.
 
 - Gaussian blur: ``skimage.filters.gaussian``;
 - non-local means (Buades, Coll, Morel 2005): ``skimage.restoration.denoise_nl_means``;
 - total variation (Chambolle 2004): ``skimage.restoration.denoise_tv_chambolle``.
 
-Their parameters are either *tuned*, where clean pictures are known: the best of a small grid on these very pictures,
-which favours them over a network that has never seen them; or *fitted* to a noise of known size, by rules of thumb.
+Their parameters are either *tuned*, if clean pictures are known: the best of a small grid on the same pictures, which
+is an advantage over a network that has never seen them; or *fitted* to noise of a known level, by rules of thumb.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ Parameters = Mapping[str, float]
 """Keyword arguments of the scikit-image function."""
 
 TUNING_PIXELS = 2**16
-"""Parameters are tuned on about so many pixels, and on four pictures at least."""
+"""About how many pixels parameters are tuned on; at least four pictures are used."""
 TUNING_PICTURES = 64
-"""Parameters are tuned on so many pictures at most: a method takes its time for each, however small it is."""
+"""The most pictures that parameters are tuned on, because each takes some time, however small it is."""
 TUNING_SIDE = 128
 """Parameters are tuned on the middle of a larger picture: its height and width, in pixels."""
 
