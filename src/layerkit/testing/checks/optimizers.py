@@ -41,7 +41,7 @@ def _after(case: OptimizerCase, steps: int, dtype: torch.dtype = torch.float64) 
 
 @check("optimizer")
 def steps_in_place(case: OptimizerCase) -> None:
-    """``step`` writes into the very parameters it was given, and leaves their gradients, shapes and dtypes alone."""
+    """``step`` changes the given parameters in place, and does not change their gradients, shapes and dtypes."""
     for dtype in (torch.float64, torch.float32):
         pairs = case.pairs(dtype)
         optimizer = case.optimizer(pairs)
@@ -87,7 +87,7 @@ def lr_zero_changes_nothing(case: OptimizerCase) -> None:
 
 @check("optimizer")
 def lr_may_change(case: OptimizerCase) -> None:
-    """Setting ``lr`` between steps has effect: it is what the next step uses."""
+    """Setting ``lr`` between steps has an effect: the next step uses it."""
     lr = _lr(case)
     pairs = case.pairs()
     optimizer = case.optimizer(pairs)
@@ -114,7 +114,7 @@ def zero_grad_clears(case: OptimizerCase) -> None:
 
 @check("optimizer")
 def gradients_are_read_when_stepping(case: OptimizerCase) -> None:
-    """Each step uses what stands in the gradients at that time, and each parameter its own gradient alone."""
+    """Each step uses the values of the gradients at that time, and for each parameter only its own gradient."""
     expected = _after(case, 3)
     for index in range(len(expected)):
         pairs = case.pairs()[index : index + 1]
@@ -138,7 +138,7 @@ def order_does_not_matter(case: OptimizerCase) -> None:
 
 @check("optimizer")
 def state_resumes(case: OptimizerCase) -> None:
-    """Saved after some steps and loaded into a new optimizer, it goes on to the last bit; the state is a copy then."""
+    """A new optimizer that loads a state saved after some steps continues bit for bit; the state is a copy."""
     pairs = case.pairs()
     optimizer = case.optimizer(pairs)
     fresh = list(optimizer.state_dict())
@@ -201,7 +201,7 @@ def descends(case: OptimizerCase) -> None:
 
 @check("optimizer")
 def any_parameters(case: OptimizerCase) -> None:
-    """It takes no parameters at all, empty ones, and ones whose memory is not contiguous, as the weights of a layer."""
+    """It works with an empty list of parameters, with empty parameters, and with ones that are not contiguous."""
     empty = case.optimizer([])
     empty.step()
     empty.zero_grad()
