@@ -12,7 +12,7 @@ from layerkit.experiments.report.section import Section
 
 HOLDS, FAILS = "holds", "does not hold"
 UNEVEN = f"{HOLDS} from end to end, not at every step"
-OPEN = "cannot be told from chance"
+OPEN = "cannot be distinguished from chance"
 SHORT = "trained too short to tell"
 MISSING = "not measured"
 WRITTEN: dict[Quantity, Writing] = {

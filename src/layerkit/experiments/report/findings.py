@@ -51,7 +51,7 @@ def _curve(section: Section) -> list[str]:
         return ["Each place is one training: what another seed would give is not known."]
     return [
         f"Lines go through the mean of the seeds, and bands from the least to the greatest. Seeds lie up to "
-        f"{psnr(width)} dB apart: a smaller difference between two places cannot be told from chance."
+        f"{psnr(width)} dB apart: a smaller difference between two places cannot be distinguished from chance."
     ]
 
 
