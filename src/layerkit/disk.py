@@ -1,7 +1,7 @@
-"""Files that are either the old one or the new one, whatever happens in between, and folders for one process alone.
+"""Atomic writes of files, and locks on folders.
 
-Works on POSIX systems and on Windows, which lets nobody bring a folder to the disk, and before Python 3.13 has no
-permissions to set on an open file.
+Works on POSIX systems and on Windows, which cannot flush a folder to the disk, and where Python before 3.13 cannot set
+the permissions of an open file.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from layerkit.errors import FolderInUseError, RunError
 
 _TEMPORARY = ".tmp"
 _BLOCK = 4096
-"""Bytes that are read at once, from the end of a file, to find where its last line begins."""
+"""How many bytes are read at a time, backwards from the end of a file, to find the beginning of its last line."""
 
 
 def write_atomically(path: str | Path, data: bytes | memoryview) -> None:
-    """Write ``data`` to ``path``, as :func:`replaced` does.
+    """Write ``data`` to ``path`` in the way of :func:`replaced`.
 
     Raises:
-        RunError: when the system refuses; what was there before is still there.
+        RunError: when the system refuses; the old content is still there.
     """
     with _renamed(path) as (descriptor, _):
         _write(descriptor, data)
@@ -36,9 +36,9 @@ def write_atomically(path: str | Path, data: bytes | memoryview) -> None:
 def replaced(path: str | Path) -> Iterator[BinaryIO]:
     """Open a new file, for writing and reading, that takes the place of ``path`` when the block is left without error.
 
-    A reader, or a crash, finds the old content or the new, never half of it. The bytes go to a temporary file in the
-    same folder and to the disk before it takes the name; then the folder itself goes to the disk, where the system can
-    do that. Missing folders are made.
+    The file has either the old content or the new, even after a crash. The bytes go to a temporary file in the same
+    folder, which is flushed to the disk and then renamed; after that the folder is flushed too, where the system can do
+    that. Missing folders are made.
 
     Raises:
         RunError: when the system refuses; what was there before is still there.
@@ -74,22 +74,22 @@ def _renamed(path: str | Path) -> Iterator[tuple[int, str]]:
 
 
 def append_lines(path: str | Path, lines: bytes, durable: bool = True) -> None:
-    """Write whole lines at the end of a file, which is made if it is missing.
+    """Append whole lines to a file, which is made if it is missing.
 
-    A last line without an end is what a full disk, or the end of a process, has left of a line. It is cut off first, or
-    the new one would be glued to it.
+    A last line without ``\\n`` was cut short by a full disk or a killed process. It is removed first, so that the new
+    line does not continue it.
 
     Args:
-        path: of the file.
-        lines: each with its end, ``\\n``; there may be none.
-        durable: whether to wait until the disk has the file, all that was appended before included.
+        path: the file.
+        lines: any number of lines, each ending with ``\\n``.
+        durable: whether to wait until everything appended so far is on the disk.
 
     Raises:
-        RunError: when the system refuses; a part of a line may stand at the end of the file.
+        RunError: when the system refuses; the file may then end with a part of a line.
     """
     path = Path(path)
     try:
-        # Without O_BINARY Windows would write two bytes for each end of a line.
+        # Without O_BINARY Windows would write two bytes for each line end.
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
         descriptor = os.open(path, flags, 0o666)
         try:
@@ -104,14 +104,14 @@ def append_lines(path: str | Path, lines: bytes, durable: bool = True) -> None:
 
 
 def why_unreadable(error: OSError | ValueError) -> str:
-    """Return why a file cannot be opened, in words; a ValueError says that its name can be none."""
+    """Return why a file cannot be opened, in words; a ValueError means that its name is not a possible one."""
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that a killed process left in ``folder``; nobody else may be writing there."""
+    """Remove the temporary files that a killed process left in ``folder``; no other process may be writing there."""
     for path in folder.glob(f".*{_TEMPORARY}"):
         with contextlib.suppress(OSError):
             path.unlink()
@@ -122,7 +122,7 @@ def _refused(path: Path, error: OSError) -> RunError:
 
 
 def _write(descriptor: int, data: bytes | memoryview) -> None:
-    # The system may take less than it was given, as it does when the disk is nearly full.
+    # The system may write only a part, for example when the disk is nearly full.
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
@@ -150,7 +150,7 @@ def _umask() -> int:
 
 
 def _sync_folder(folder: Path) -> None:
-    if not hasattr(os, "O_DIRECTORY"):  # Windows opens no folders
+    if not hasattr(os, "O_DIRECTORY"):  # Windows cannot open folders
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -160,10 +160,10 @@ def _sync_folder(folder: Path) -> None:
 
 
 class FolderLock:
-    """Keeps everybody else out of a folder, until it is released or this process ends, however it ends.
+    """Reserves a folder for one user, until the lock is released or this process ends in any way.
 
-    The system holds the lock, on a hidden file in the folder. The file stays when the lock is released: removing it
-    would take it from under a process that is just about to lock it.
+    The operating system holds the lock on a hidden file in the folder. The file stays when the lock is released,
+    because another process may be about to lock it.
 
     Args:
         folder: an existing folder.

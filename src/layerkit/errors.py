@@ -1,7 +1,6 @@
-"""Every exception that layerkit raises for its callers, under one :class:`LayerkitError`, and its warnings.
+"""Every exception that layerkit raises for its callers, all derived from :class:`LayerkitError`, and its warnings.
 
-The exit code of the command line is part of the error: 2 for a mistake that the user can correct, 1 for a run that
-failed.
+Each error has the exit code of the command line: 2 for a mistake that the user can correct, 1 for a run that failed.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from layerkit.wording import json_path
 
 
 class LayerkitError(Exception):
-    """The base of every error that layerkit raises on purpose."""
+    """The base class of every error that layerkit raises on purpose."""
 
     exit_code = 1
 
@@ -28,8 +27,12 @@ class DataError(UserError):
     """Pictures or data files that are missing, unreadable or of the wrong form."""
 
 
+class TooLargeError(DataError):
+    """A picture of more pixels than can be taken."""
+
+
 class DataWarning(UserWarning):
-    """Pictures that can be used, and that are probably not what they were meant to be."""
+    """Pictures that can be used but probably do not hold what they should."""
 
 
 class CheckpointError(UserError):
@@ -45,7 +48,7 @@ class FolderInUseError(UserError):
 
 
 class FolderTakenError(UserError):
-    """A folder that holds something that is not to be continued or overwritten."""
+    """A folder whose content must not be continued or overwritten."""
 
 
 class RunError(LayerkitError):
@@ -57,11 +60,11 @@ class DivergedError(RunError):
 
 
 class BrokenLayerError(RunError):
-    """A layer or a loss that does not do what its spec, or the contract of modules, says."""
+    """A layer or a loss that does not do what its spec or the contract of modules promises."""
 
 
 class StoppedError(LayerkitError):
-    """A run that was asked to stop, and has saved what it had; the exit code is that of the signal."""
+    """A run that was asked to stop and has saved its state; the exit code is 128 plus the number of the signal."""
 
     def __init__(self, message: str, signal: int) -> None:
         super().__init__(message)
@@ -110,7 +113,7 @@ class ShapeError(InputError, ValueError):
 
 
 class TensorError(InputError, TypeError):
-    """What is no tensor, or one of another dtype or on another device than the parameters that it meets."""
+    """An input that is not a tensor, or whose dtype or device differs from that of the layer's parameters."""
 
 
 @dataclass(frozen=True)
@@ -121,9 +124,9 @@ class Problem:
         message: what is wrong, what was expected, and what to do.
         path: the JSON path, as keys and indices.
         type: the name of the innermost component around it.
-        source: the file, or what else the text came from.
-        line: counted from 1; None where it is not known.
-        column: counted from 1; None where it is not known.
+        source: the file, or another name of the text.
+        line: the line, counted from 1; None where it is not known.
+        column: the column, counted from 1; None where it is not known.
     """
 
     message: str
@@ -171,5 +174,5 @@ class SpecError(UserError, ValueError):
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory is short; torch has no class of its own for it on the CPU."""
+    """Return whether an error says that memory is short; on the CPU torch has no class of its own for that."""
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "allocate memory" in str(error))

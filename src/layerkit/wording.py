@@ -28,9 +28,9 @@ MAX_SHOWN = 60
 
 
 def show(value: Any) -> str:
-    """Return a value as JSON, short enough for a sentence and without characters that would steer a terminal.
+    """Return a value as JSON, short enough for a sentence and without control characters.
 
-    No more of the value is written than is shown: a hostile file has megabytes in one value, and names it often.
+    Only the part that is shown is converted, because a hostile file can have megabytes in one value.
     """
     try:
         text = _beginning(value)
@@ -53,8 +53,8 @@ def _beginning(value: Any) -> str:
 
 
 def shortly(value: Any) -> str:
-    """Return a value as Python writes it, with dots in place of what is long."""
+    """Return the ``repr`` of a value, with dots in place of long parts."""
     try:
         return reprlib.repr(value)
-    except ValueError:  # Python writes no whole numbers of thousands of digits
+    except ValueError:  # Python refuses to write integers with thousands of digits
         return f"a value of type {type(value).__name__}"

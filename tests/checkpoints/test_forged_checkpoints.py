@@ -85,7 +85,7 @@ FORGERIES: list[tuple[Callable[[dict[str, torch.Tensor]], Any], str]] = [
     (lambda t: t.update({GENERATOR: t[GENERATOR][:-8].clone()}), r"generator must be \(5056,\), not \(5048,\)"),
     (lambda t: t.update({"optimizer.x": torch.zeros(2**22)}), "far more numbers than its network and an optimizer"),
     (lambda t: t.update({"other": torch.zeros(2**22)}), "far more numbers than its network and an optimizer"),
-    (lambda t: [t.pop(name) for name in list(t) if name.startswith("network")], "parameters, and the file 0 numbers"),
+    (lambda t: [t.pop(name) for name in list(t) if name.startswith("network")], "but the file holds only 0 numbers"),
 ]
 
 
@@ -150,7 +150,7 @@ def test_an_architecture_larger_than_the_file_is_not_built(saved, forge):
     huge = json.loads(text)
     huge["layers"].insert(0, {"type": "conv2d", "out_channels": 65536, "kernel_size": 3, "padding": 1})
     tracemalloc.start()
-    with pytest.raises(CheckpointError, match=r"the network has .* parameters, and the file .* numbers for it"):
+    with pytest.raises(CheckpointError, match=r"the network has .* parameters, but the file holds only .* numbers"):
         load(forge(architecture=json.dumps(huge)))
     assert tracemalloc.get_traced_memory()[1] < 2**23
     tracemalloc.stop()

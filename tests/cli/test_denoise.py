@@ -277,7 +277,7 @@ def test_strength_out_of_range_and_for_a_network_that_has_none(tmp_path, checkpo
 
 def test_a_network_without_pictures(checkpoint, capsys):
     assert run(["denoise", checkpoint]) == 2
-    assert "is a network; give the pictures that it is to denoise as well" in capsys.readouterr().err
+    assert "is a network; give the pictures to denoise as well" in capsys.readouterr().err
 
 
 def test_alone(tmp_path, checkpoint, capsys):

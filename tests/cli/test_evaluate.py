@@ -81,7 +81,7 @@ def test_data_without_clean_pictures(checkpoint, tiny, tmp_path, capsys):
     arrays = np.load(tiny.data)
     np.savez(tmp_path / "train.npz", noisy_1=arrays["noisy_1"], noisy_2=arrays["noisy_2"])
     assert run(["evaluate", checkpoint, "--data", str(tmp_path / "train.npz")]) == 2
-    assert "train.npz holds pairs for training and nothing to measure on; give noisy and" in capsys.readouterr().err
+    assert "train.npz holds only pairs for training; give noisy and" in capsys.readouterr().err
 
 
 def test_a_checkpoint_without_training(checkpoint, tmp_path, capsys):

@@ -192,8 +192,8 @@ def test_a_trial_that_diverges_stops_nothing_and_is_shown(command, tmp_path, cap
 
 def test_an_experiment_that_needs_pictures_is_left_out_for_pairs(command, tmp_path, capsys):
     assert run(strings(command(pictures_only=True))) == 0
-    assert "rates: left out: it needs pictures that noise is added to" in capsys.readouterr().out
-    assert "Left out: it needs pictures" in (tmp_path / "report" / "report.html").read_text()
+    assert "rates: left out: it needs clean pictures that noise is added to" in capsys.readouterr().out
+    assert "Left out: it needs clean pictures" in (tmp_path / "report" / "report.html").read_text()
     assert not (tmp_path / "report" / "results").exists()
 
 

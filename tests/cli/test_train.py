@@ -199,7 +199,7 @@ def test_resume_mentions_other_versions(train, monkeypatch, capsys):
 
     save(path, held.network, old, position=held.position, optimizer=old.training.optimizer.build(held.network.param()))
     assert resume("run") == 0
-    assert "note: begun with layerkit==0.0.1; another version is installed now" in capsys.readouterr().out
+    assert "note: started with layerkit==0.0.1; another version is installed now" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_without_a_spec_it_is_the_network_that_comes_with_layerkit(tmp_path, mon
     narrow = [word for name in ("width", "inner_width") for word in ("--set", f"define.{name}=2")]
     arguments += [*narrow, "--set", "define.shuffled_width=8"]
     assert run([*arguments, "--output", "run"]) == 0
-    assert "no SPEC is given, so this is the network that comes with layerkit" in capsys.readouterr().out
+    assert "no SPEC is given, so the network that comes with layerkit is trained" in capsys.readouterr().out
     resolved = json.loads((tmp_path / "run" / "architecture.json").read_text())
     default = json.loads((Path(__file__).parents[2] / "architectures" / "strong.json").read_text())
     assert resolved["name"] == default["name"]
@@ -284,7 +284,7 @@ def test_metrics_that_are_gone_are_told(train, monkeypatch, capsys):
         assert train() == 143
     os.unlink("run/metrics.jsonl")
     assert resume("run") == 0
-    assert "note: run/metrics.jsonl is missing, so the loss up to here is not known" in capsys.readouterr().out
+    assert "note: run/metrics.jsonl is missing, so the loss curve starts here" in capsys.readouterr().out
 
 
 # Failures

@@ -29,7 +29,7 @@ def test_schemas_beside_the_files_are_left_out(table1, capsys):
     said = capsys.readouterr()
     left_out = [line for line in said.out.splitlines() if line.endswith(": valid") is False]
     assert [line.partition(": ")[0] for line in left_out] == [file for file in files if file.endswith(".schema.json")]
-    assert all("left out, since it is a JSON Schema for editors and no network" in line for line in left_out)
+    assert all("left out, since it is a JSON Schema for editors and not a network" in line for line in left_out)
     assert run(["validate", "--json", *files]) == 0
     assert len(json.loads(capsys.readouterr().out)) == len(files) - 2
 

@@ -166,6 +166,7 @@ def test_lists_are_pairs_as_in_json_and_numbers_of_numpy_are_numbers():
 # All components
 
 WITHOUT_A_FIELD: dict[str, Any] = {
+    "channels": 4,
     "in_channels": 4,
     "in_features": 4,
     "num_features": 4,
@@ -197,11 +198,13 @@ def test_no_constructor_takes_what_its_spec_refuses(component):
     usual = {name: value for name, value in component.example.items() if name in parameters} | {
         name: value for name, value in WITHOUT_A_FIELD.items() if name in parameters
     }
-    layers = [ReLU()] if "layers" in parameters else []
+    layers: list[Any] = [ReLU()] if "layers" in parameters else []
     if layers:
         del usual["layers"]
     if "times" in parameters:
         usual["times"] = 1
+    if layers and "channels" in usual:  # which stand before the layers
+        layers.insert(0, usual.pop("channels"))
     made(*layers, **usual)
     for name, schema in component.spec.model_json_schema()["properties"].items():
         for value in numbers_beyond(schema) if name in parameters else []:

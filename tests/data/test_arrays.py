@@ -53,7 +53,7 @@ def test_another_kind_of_values_is_refused(values, given):
 
 
 def test_a_warning_points_to_the_line_outside_of_layerkit():
-    with pytest.warns(DataWarning, match="p: the values go from 0.5 to 0.5, and 0 to 255 is expected") as told:
+    with pytest.warns(DataWarning, match="p: the values go from 0.5 to 0.5, but 0 to 255 is expected") as told:
         pictures(torch.full((1, 1, 2, 2), 0.5), "p")
     assert told[0].filename == __file__
 

@@ -65,7 +65,7 @@ def test_grey_and_a_level_are_two_channels_and_no_other_number_will_do():
     "layers": [{"type": "relu"}], "training": {"loss": {"type": "mse"}, "optimizer": {"type": "sgd", "lr": 0.1},
     "noise": {"type": "gaussian", "sigma": 5.0}}}"""
     with pytest.raises(
-        SpecError, match=r"one more is the noise's level, and the data .photos. are pictures; write 2 or 4"
+        SpecError, match=r"one more for the noise level, and the data .photos. are pictures; write 2 or 4"
     ):
         load_architecture(text, data="photos")
     assert load_architecture(text, data="photos", overrides={"input.channels": 2}).input.noise_level

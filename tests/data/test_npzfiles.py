@@ -87,7 +87,7 @@ def test_clean_targets_keep_a_tenth_for_validation(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "changes", "message"),
     [
-        ({"noisy": pictures(3)}, {}, r'the array "clean" is missing beside its other half; found noisy'),
+        ({"noisy": pictures(3)}, {}, r'the array "clean" is missing from its pair; found noisy'),
         ({"noisy_2": pictures(3)}, {}, r'the array "noisy_1" is missing'),
         ({"x": pictures(3)}, {}, r'expected arrays "noisy_1" and "noisy_2" for training or .*, found x'),
         ({"noisy": pictures(3), "clean": pictures(2)}, {}, '"noisy" and "clean" must have the same shape'),
@@ -98,7 +98,7 @@ def test_clean_targets_keep_a_tenth_for_validation(tmp_path):
             r'array "noisy": expected uint8 .*found uint8 \(3, 6, 5\)',
         ),
         ({"noisy": pictures(0), "clean": pictures(0)}, {}, r'array "noisy": holds no pictures'),
-        ({"noisy": pictures(3), "clean": pictures(3)}, {"shape": (1, 6, 5)}, r"3x6x5 \(C x H x W\) and .* is 1x6x5"),
+        ({"noisy": pictures(3), "clean": pictures(3)}, {"shape": (1, 6, 5)}, r"3x6x5 \(C x H x W\), but .* is 1x6x5"),
         (
             {"noisy_1": pictures(3), "noisy_2": pictures(3)},
             {"clean_targets": True},
@@ -188,15 +188,15 @@ def test_noise_may_reach_beyond(tmp_path):
     [
         (
             {"noisy": floats("float32", 1)},
-            r'array "noisy": float32 values, and nothing says whether they go from 0 to 1 or from 0 to 255; add '
+            r'array "noisy": float32 values, but nothing says whether they go from 0 to 1 or from 0 to 255; add '
             r'"range" to the file: numpy\.savez\(\.\.\., range=1\) or range=255',
         ),
-        ({"range": 2, "noisy": floats("float32", 1)}, '"range": expected the number 1 or 255, .* found 2'),
-        ({"range": "1"}, r'"range": expected the number 1 or 255, to which the floats go from 0, found str32 \(\)'),
-        ({"range": [1, 255]}, r'"range": expected the number 1 or 255, .*, found int64 \(2,\)'),
+        ({"range": 2, "noisy": floats("float32", 1)}, '"range": expected 1 or 255, .* found 2'),
+        ({"range": "1"}, r'"range": expected 1 or 255, the upper end of the range of the floats, found str32 \(\)'),
+        ({"range": [1, 255]}, r'"range": expected 1 or 255, .*, found int64 \(2,\)'),
         (
             {"range": 1, "noisy": floats("float32", 255)},
-            r'its values are 1\d\d\..* on average, and "range" says 1; write',
+            r'its values are 1\d\d\..* on average, but "range" says 1; write',
         ),
         (
             {"range": 1, "noisy": np.full((30, *SHAPE), np.nan)},

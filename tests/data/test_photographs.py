@@ -75,7 +75,7 @@ def test_gray_photos():
 def test_photos_are_enlarged_for_large_inputs_but_not_beyond_reason():
     large = load_dataset("photos", (3, 60, 60), Pixelate(8), 0, 4, validation_samples=2)
     assert large.train.chunk(0, 0)[0].shape == (4, 3, 60, 60)
-    with pytest.raises(DataError, match="photographs are too small for crops of 2048x2048 pixels; it is the noise"):
+    with pytest.raises(DataError, match="photographs are too small for crops of 2048x2048 pixels; the noise needs"):
         load_dataset("photos", (3, 256, 256), Pixelate(8), 0, 4)
 
 

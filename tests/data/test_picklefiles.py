@@ -150,7 +150,7 @@ BYTES = torch.uint8
         ((pictures(0), pictures(0)), "first tensor: holds no pictures"),
         (
             (torch.zeros(1, 3, 8, 8, dtype=BYTES),) * 2,
-            r"pictures are 3x8x8 \(C x H x W\) and the network's .* 3x6x5; ch",
+            r"pictures are 3x8x8 \(C x H x W\), but the network's .* 3x6x5; ch",
         ),
         ((torch.zeros(1, 1, 1, 1, dtype=BYTES).expand(2**20, 3, 64, 64),) * 2, "values; split the file"),
         ((pictures(3).to_sparse(), pictures(3)), "first tensor: expected a dense tensor, found torch.sparse_coo"),
@@ -174,14 +174,14 @@ def test_other_objects_than_tensors_are_named(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"text", b"\x80\x02K\x01.", b"PK\x03\x04" + bytes(50)])
 def test_files_that_are_no_pickles(tmp_path, content):
     (tmp_path / "train_data.pkl").write_bytes(content)
-    with pytest.raises(DataError, match=r"train_data\.pkl: (not a file that torch\.save wrote|expected a tuple)"):
+    with pytest.raises(DataError, match=r"train_data\.pkl: (not a tuple of two tensors|expected a tuple)"):
         load(tmp_path)
 
 
 def test_truncated_pickle(folder):
     content = (folder / "val_data.pkl").read_bytes()
     (folder / "val_data.pkl").write_bytes(content[: len(content) // 2])
-    with pytest.raises(DataError, match=r"val_data\.pkl: not a file that torch\.save wrote .*, or damaged"):
+    with pytest.raises(DataError, match=r"val_data\.pkl: not a tuple of two tensors written .*, or damaged"):
         load(folder / "val_data.pkl")
 
 
@@ -192,5 +192,5 @@ def test_a_name_that_tells_nothing(folder):
 
 
 def test_pickles_have_no_clean_targets(folder):
-    with pytest.raises(DataError, match=r"train_data\.pkl: clean targets were asked for and this file holds pairs"):
+    with pytest.raises(DataError, match=r"train_data\.pkl: clean targets were asked for, but this file holds pairs"):
         load(folder, clean_targets=True)

@@ -106,7 +106,7 @@ def test_it_is_said_when_the_noise_asks_for_larger_pictures(tmp_path, sizes, mor
     with pytest.raises(DataError, match=more) as caught:
         load_dataset(tmp_path, (3, 8, 8), Pixelate(4), 0, 10)
     assert (
-        "; it is the noise that asks for so much, since it makes one pixel of 4x4, and one that keeps the size, such "
+        "; the noise needs that much, since it makes one pixel from 4x4; a noise that keeps the size, such "
         'as {"type": "gaussian", "sigma": 25}, needs no more than 8x8; '
     ) in str(caught.value)
     assert load_dataset(tmp_path, (3, 8, 8), Gaussian(25), 0, 10).train
@@ -122,7 +122,7 @@ def test_a_broken_picture_in_a_folder_is_named(tmp_path):
 def test_pictures_are_for_networks_of_one_or_three_channels(tmp_path):
     plain(tmp_path, [1, 2])
     for source in ("photos", tmp_path):
-        with pytest.raises(DataError, match=r"1 channel \(gray\) or 3 \(RGB\), and the network's input has 2"):
+        with pytest.raises(DataError, match=r"1 channel \(gray\) or 3 \(RGB\), but the network's input has 2"):
             load_dataset(source, (2, 8, 8), NOISELESS, 0, 10)
     with pytest.raises(DataError, match=r"the network's input is \(64,\); \"input\" must be \[C, H, W\]"):
         load_dataset("photos", (64,), NOISELESS, 0, 10)

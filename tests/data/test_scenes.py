@@ -208,5 +208,5 @@ def test_a_clean_picture_with_a_single_shot(tmp_path):
 def test_two_files_called_the_same_shot(tmp_path):
     pixels = PHOTOGRAPHS["coffee"][:, :80, :80]
     paths = put(tmp_path, a_1=shot(pixels, 0), a_01=shot(pixels, 1), a_2=shot(pixels, 2))
-    with pytest.raises(DataError, match=r"a_01\.png and .*a_1\.png are both called shot 1 of a; remove one, or give"):
+    with pytest.raises(DataError, match=r"a_01\.png and .*a_1\.png are both shot 1 of a by name; remove one, or give"):
         find_scenes(paths)

@@ -242,16 +242,14 @@ def test_a_scene_whose_shots_show_different_things(tmp_path):
     for name in "abc":
         put(tmp_path, name, scene(ord(name)))
     write_picture(tmp_path / "b_3.png", Picture(torch.from_numpy(data.rocket()).permute(2, 0, 1)[:, 200:260, 300:370]))
-    with pytest.raises(DataError, match=r"b_1\.png and .*b_3\.png do not show the same, while other names .*; rename"):
+    with pytest.raises(DataError, match=r"b_1\.png and .*b_3\.png do not show the same scene, although .*; rename"):
         load(tmp_path)
 
 
 def test_a_shot_that_is_a_copy(tmp_path):
     put(tmp_path, "a", scene(0), shots=3)
     (tmp_path / "a_3.png").write_bytes((tmp_path / "a_2.png").read_bytes())
-    with pytest.raises(
-        DataError, match=r"a_2\.png and .*a_3\.png are the same picture; each must be a shot of its own"
-    ):
+    with pytest.raises(DataError, match=r"a_2\.png and .*a_3\.png are the same picture; each must be a separate shot"):
         load(tmp_path)
 
 
@@ -277,7 +275,7 @@ def test_clean_targets_without_clean_pictures(tmp_path):
 
 def test_shots_are_for_networks_of_one_or_three_channels(tmp_path):
     put(tmp_path, "a", scene(0))
-    with pytest.raises(DataError, match=r"1 channel \(gray\) or 3 \(RGB\), and the network's input has 2"):
+    with pytest.raises(DataError, match=r"1 channel \(gray\) or 3 \(RGB\), but the network's input has 2"):
         load(tmp_path, shape=(2, 8, 8))
 
 

@@ -327,7 +327,7 @@ def test_arrays_are_taken_however_they_lie_in_memory_and_left_alone() -> None:
 
 @pytest.mark.parametrize("images", [noise(1, 1, 12, 12) / 255, (1.4 * noise(1, 1, 12, 12) / 255 - 0.2).float().numpy()])
 def test_values_from_0_to_1_are_told(images: Tensor) -> None:
-    with pytest.warns(DataWarning, match="images: the values go from .*, and 0 to 255 is expected; if 1 is") as caught:
+    with pytest.warns(DataWarning, match="images: the values go from .*, but 0 to 255 is expected; if 1 is") as caught:
         result = denoiser(Half).predict(images)
     assert caught[0].filename == __file__
     assert float(abs(result - images.clip(0) / 2).max()) < 1e-6

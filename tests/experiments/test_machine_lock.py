@@ -25,7 +25,7 @@ def test_trials_run_beside_one_another(tmp_path):
 def test_nothing_runs_beside_a_trial_that_must_be_alone(tmp_path, first):
     with (
         at_once(tmp_path, exclusive=first),
-        pytest.raises(StoppedError, match="stopped while it waited for other trials on this machine"),
+        pytest.raises(StoppedError, match="stopped while waiting for other trials on this machine"),
         at_once(tmp_path, exclusive=not first),
     ):
         pass

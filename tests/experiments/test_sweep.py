@@ -256,7 +256,7 @@ def test_timed_trials_are_left_to_the_process_that_times_them(work):
 def test_a_timed_trial_waits_for_others_on_the_machine(work):
     sweep = work(timed=True)
     with machine_lock(sweep.store.folder, False, lambda: None, lambda: None):
-        with pytest.raises(StoppedError, match="stopped while it waited for other trials on this machine"):
+        with pytest.raises(StoppedError, match="stopped while waiting for other trials on this machine"):
             sweep.work(stop_after=0)
         with machine_lock(sweep.store.folder, False, lambda: None, lambda: None):
             pass  # those that are not timed run beside one another

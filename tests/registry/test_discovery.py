@@ -211,7 +211,7 @@ BROKEN = {
     "abstract-spec": Stranger(changed("def output_shape", "def shape"), r"MineSpec does not define output_shape"),
     "loose-spec": Stranger(
         changed(TYPE_FIELD, TYPE_FIELD + "\n    model_config = {'extra': 'allow'}"),
-        r"its model_config must leave extra='forbid'",
+        r"its model_config must keep extra='forbid'",
     ),
     "hiding-field": Stranger(
         "import warnings\nwarnings.simplefilter('ignore')\n" + changed(TYPE_FIELD, TYPE_FIELD + "\n    inner: int = 0"),
@@ -219,7 +219,7 @@ BROKEN = {
     ),
     "wrong-example": Stranger(
         changed(TYPE_FIELD, TYPE_FIELD + "\n    example = {'size': 3}"),
-        r"its example has fields that it does not: size",
+        r"its example has fields that the spec does not have: size",
     ),
     "newer-layerkit": Stranger(
         sound("mine"), r"it needs layerkit>=99.1, and this is layerkit \d", needs="layerkit>=99.1"

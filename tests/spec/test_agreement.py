@@ -61,11 +61,11 @@ def read(tree: dict[str, Any], **options: Any) -> Architecture:
         (tree(CONVOLUTION | {"stride": 2}), "layers[0]", "add padding for what kernels cut off, and upsampling for"),
         (tree(CONVOLUTION | {"padding": 2}), "layers[0]", "upsample less, or pad less"),
         (tree({"type": "flatten"}), "layers[0]", "output is 192 and its input 3x8x8"),
-        (tree({"type": "flatten"}), "layers[0]", "let the last layer give pictures"),
+        (tree({"type": "flatten"}), "layers[0]", "let the last layer return pictures"),
         (
             tree(CONVOLUTION, noise={"type": "bernoulli", "probability": 0.5}),
             "training.noise",
-            'training.noise (bernoulli): marks values of its targets as unknown, which the loss "mse" does not leave '
+            'training.noise (bernoulli): marks some target values as unknown, but the loss "mse" cannot leave them '
             'out; take {"type": "masked", "loss": {"type": "mse"}} as "loss"',
         ),
     ],

@@ -57,7 +57,7 @@ def test_a_tree_without_constants_stays_as_it_is(spec: Any) -> None:
         (
             {"define": {"a": "relu"}, "layers": [{"type": "$a"}]},
             ("layers", 0, "type"),
-            "a constant cannot stand for a type; write the name of the component",
+            "a constant cannot be used as a type; write the name of the component",
         ),
         (tree({"w": 4, "v": 5}, "$w"), ("define", "v"), 'nothing uses "$v"; use it or remove it'),
         ({"define": {"w": 4}, "layers": {"$w": 1}}, ("define", "w"), 'nothing uses "$w"'),
@@ -106,6 +106,6 @@ def test_what_constants_stand_for_is_bounded_before_it_is_copied() -> None:
     expanded = expand(tree({"a": text}, *["$a"] * 10))
     assert all(layer["value"] is text for layer in expanded.tree["layers"])
     for values in (["$a"] * 11, [["$a"]] * 11, [*["$a"] * 10, "$b"]):
-        with pytest.raises(SpecError, match=r"constants stand for more than 1,000,000 characters") as caught:
+        with pytest.raises(SpecError, match=r"the values of constants have more than 1,000,000 characters") as caught:
             expand(tree({"a": text, "b": 1}, *values))
         assert caught.value.problems[0].path[:3] == ("layers", 10, "value")

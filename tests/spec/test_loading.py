@@ -235,7 +235,7 @@ def test_too_many_layers_are_refused_before_any_is_checked(at_most) -> None:
     read(changed(("layers",), [{"type": "relu"}]))  # whatever is made once
     inner = {"type": "sequential", "layers": [{"type": "unknown"}] * 5000}
     text = json.dumps(changed(("layers",), [inner] * 2))
-    message = "net.json:1:.*: layers: with all inside others, these are 10,002 layers; at most 10,000 are built"
+    message = "net.json:1:.*: layers: with nested layers these are 10,002 layers; at most 10,000 are built"
     with at_most(700_000), pytest.raises(SpecError, match=message):
         read_architecture(text, "net.json")
 

@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from layerkit import ArgumentError, DataError, SinglePictureDenoiser, UserError, load_architecture
+from layerkit.data.dataset import Validation
 from layerkit.data.noise_model import NoiseKind
 from layerkit.data.photographs import read_photograph
 from layerkit.data.pictures import Picture
-from layerkit.denoising.baselines import BASELINES, tune
+from layerkit.denoising.baselines import BASELINES
+from layerkit.denoising.tuning import tune
 from layerkit.spec.loading import ALONE
 
 
@@ -49,7 +51,7 @@ def with_noise(clean: torch.Tensor, sigma: float) -> torch.Tensor:
 @pytest.mark.parametrize("sigma", [15, 30])
 def test_it_is_far_better_than_a_blur_that_is_tuned_on_the_clean_picture(short, clean, sigma):
     noisy = with_noise(clean, sigma)
-    (blur,) = tune(noisy[None] / 255, clean[None] / 255, BASELINES[:1])
+    (blur,) = tune(Validation(noisy[None] / 255, clean[None] / 255), BASELINES[:1])
     best = psnr(blur.apply(noisy[None] / 255)[0] * 255, clean)
     heard = []
     result = short.restore(noisy, progress=lambda done, steps: heard.append((done, steps)))

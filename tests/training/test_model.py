@@ -102,7 +102,7 @@ def test_numpy_arrays_come_back_as_such(trained):
 
 
 def test_a_model_that_knows_nothing_predicts_nothing():
-    with pytest.raises(UserError, match="knows nothing yet; call train or load_pretrained_model first"):
+    with pytest.raises(UserError, match="the model is not trained yet; call train or load_pretrained_model first"):
         Model().predict(torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
 
 
@@ -268,7 +268,7 @@ def test_values_that_evidently_end_elsewhere_are_told(small, factor):
     model = Model(json.dumps(small))
     remedy = "if 1 is white in them, multiply them by 255" if factor < 1 else "divide 16-bit values by 257"
     with pytest.warns(
-        DataWarning, match=f"train_input: the values go from .*, and 0 to 255 is expected; {remedy}"
+        DataWarning, match=f"train_input: the values go from .*, but 0 to 255 is expected; {remedy}"
     ) as told:
         model.train(noisy * factor, again, 1)
     with pytest.warns(DataWarning, match="images: the values go from .* 0 to 255 is expected") as also:

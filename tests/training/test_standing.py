@@ -52,7 +52,7 @@ A: edited   C: same       |     A/C     A/C     A/C     A/C  |     taken   taken
 MESSAGES = {
     "A/C": r"the files in .* are not of one run: .* in architecture.json and .* in checkpoint.safetensors; put back",
     "M": r"are not of one run: metrics.jsonl is not the one that checkpoint.safetensors was saved with, at \d+ bytes",
-    "gone": r"checkpoint.safetensors is missing, and metrics.jsonl tells of a training that had one; put it back, or",
+    "gone": r"checkpoint.safetensors is missing, but metrics.jsonl belongs to a training that had one; put it back, or",
     "sum": r"checkpoint.safetensors is damaged: its content does not match its checksum",
     "none": r"holds no run; give a folder that layerkit train has written",
     "parts": r"is there already, without the architecture.json of its run; put that back, choose another folder",

@@ -1,1 +1,1 @@
-"""How layers with windows are computed fast."""
+"""Fast computation of the layers that slide a window over pictures, such as convolutions."""

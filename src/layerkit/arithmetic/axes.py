@@ -1,4 +1,4 @@
-"""What sums of shifted pictures are made of, along one direction; see :mod:`layerkit.arithmetic.sums`."""
+"""The terms of sums of shifted pictures along one direction; see :mod:`layerkit.arithmetic.sums`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 
 class Term(NamedTuple):
-    """One summand.
+    """One term of a sum.
 
     Attributes:
-        phase: of the output rows that it is part of.
-        product: the number of the picture that it is taken from.
-        offset: the row there that it is taken from, counted from q.
-        factor: what it is multiplied by.
+        phase: the phase r of the output rows s q + r that it is added to.
+        product: the index of the product that it is taken from.
+        offset: the row of the product that it is taken from, relative to q.
+        factor: the factor that it is multiplied by.
     """
 
     phase: int

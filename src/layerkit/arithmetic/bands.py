@@ -1,16 +1,16 @@
-"""Pictures in bands, so that what is made of one band stays in the processor's cache until it is used."""
+"""Cuts pictures into bands of rows, so that intermediate results of one band stay in the processor's cache."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 NUMBERS = 2**20
-"""Numbers, on the way from input to output, that a band may need; more leave the cache, fewer are too little work for
-each operation."""
+"""How many numbers a band may need from input to output: more do not fit into the cache, and with fewer each operation
+has too little to do."""
 
 
 class Band(NamedTuple):
-    """The rows from ``first`` to ``stop`` of some of the pictures."""
+    """The rows from ``first`` to ``stop`` (excluded) of some of the pictures."""
 
     pictures: slice
     first: int
@@ -23,7 +23,7 @@ def whole(n: int, rows: int) -> list[Band]:
 
 
 def bands(n: int, rows: int, numbers: int) -> list[Band]:
-    """Return ``n`` pictures of ``rows`` rows in bands, the largest first, where one picture needs so many numbers."""
+    """Return ``n`` pictures of ``rows`` rows in bands, the largest first; ``numbers`` are what one picture needs."""
     if n * numbers <= NUMBERS:
         return whole(n, rows)
     if numbers <= NUMBERS:

@@ -1,16 +1,16 @@
-"""A convolution in evaluation, directly: each output is summed up from the inputs that its window sees.
+"""Direct convolution, for evaluation: each output is summed up from the inputs in its window.
 
-It is the formula of :mod:`layerkit.builtin.layers.conv2d` as it stands there,
+It computes the formula of :mod:`layerkit.builtin.layers.conv2d`,
 
     y[n, o, p, q] = bias[o] + sum over taps (i, j) and channels c of
                     weight[o, c, i, j] * x[n, c, p * stride + i * dilation - padding, ...],
 
-and nothing but y is written, where the other ways write all windows or products, and read them again. They remain for
-training, whose backward pass needs what they write. ``backends/_direct.c`` computes it, on a CPU.
+and writes nothing but y, whereas the other ways write all windows or products and read them again. Training uses the
+other ways, because its backward pass needs these windows or products. ``backends/_direct.c`` computes it, on a CPU.
 
-Three taps across, with stride 1, can do with half of the multiplications: along a row it is then Winograd's short
-convolution with four outputs, as in :mod:`layerkit.arithmetic.winograd`, and downwards the formula. Double
-precision, which is asked for where rounding matters, always gets the formula.
+Kernels with three taps across and stride 1 need only half of the multiplications: along a row Winograd's short
+convolution with four outputs is used, as in :mod:`layerkit.arithmetic.winograd`, and downwards the formula. Double
+precision always uses the formula, since it is chosen where rounding matters.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ else:
     COMPILED = True
 
 FEW = 3
-"""Up to so many output channels, it is input channels that are multiplied side by side, if they fill whole vectors."""
+"""Up to this many output channels, the vectors hold input channels instead, if these fill whole vectors."""
 
 SCHEME = SCHEMES[1]
-"""The short convolution that ``_direct.c`` knows the size of."""
+"""The only short convolution that ``_direct.c`` is written for."""
 SHORTEST = 24
-"""Outputs in a row from which on it is worth its additions: those of six tiles, which are computed together."""
+"""The shortest row of outputs for which it is faster than the formula: six tiles, which are computed together."""
 
 PRODUCTS_A_THREAD = 2**18
-"""So many products of two numbers are worth a thread's while."""
+"""How many multiplications are worth one more thread."""
 
 
 class _Constants(NamedTuple):
@@ -56,7 +56,7 @@ class _Constants(NamedTuple):
 
 
 def available() -> bool:
-    """Return whether the compiled code is there, and not switched off together with the compiled sums."""
+    """Return whether the compiled code is installed and not switched off together with the compiled sums."""
     return COMPILED and not fused.SWITCHED_OFF
 
 
@@ -65,7 +65,7 @@ class Direct:
 
     Args:
         layer: the convolution, whose weight is (O, C, kh, kw).
-        stride, padding, dilation: of the layer.
+        stride, padding, dilation: those of the layer, (vertical, horizontal).
     """
 
     def __init__(self, layer: KernelLayer, stride: Pair, padding: Pair, dilation: Pair) -> None:
@@ -73,7 +73,7 @@ class Direct:
         self._three_taps = (layer.kernel_size, stride, dilation) == (KERNEL, (1, 1), (1, 1))
 
     def suits(self, x: Tensor) -> bool:
-        """Return whether the code is there, and made for such numbers."""
+        """Return whether the compiled code is available and supports the device and dtype of x."""
         return (
             available()
             and x.device.type == "cpu"
@@ -82,7 +82,7 @@ class Direct:
         )
 
     def forward(self, x: Tensor, size: Pair, rectified: bool) -> Tensor:
-        """Return (N, O, *size) for x (N, C, H, W); what is below zero becomes zero if ``rectified``."""
+        """Return (N, O, *size) for x (N, C, H, W), with negative values set to zero if ``rectified``."""
         layer, name = self.layer, "directly, rectified" if rectified else "directly"
         if self._few(x):
             y = layer.passed_on((len(x), layer.out_channels, *size), x)
@@ -91,11 +91,11 @@ class Direct:
         return layer.carry_out(name, (x, y, *layer.parameters()), lambda: self.plan(x, y, rectified)).result
 
     def _few(self, x: Tensor) -> bool:
-        """Return whether input channels are multiplied side by side; then the planes of the output lie apart."""
+        """Return whether the vectors hold input channels; then the output has its channels first in memory."""
         return self.layer.out_channels <= FEW and self.layer.in_channels % _lanes(x) == 0
 
     def plan(self, x: Tensor, y: Tensor, rectified: bool) -> Pass[Tensor]:
-        """Return what sets y (N, O, *size) from x (N, C, H, W)."""
+        """Return the pass that sets y (N, O, *size) from x (N, C, H, W)."""
         layer, (kh, kw), lanes, few = self.layer, self.layer.kernel_size, _lanes(x), self._few(x)
         size = picture_size(y)
         constants = None if few else self._constants(x, size, lanes)
@@ -112,17 +112,17 @@ class Direct:
         return Pass(moves, y)
 
     def _constants(self, x: Tensor, size: Pair, lanes: int) -> _Constants | None:
-        """Return the short convolution, if it is to be taken."""
+        """Return the matrices of the short convolution, or None where the formula is used."""
         short = self._three_taps and x.dtype is torch.float32
         if not short or self.layer.in_channels < lanes or size[1] < SHORTEST:
             return None
         return _Constants(*(torch.tensor(rows, dtype=x.dtype) for rows in (SCHEME.inputs, SCHEME.taps, SCHEME.sums)))
 
     def _plan_weight(self, lanes: int, constants: _Constants | None, moves: list[Move]) -> tuple[Tensor, Tensor]:
-        """Return memory for the weight and the bias as ``_direct.c`` reads them; add what fills it to ``moves``.
+        """Return memory for the weight and the bias as ``_direct.c`` reads them; append the moves that fill it.
 
-        The weight is cut into panels of so many output channels, (panels, kh, kw, C, lanes), or for each point of the
-        short convolution (points, panels, kh, C, lanes). Zeros fill the last panel up.
+        The weight is cut into panels of ``lanes`` output channels, (panels, kh, kw, C, lanes), or for each point of the
+        short convolution (points, panels, kh, C, lanes). The last panel is filled up with zeros.
         """
         layer, taps = self.layer, self.layer.weight
         full, rest = divmod(layer.out_channels, lanes)
@@ -152,7 +152,7 @@ class Direct:
 
 
 def _lanes(x: Tensor) -> int:
-    """Return how many numbers of x one of the processor's vectors holds."""
+    """Return how many numbers of the dtype of x one vector of the processor holds."""
     return LANE_BYTES // x.element_size()
 
 

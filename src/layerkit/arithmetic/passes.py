@@ -1,4 +1,4 @@
-"""What a layer does in one pass on memory that is settled, so that it can be done again without being planned again."""
+"""A pass of a layer as a list of operations on fixed memory, which can be repeated without being planned again."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Generic, NamedTuple, TypeVar
 from torch import Tensor
 
 Move = Callable[[], object]
-"""One operation on memory that is settled."""
+"""One operation on fixed memory."""
 
 Allocate = Callable[[str, tuple[int, ...], Tensor], Tensor]
-"""Gives memory by name and shape, of the dtype and device of a tensor: a layer's ``empty`` or ``scratch``."""
+"""Returns memory by name and shape, with the dtype and device of a tensor: a layer's ``empty`` or ``scratch``."""
 
 Memory = Callable[[tuple[int, ...]], Tensor]
-"""Gives memory for sums in one direction, (N, H, W, products, C), in the order in which it is to lie."""
+"""Returns memory for sums in one direction, (N, H, W, products, C), in the memory order of the layer."""
 
 Result = TypeVar("Result", bound=Tensor | None, covariant=True)
 
@@ -23,9 +23,9 @@ class Pass(NamedTuple, Generic[Result]):
     """One pass of a layer.
 
     Attributes:
-        moves: what it does, in order.
-        result: the tensor that it returns, which the moves fill; None for an input gradient that nobody needs.
-        kept: the tensors that the backward pass needs of a forward one.
+        moves: its operations, in order.
+        result: the tensor that it returns, which the moves fill; None for an input gradient that is not needed.
+        kept: the tensors of a forward pass that the backward pass needs.
     """
 
     moves: list[Move]

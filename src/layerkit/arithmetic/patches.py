@@ -1,13 +1,13 @@
-"""Windows first, one product afterwards: a convolution of any kernel, stride, padding and dilation.
+"""Convolution as a matrix product of copied windows ("im2col"), for any kernel, stride, padding and dilation.
 
 With every window of x as a row of a matrix X (N * H_out * W_out, kh * kw * C) and the weight as a matrix
-W (O, kh * kw * C) it is one product, y = X W^T + bias. From that product the gradients follow:
+W (O, kh * kw * C), a convolution is one product, y = X W^T + bias. From that product the gradients follow:
 
     weight_grad += grad_output^T X        bias_grad += column sums of grad_output        grad_X = grad_output W,
 
-and grad_x adds each value of grad_X where its window took it from. The windows' values at one tap of the kernel are a
-picture, so both ways are those of :mod:`layerkit.arithmetic.sums`, where such pictures are the products and all factors
-are 1: along one direction tap i of window q is row s q + i d - padding of x.
+and grad_x adds up each value of grad_X at the place in x that it was copied from. The values of all windows at one tap
+of the kernel form a picture, so copying and adding back are the sums of :mod:`layerkit.arithmetic.sums`, with these
+pictures as the products and all factors 1: along one direction, tap i of window q is row s q + i d - padding of x.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ class Patches(Way):
 
     Args:
         layer: the convolution.
-        stride, padding, dilation: of the layer.
+        stride, padding, dilation: those of the layer, (vertical, horizontal).
     """
 
     def __init__(self, layer: KernelLayer, stride: Pair, padding: Pair, dilation: Pair) -> None:
         super().__init__(layer)
         self.sums = Sums(*map(_axis, layer.kernel_size, stride, padding, dilation))
-        # A window of one pixel is the pixel, if none is left out.
+        # With a 1 x 1 kernel, stride 1 and no padding the windows are the pixels, and nothing needs to be copied.
         self._pixels = layer.kernel_size == (1, 1) and stride == (1, 1) and padding == (0, 0)
-        # A copy whose inner runs are few channels crawls; along the picture's rows it runs. So with few channels the
-        # windows are copied plane by plane, and the weight lies in memory to match.
+        # Copying short runs of a few channels is slow, and copying along the rows of a picture is fast. So with few
+        # channels the windows are copied plane by plane, and the weight has the matching memory order.
         self._planar = layer.in_channels < PLANAR_BELOW
         self.memory_order = (1, 2, 3, 0) if self._planar else (0, 2, 3, 1)
 
@@ -64,7 +64,7 @@ class Patches(Way):
         return bands(n, size[0], size[0] * size[1] * (self._taps + self.layer.out_channels))
 
     def _plan_patches(self, band: Band, x: Tensor, size: Pair) -> tuple[list[Move], Tensor]:
-        """Return what copies the windows of a band, and the matrix of them, a window a row."""
+        """Return the moves that copy the windows of a band, and the matrix of the windows, one per row."""
         layer, x = self.layer, x[band.pictures]
         pixels, shape = channels_last(x), (len(x), band.stop - band.first, size[1])
         if self._pixels:
@@ -106,7 +106,7 @@ class Patches(Way):
         return math.prod(self.layer.kernel_size) * self.layer.in_channels
 
     def _memory(self, allocate: Allocate, name: str, shape: tuple[int, ...], like: Tensor) -> tuple[Tensor, Tensor]:
-        """Return memory for patches as (N, H_out, W_out, kh, kw, C) and, the same, as a matrix with a patch a row."""
+        """Return memory for patches as (N, H_out, W_out, kh, kw, C), and the same as a matrix, one patch per row."""
         rows, channels, kernel = math.prod(shape), self.layer.in_channels, self.layer.kernel_size
         if self._planar:
             patches = allocate(name, (channels, *kernel, *shape), like)
@@ -116,6 +116,6 @@ class Patches(Way):
 
 
 def _axis(kernel: int, stride: int, padding: int, dilation: int) -> Axis:
-    """Return the terms whose transpose takes tap i of window q from row s q + i d - padding."""
+    """Return the terms whose transpose copies tap i of window q from row s q + i d - padding."""
     places = [divmod(tap * dilation - padding, stride) for tap in range(kernel)]
     return Axis(stride, kernel, tuple(Term(phase, tap, -row, 1) for tap, (row, phase) in enumerate(places)))

@@ -1,8 +1,9 @@
-"""Matrix products over all pixels of a batch, shared out among threads as everything else is: by pictures.
+"""Matrix products over all pixels of a batch, divided among threads by pictures, as everything else is.
 
-Activations and sums leave the first half of the pictures to the first of two threads. A matrix product cuts its result
-as it pleases, and then each core must fetch half of everything from the other, which takes longer than the arithmetic
-where they have no cache in common. Products of as many parts of the batch as there are threads go each to its own.
+With two threads, activations and sums give the first half of the pictures to the first thread. A matrix product divides
+its result in another way, and then each core must fetch half of its numbers from the other core, which takes longer
+than the arithmetic where the cores share no cache. So the batch is cut into one part per thread, each a product of its
+own.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from torch import Tensor
 from layerkit.arithmetic.passes import Allocate, Move
 
 Rows = tuple[tuple[float, ...], ...]
-"""A small matrix of constants, row by row."""
+"""A small constant matrix as a tuple of rows."""
 
 
 def in_both_directions(down: Rows, across: Rows, like: Tensor) -> Tensor:
     """Return the Kronecker product of two matrices, with the dtype and on the device of ``like``.
 
-    Applied to the taps of a kernel (kh * kw, ...) it is ``down`` along its columns and ``across`` along its rows.
+    Multiplied by the taps of a kernel (kh * kw, ...), it applies ``down`` to its columns and ``across`` to its rows.
     """
     vertical = torch.tensor(down, dtype=like.dtype, device=like.device)
     horizontal = vertical if across == down else torch.tensor(across, dtype=like.dtype, device=like.device)
@@ -29,15 +30,15 @@ def in_both_directions(down: Rows, across: Rows, like: Tensor) -> Tensor:
 
 
 def multiply(n: int, rows: Tensor, matrix: Tensor, out: Tensor, bias: Tensor | None = None) -> Move:
-    """Return what sets ``out`` (M, L) to ``rows`` (M, K) times ``matrix`` (K, L), plus ``bias`` (L,).
+    """Return the move that sets ``out`` (M, L) to ``rows`` (M, K) times ``matrix`` (K, L), plus ``bias`` (L,).
 
     Args:
-        n: pictures, of which M has so many rows each.
-        out: one that is not contiguous is not shared out.
+        n: the number of pictures, each with M / n rows.
+        out: the result; the work is divided among threads only if it is contiguous.
     """
     parts = _parts(n) if out.is_contiguous() else 1
     if parts == 1:
-        # The product accumulates onto the bias: adding it afterwards would round once more.
+        # The product is accumulated onto the bias, because adding the bias afterwards would round once more.
         return partial(torch.mm if bias is None else partial(torch.addmm, bias), rows, matrix, out=out)
     factors = _cut(rows, parts), matrix.expand(parts, *matrix.shape)
     out = out.view(parts, -1, out.shape[1])
@@ -45,11 +46,11 @@ def multiply(n: int, rows: Tensor, matrix: Tensor, out: Tensor, bias: Tensor | N
 
 
 def multiply_and_add(n: int, columns: Tensor, rows: Tensor, target: Tensor, scratch: Allocate) -> list[Move]:
-    """Return what adds ``columns`` (K, M) times ``rows`` (M, L), a sum over all pixels, to ``target`` (K, L).
+    """Return the moves that add ``columns`` (K, M) times ``rows`` (M, L), a sum over all pixels, to ``target`` (K, L).
 
     Args:
-        n: pictures, of which M has so many rows each.
-        scratch: gives memory that is needed only here.
+        n: the number of pictures, each with M / n rows.
+        scratch: provides memory that is needed only here.
     """
     parts = _parts(n)
     if parts == 1:

@@ -1,9 +1,9 @@
 """Multiply first, shift afterwards: convolutions whose output is not smaller than their input.
 
-With a kernel K[k] (O, C) for each product, z[k] = K[k] x, they are all one matrix product of the input as it lies in
-memory, with nothing copied and nothing padded, and what is left are the sums of :mod:`layerkit.arithmetic.sums`. The
-kernels are the taps of the weight, or sums of them, K = mixing taps. Backwards, the transpose of the sums comes first,
-and from what it gives the gradients follow by two products.
+With a kernel K[k] (O, C) for each product, z[k] = K[k] x, all products are one matrix product with the input as it lies
+in memory; nothing is copied or padded. The sums of :mod:`layerkit.arithmetic.sums` follow. The kernels are the taps of
+the weight, or linear combinations of them, K = mixing taps. Backward, the transpose of the sums comes first; from its
+result two matrix products give the gradients.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from layerkit.arithmetic.windows import PLANAR_BELOW, Pair, channels_first, chan
 
 
 class ShiftedProducts(Way):
-    """Multiplies the input by the kernels of all products, and adds up shifted products.
+    """Multiplies the input by the kernels of all products, and adds up the shifted products.
 
     Args:
         layer: the convolution.
-        sums: how the output comes from the products.
-        mixing: the matrices (products, taps), down and across, that make the kernels of the weight's taps; None where
-            they are the taps.
+        sums: the sums that make the output from the products.
+        mixing: the matrices (products, taps), down and across, that compute the kernels from the taps of the weight;
+            None where the kernels are the taps.
     """
 
     memory_order = (2, 3, 0, 1)
@@ -36,7 +36,8 @@ class ShiftedProducts(Way):
     def __init__(self, layer: KernelLayer, sums: Sums, mixing: tuple[Rows, Rows] | None = None) -> None:
         super().__init__(layer)
         self.sums, self._mixing = sums, mixing
-        # With few output channels the products are made, and shifted, as planes: runs of few channels crawl.
+        # With few output channels the products are computed and shifted as planes, because runs of a few channels are
+        # slow.
         self._planar = layer.out_channels < PLANAR_BELOW
 
     def plan_forward(self, x: Tensor, size: Pair) -> Pass[Tensor]:
@@ -54,7 +55,7 @@ class ShiftedProducts(Way):
         return Pass(moves, y, (_rows(pixels), kernels) if mixing is None else (_rows(pixels), kernels, mixing))
 
     def _plan_kernels(self, mixing: Tensor | None) -> tuple[Tensor, list[Move]]:
-        """Return the kernels of all products, (products * O, C), and what computes them."""
+        """Return the kernels of all products, (products * O, C), and the moves that compute them."""
         layer = self.layer
         taps = layer.in_memory(layer.weight)
         if mixing is None:
@@ -64,13 +65,14 @@ class ShiftedProducts(Way):
         return kernels.view(-1, layer.in_channels), [mix]
 
     def _plan_weight_grad(self, n: int, rows: Tensor, grad_products: Tensor, mixing: Tensor | None) -> list[Move]:
-        """Return what adds to ``weight_grad`` what comes through the kernels.
+        """Return the moves that add the gradient of the weight to ``weight_grad``.
 
         Args:
-            n: pictures in the batch.
+            n: the number of pictures.
             rows: the pixels of x, (N * H * W, C).
-            grad_products: the gradient of the products, (products * O, N * H * W). Times the pixels it is the kernels'.
-            mixing: what made the kernels of the taps, in both directions.
+            grad_products: the gradient of the products, (products * O, N * H * W). Multiplied by the pixels it gives
+                the gradient of the kernels.
+            mixing: the matrix (products, taps), in both directions, that computed the kernels from the taps.
         """
         layer = self.layer
         taps = layer.in_memory(layer.weight_grad)
@@ -82,7 +84,7 @@ class ShiftedProducts(Way):
         return [grad.zero_, *products, partial(by_tap.addmm_, mixing.t(), by_product)]
 
     def _bands(self, shape: torch.Size, height: int) -> list[Band]:
-        """Return the bands of an output of this height, in units of as many rows as there are phases."""
+        """Return the bands of an output of this height, in units of one row for each phase."""
         n, units = shape[0], -(-height // self.sums.down.phases)
         if self.layer.training:
             return whole(n, units)
@@ -90,10 +92,10 @@ class ShiftedProducts(Way):
         return bands(n, units, columns * (self.sums.down.products * shape[2] + height))
 
     def _plan_band(self, band: Band, pixels: Tensor, kernels: Tensor, y: Tensor, x: Tensor) -> list[Move]:
-        """Return what computes a band of y, all of whose products come from the same few rows of x."""
+        """Return the moves that compute a band of y, all of whose products come from the same few rows of x."""
         phases, offsets = self.sums.down.phases, [term.offset for term in self.sums.down.terms]
         first, stop = 0, x.shape[2]
-        if band.pictures.stop - band.pictures.start == 1:  # only whole pictures lie in memory without gaps
+        if band.pictures.stop - band.pictures.start == 1:  # a part of several pictures would not be contiguous
             first = min(max(0, band.first + min(offsets)), stop - 1)
             stop = max(first + 1, min(stop, band.stop + max(offsets)))
         pixels, y = pixels[band.pictures, first:stop], y[band.pictures, :, phases * band.first : phases * band.stop]
@@ -147,5 +149,5 @@ class ShiftedProducts(Way):
 
 
 def _rows(pixels: Tensor) -> Tensor:
-    """Return pictures (N, H, W, C) as a matrix (N * H * W, C) with a pixel a row."""
+    """Return pictures (N, H, W, C) as a matrix (N * H * W, C) with one pixel per row."""
     return pixels.view(len(pixels) * pixels.shape[1] * pixels.shape[2], pixels.shape[3])

@@ -1,15 +1,15 @@
-"""Sums of shifted pictures: what is left of a convolution when all its products are made.
+"""Sums of shifted pictures: the additions of a convolution, which follow its multiplications.
 
 Along one direction, an output row s q + r (r is its *phase*) comes from rows near q of pictures, the *products*,
 
     y[s q + r] = sum of  factor * z[product][q + offset]      over the terms (phase r, product, offset, factor).
 
 A product is most often an input times one tap of a kernel; in some layers it is the input itself. A row outside the
-picture counts as zeros. In two directions the products are numbered by pairs, and the sums are done one direction after
-the other, downwards and then across. The transpose of a sum of shifted pictures is a sum of pictures shifted the other
-way: the same terms with the roles of y and z exchanged and the offsets negated.
+picture counts as zeros. In two dimensions a product has two numbers (down, across), and the sums are computed first
+downwards and then across. The transpose of a sum of shifted pictures is a sum of pictures shifted the other way: the
+same terms with y and z exchanged and the offsets negated.
 
-How they are computed is the business of :mod:`layerkit.arithmetic.backends`, of which the first that suits is taken.
+The sums are computed by the first of :mod:`layerkit.arithmetic.backends` that suits the tensors.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ class Sums(NamedTuple):
     across: Axis
 
     def combine(self, z: Tensor, y: Tensor, memory: Memory, bias: Tensor | None = None, first: int = 0) -> list[Move]:
-        """Return what sets ``y`` to the sums of ``z``.
+        """Return the moves that set ``y`` to the sums of ``z``.
 
         Args:
             z: the products, (N, H, W, products down, products across, C).
             y: (N, H_out, W_out, C).
-            memory: gives what is needed besides.
+            memory: provides memory for intermediate results.
             bias: (C,), added to every sum.
-            first: the row of ``z`` at which ``y`` begins, where it is not all of it.
+            first: the row of ``z`` at which ``y`` begins, where ``y`` is only a part of the output.
         """
         return self._backend(z, y).combine(self.down, self.across, z, y, memory, bias, first)
 
     def combine_transposed(self, y: Tensor, z: Tensor, memory: Memory, first: int = 0) -> list[Move]:
-        """Return what sets ``z``, from its row ``first`` on, from ``y``: the transpose of :meth:`combine`."""
+        """Return the moves that set ``z``, from its row ``first`` on, from ``y``: the transpose of :meth:`combine`."""
         return self._backend(z, y).combine_transposed(self.down, self.across, y, z, memory, first)
 
     def _backend(self, z: Tensor, y: Tensor) -> Backend:
@@ -50,5 +50,5 @@ class Sums(NamedTuple):
 
 
 def single(pictures: Tensor) -> Tensor:
-    """Return pictures (N, C, H, W) as the only product, (N, H, W, 1, 1, C): a view."""
+    """Return a view of pictures (N, C, H, W) as a single product, (N, H, W, 1, 1, C)."""
     return pictures.permute(0, 2, 3, 1)[:, :, :, None, None]

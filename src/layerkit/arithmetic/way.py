@@ -1,4 +1,4 @@
-"""What the ways of computing a convolution share: the layer that they work for, and the course of its two passes."""
+"""The base class of the ways of computing a convolution, and the interface of the layer that they compute."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from layerkit.contracts.module import Module
 
 
 class KernelLayer(Module):
-    """A layer with a kernel, as the ways of computing it know it.
+    """The interface of a layer with a kernel that the ways of computing it use.
 
     Attributes:
         weight, weight_grad: the learned kernel and its gradient.
-        bias, bias_grad: (out_channels,); without a bias it is None, and there is no gradient.
+        bias, bias_grad: (out_channels,); a layer without a bias has None as ``bias``, and no ``bias_grad``.
     """
 
     in_channels: int
@@ -30,17 +30,18 @@ class KernelLayer(Module):
 
     @abstractmethod
     def in_memory(self, weight: Tensor) -> Tensor:
-        """Return the weight, or its gradient, with its dimensions as they lie in memory: a contiguous view."""
+        """Return a contiguous view of the weight, or of its gradient, with the dimensions in memory order."""
 
 
 class Way(ABC):
-    """One way of computing a convolution, forwards and backwards, in the memory that its layer is given.
+    """One way of computing a convolution, forward and backward, in the memory that its layer provides.
 
     Args:
-        layer: whose ``empty``, ``scratch``, ``save`` and ``carry_out`` are used.
+        layer: the layer; its ``empty``, ``scratch``, ``save`` and ``carry_out`` are used.
 
     Attributes:
-        memory_order: of the dimensions (O, C, kh, kw) of the weight in memory, such that it multiplies as it lies.
+        memory_order: the order in memory of the dimensions (O, C, kh, kw) of the weight, chosen so that the weight can
+            be multiplied without a copy.
     """
 
     memory_order: tuple[int, int, int, int]
@@ -57,7 +58,7 @@ class Way(ABC):
         return done.result
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
-        """Add to the layer's gradients; return (N, C, H, W), or None if nobody needs it."""
+        """Add to the layer's gradients; return (N, C, H, W), or None if ``needs_input_grad`` is False."""
         layer = self.layer
         *kept, shape = layer.saved()
         name = "backward" if layer.needs_input_grad else "backward without input"
@@ -66,14 +67,14 @@ class Way(ABC):
 
     @abstractmethod
     def plan_forward(self, x: Tensor, size: Pair) -> Pass[Tensor]:
-        """Return what :meth:`forward` does, and what the backward pass needs of it."""
+        """Return the pass of :meth:`forward`, with the tensors that the backward pass needs as ``kept``."""
 
     @abstractmethod
     def plan_backward(self, grad_output: Tensor, kept: tuple[Tensor, ...], shape: torch.Size) -> Pass[Tensor | None]:
-        """Return what :meth:`backward` does.
+        """Return the pass of :meth:`backward`.
 
         Args:
             grad_output: (N, O, *size).
-            kept: what :meth:`plan_forward` keeps.
-            shape: of x.
+            kept: the tensors that :meth:`plan_forward` keeps.
+            shape: the shape of x.
         """

@@ -1,7 +1,7 @@
 """Sliding windows over pictures, for every layer that has a kernel.
 
-Outside, a batch of pictures is (N, C, H, W). Inside, the layers work on the same memory with the channels last,
-(N, H, W, C): ``permute`` is free, and a window's values lie next to each other as a matrix product wants them.
+Layers take and return batches of pictures as (N, C, H, W). Internally they work on the same memory with the channels
+last, (N, H, W, C): ``permute`` is free, and a window's values lie next to each other, as a matrix product needs them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def check_pictures(x: Tensor, channels: int | None, who: str) -> None:
     """Refuse an input that is not (N, channels, H, W).
 
     Raises:
-        ShapeError: with what was expected and given.
+        ShapeError: when it has another shape.
     """
     if x.dim() != 4 or (channels is not None and x.shape[1] != channels):
         expected = f"(N, {channels or 'C'}, H, W)"
@@ -42,7 +42,7 @@ def check_pictures(x: Tensor, channels: int | None, who: str) -> None:
 
 
 def output_size(size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = (1, 1)) -> Pair:
-    """Return (height, width) of what a kernel makes of a picture of ``size``: floor((size + 2p - d(k-1) - 1) / s) + 1.
+    """Return (height, width) of the output for a picture of ``size``: floor((size + 2p - d(k-1) - 1) / s) + 1.
 
     Raises:
         ShapeError: when the kernel is larger than the padded picture.
@@ -64,7 +64,7 @@ def picture_size(x: Tensor) -> Pair:
 
 
 def framed(x: Tensor, padding: Pair) -> Tensor:
-    """Return pictures (N, C, H, W) with so many rows and columns of zeros on each side, in new memory."""
+    """Return pictures (N, C, H, W) with ``padding`` (rows, columns) of zeros on each side, in new memory."""
     n, channels, height, width = x.shape
     frame = x.new_zeros(n, channels, height + 2 * padding[0], width + 2 * padding[1])
     unframed(frame, padding).copy_(x)
@@ -72,14 +72,14 @@ def framed(x: Tensor, padding: Pair) -> Tensor:
 
 
 def unframed(x: Tensor, padding: Pair) -> Tensor:
-    """Return pictures (N, C, H, W) without so many rows and columns on each side: a view."""
+    """Return a view of pictures (N, C, H, W) without ``padding`` (rows, columns) on each side."""
     return x[:, :, padding[0] : x.shape[2] - padding[0], padding[1] : x.shape[3] - padding[1]]
 
 
 def seen(x: Tensor, tap: Pair, size: Pair, stride: Pair, dilation: Pair) -> Tensor:
-    """Return what ``size`` windows of x (N, C, H, W) see through one tap of their kernel, (N, C, *size): a view.
+    """Return a view (N, C, *size) of the pixels of x (N, C, H, W) that one tap of the kernel meets in all windows.
 
-    Window (p, q) sees through tap (i, j) the pixel (p * stride + i * dilation, q * stride + j * dilation).
+    In window (p, q), tap (i, j) meets the pixel (p * stride + i * dilation, q * stride + j * dilation).
     """
     top, left = tap[0] * dilation[0], tap[1] * dilation[1]
     bottom, right = top + (size[0] - 1) * stride[0] + 1, left + (size[1] - 1) * stride[1] + 1
@@ -87,17 +87,17 @@ def seen(x: Tensor, tap: Pair, size: Pair, stride: Pair, dilation: Pair) -> Tens
 
 
 def channels_last(x: Tensor) -> Tensor:
-    """Return (N, C, H, W) as (N, H, W, C): a view."""
+    """Return a view of (N, C, H, W) as (N, H, W, C)."""
     return x.permute(0, 2, 3, 1)
 
 
 def channels_first(x: Tensor) -> Tensor:
-    """Return (N, H, W, C) as (N, C, H, W): a view."""
+    """Return a view of (N, H, W, C) as (N, C, H, W)."""
     return x.permute(0, 3, 1, 2)
 
 
 def picture_memory(layer: Module, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """Return the layer's memory for pictures (N, C, H, W), channels last or first as they are in ``like``."""
+    """Return the layer's memory for pictures (N, C, H, W), with the channels last or first as in ``like``."""
     n, channels, height, width = shape
     if like.stride(1) == 1:
         return channels_first(layer.empty(name, (n, height, width, channels), like))

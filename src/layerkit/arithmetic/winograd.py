@@ -1,19 +1,21 @@
 """Winograd's short convolution: a 3 x 3 kernel with stride 1 in fewer multiplications.
 
-Along one direction, m neighbouring outputs of a kernel w of three taps see m + 2 inputs d, and need not 3 m
-multiplications but m + 2, those of polynomials at m + 2 points (Winograd 1980, "Arithmetic complexity of computations";
-Lavin and Gray 2016, "Fast algorithms for convolutional neural networks", section 4). With m = 2,
+Along one direction, m neighbouring outputs of a kernel w of three taps depend on m + 2 inputs d. They need m + 2
+multiplications instead of 3 m: those of the values of polynomials at m + 2 points (Winograd 1980, "Arithmetic
+complexity of computations"; Lavin and Gray 2016, "Fast algorithms for convolutional neural networks",
+section 4). With m = 2,
 
     v = (d_2 - d_0,  d_1 + d_2,            d_2 - d_1,            d_3 - d_1)
     u = (-w_0,       (w_0 + w_1 + w_2)/2,  (w_0 - w_1 + w_2)/2,  w_2)
     z = u v,      y_0 = z_0 + z_1 + z_2,      y_1 = z_1 - z_2 + z_3,
 
-and m = 4 has six points. In two directions these are (m + 2)^2 products for m^2 outputs in place of 9 m^2, and with
-channels each is a matrix product over all tiles of m x m outputs. Everything else is sums of shifted pictures, as in
-:mod:`layerkit.arithmetic.sums`: output row m q + r from the points of tile q, and these from the input rows
-m q + i - padding, zeros outside the picture.
+and m = 4 has six points. In two directions there are (m + 2)^2 products for m^2 outputs in place of 9 m^2, and with
+channels each is a matrix product over all tiles of m x m outputs. All other steps are sums of shifted pictures, as in
+:mod:`layerkit.arithmetic.sums`: output row m q + r is a sum over the points of tile q, and a point is a sum over the
+input rows m q + i - padding, with zeros outside the picture.
 
-Backwards, every step is transposed: z's gradient from y's, from that u's and v's by products, and x's from v's.
+Backward, every step is transposed: the gradient of y gives that of z, which gives those of u and v by matrix products,
+and the gradient of v gives that of x.
 """
 
 from __future__ import annotations
@@ -36,16 +38,16 @@ from layerkit.arithmetic.windows import Pair, channels_first, channels_last, pic
 
 KERNEL = (3, 3)
 FEW_ROWS = 48
-"""Rows of a matrix product that take as long as everything about it that does not grow with its rows."""
+"""The fixed cost of a matrix product, as the number of rows that take equally long."""
 
 
 class Scheme(NamedTuple):
-    """How ``outputs`` neighbouring outputs come from two inputs more than that and a kernel of three taps.
+    """The matrices that compute ``outputs`` neighbouring outputs from ``outputs + 2`` inputs and three taps.
 
     Attributes:
-        inputs: v from d, a row for each point.
-        taps: u from w, a row for each point.
-        sums: y from z, a row for each output.
+        inputs: computes v from d, one row for each point.
+        taps: computes u from w, one row for each point.
+        sums: computes y from z, one row for each output.
     """
 
     outputs: int
@@ -62,23 +64,23 @@ class Scheme(NamedTuple):
         return -(-size[0] // self.outputs), -(-size[1] // self.outputs)
 
     def costs(self, n: int, size: Pair) -> int:
-        """Return about how much work ``n`` outputs of ``size`` are, to compare schemes."""
+        """Return an estimate of the work for ``n`` outputs of ``size``, to compare schemes."""
         rows, columns = self.tiles(size)
         return self.points**2 * (n * rows * columns + FEW_ROWS)
 
     def to_points(self, like: Tensor) -> Tensor:
-        """Return the matrix (points^2, 9) that makes u of a kernel's nine taps."""
+        """Return the matrix (points^2, 9) that computes u from a kernel's nine taps."""
         return in_both_directions(self.taps, self.taps, like)
 
     def output_axis(self) -> Axis:
-        """Return the terms that make y of z."""
+        """Return the terms that compute y from z."""
         terms = [
             Term(r, point, 0, factor) for r, row in enumerate(self.sums) for point, factor in enumerate(row) if factor
         ]
         return Axis(self.outputs, self.points, tuple(terms))
 
     def input_axis(self, padding: int) -> Axis:
-        """Return the terms whose transpose makes v of x: input i of tile q lies in row m q + i - padding."""
+        """Return the terms whose transpose computes v from x: input i of tile q is row m q + i - padding."""
         terms: list[Term] = []
         for point, factors in enumerate(self.inputs):
             for number, factor in enumerate(factors):
@@ -91,8 +93,8 @@ class Scheme(NamedTuple):
 def _scheme(points: tuple[float, ...], scales: tuple[float, ...]) -> Scheme:
     """Return the scheme of polynomials at ``points`` and at infinity.
 
-    Each point's sums may be multiplied by a scale if its taps are divided by it. Factors near 1 in every output round
-    better.
+    The sums of a point may be multiplied by a scale if its taps are divided by it. Rounding errors are smaller when the
+    factors of every output are near 1.
     """
     outputs = len(points) - 1
     inputs, taps, columns = [], [], []
@@ -116,7 +118,7 @@ def _coefficients(roots: Sequence[float]) -> tuple[float, ...]:
     return tuple(coefficients)
 
 
-# Lavin and Gray take 0, 1, -1, 2, -2 for four outputs; between these points rounding errors are five times smaller.
+# Lavin and Gray take 0, 1, -1, 2, -2 for four outputs; with the points below rounding errors are five times smaller.
 SCHEMES = (
     _scheme((0.0, 1.0, -1.0), (1.0, 1.0, 1.0)),
     _scheme((0.0, 0.75, -0.75, 1.5, -1.5), (1.0, 4 / 3, 4 / 3, 4 / 9, 4 / 9)),
@@ -124,11 +126,11 @@ SCHEMES = (
 
 
 class Winograd(Way):
-    """Turns the input and the kernel into their values at the scheme's points, multiplies these, and turns them back.
+    """Computes the values of input and kernel at the scheme's points, multiplies them, and transforms the result back.
 
     Args:
         layer: the convolution, with a 3 x 3 kernel and stride 1.
-        padding: of the layer.
+        padding: the padding of the layer, (vertical, horizontal).
     """
 
     memory_order = (2, 3, 0, 1)
@@ -138,7 +140,7 @@ class Winograd(Way):
         self._variants = [_variant(scheme, padding) for scheme in SCHEMES]
 
     def _variant(self, n: int, size: Pair) -> _Variant:
-        """Return the one that is cheapest for ``n`` outputs of ``size``."""
+        """Return the variant that is cheapest for ``n`` outputs of ``size``."""
         return min(self._variants, key=lambda variant: variant.scheme.costs(n, size))
 
     def plan_forward(self, x: Tensor, size: Pair) -> Pass[Tensor]:
@@ -157,14 +159,14 @@ class Winograd(Way):
     def _bands(self, scheme: Scheme, n: int, size: Pair) -> list[Band]:
         """Return the bands of an output, in rows of tiles."""
         rows, columns = scheme.tiles(size)
-        if self.layer.training:  # what was made of the input is kept
+        if self.layer.training:  # the values of the whole input are kept for backward
             return whole(n, rows)
         return bands(n, rows, scheme.points**2 * rows * columns * (self.layer.in_channels + self.layer.out_channels))
 
     def _plan_band(
         self, band: Band, variant: _Variant, x: Tensor, kernels: Tensor, y: Tensor
     ) -> tuple[list[Move], Tensor]:
-        """Return what computes a band of y, and the memory for its v."""
+        """Return the moves that compute a band of y, and the memory for its v."""
         layer, scheme = self.layer, variant.scheme
         x, y = x[band.pictures], y[band.pictures, scheme.outputs * band.first : scheme.outputs * band.stop]
         shape = _shape(scheme, len(x), (y.shape[1], y.shape[2]))
@@ -213,8 +215,8 @@ def _shape(scheme: Scheme, n: int, size: Pair) -> tuple[int, ...]:
 class Tiles:
     """Memory with a number for each point, tile and channel.
 
-    Matrices of a whole number of memory pages would all be kept in the same few places of the cache, and drive each
-    other out of it where one number of each is wanted. So each has a row to spare, of zeros.
+    If each point's matrix filled a whole number of memory pages, equal positions of all matrices would compete for the
+    same few places in the cache. So each matrix has one spare row, of zeros.
 
     Attributes:
         matrices: (points^2, N * rows * columns + 1, C).
@@ -232,7 +234,7 @@ class Tiles:
 
 
 class _Variant(NamedTuple):
-    """A scheme and its sums: from z to y, and those whose transpose makes v of x."""
+    """A scheme and its sums: those from z to y, and those whose transpose computes v from x."""
 
     scheme: Scheme
     sums: Sums

@@ -1,7 +1,8 @@
 """The components that come with layerkit, registered through the same hooks as those of any other package.
 
-Each package below has one kind of component. What it exports is registered: to add a component, write its file and
-import its classes in the package's ``__init__.py``, where ``layerkit.layers`` and its like are made of the same line.
+Each package below has one kind of component, and everything that it exports is registered. To add a component, write
+its file and import its classes in the package's ``__init__.py``; this line also makes them public, for example as
+``layerkit.layers.Conv2d``.
 """
 
 from __future__ import annotations

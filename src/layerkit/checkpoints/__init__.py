@@ -1,1 +1,1 @@
-"""Networks on disk: weights, the architecture they belong to, and how far their training had come."""
+"""Networks on disk: weights, their architecture, and the position of their training."""

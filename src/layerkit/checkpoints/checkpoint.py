@@ -1,9 +1,10 @@
 """Networks on disk: weights as safetensors, with the architecture and a checksum inside.
 
-The file is one safetensors file with three texts in its metadata: ``architecture``, the JSON text of the resolved spec;
-``layerkit``, a JSON object with the format, the position of the training and the noise of its inputs; and ``sha256``,
-the checksum of the whole file with that text itself as zeros. Nothing in the file is ever executed: the architecture
-goes through the loader of all specs, and names in it are keys of the installed catalogue.
+The file is one safetensors file with three strings in its metadata: ``architecture``, the JSON text of the resolved
+spec; ``layerkit``, a JSON object with the format, the position of the training and the noise of its inputs; and
+``sha256``, the checksum of the whole file, computed with zeros in place of the checksum. Nothing in the file is ever
+executed: the architecture is read by the same loader as every spec, and the names in it are looked up in the catalogue
+of installed components.
 """
 
 from __future__ import annotations
@@ -42,12 +43,12 @@ from layerkit.wording import show
 
 FORMAT = 1
 MAX_BYTES = 2**36
-"""The largest file, in bytes, that is opened: more than the largest network takes with an optimizer's state."""
+"""The largest file, in bytes, that is opened: more than the largest network needs with an optimizer's state."""
 MAX_HEADER = 2**24
 MAX_OBJECTS = 2**17
-"""So many tensors may be described: more than the longest network that is built has, with an optimizer's state."""
+"""How many tensors a file may describe: more than the largest network has with an optimizer's state."""
 MAX_STATE = 64
-"""A checkpoint may hold at most so many times the numbers of its network."""
+"""How many times the numbers of its network a checkpoint may hold at most."""
 
 _CHECKSUM = re.compile(rb'"sha256":"([0-9a-f]{64})"')
 _BLANK = "0" * 64
@@ -56,15 +57,15 @@ _NETWORK, _OPTIMIZER = "network.", "optimizer."
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint holds.
+    """The content of a checkpoint.
 
     Attributes:
-        architecture: as it was resolved for the training. Its ``training`` is None where the file has no such block,
-            and where the block names what no installed package provides: the network works without. Then
-            ``architecture.unread_training`` is the block as data, and ``architecture.trained`` raises an error that
-            says what to install.
-        network: built and with its weights.
-        optimizer_state: what :meth:`Optimizer.load_state_dict` takes; empty where none was saved.
+        architecture: the resolved architecture of the training. Its ``training`` is None where the file has no such
+            block, and where the block names a component that no installed package provides, since the network works
+            without it. In the second case ``architecture.unread_training`` is the block as data, and
+            ``architecture.trained`` raises an error that says what to install.
+        network: the built network with its weights.
+        optimizer_state: the argument for :meth:`Optimizer.load_state_dict`; empty where none was saved.
         position: how far the training had come, as plain numbers; empty where it was not saved.
         noise_range: how strong the noise of the training inputs was; None where it was not saved.
     """
@@ -95,7 +96,7 @@ def save(
     position: Mapping[str, Any] | None = None,
     noise_range: NoiseRange | None = None,
 ) -> None:
-    """Write a checkpoint; an older file of that name is replaced only when the new one is safe on the disk.
+    """Write a checkpoint; an older file of that name is replaced only after the new one is completely on the disk.
 
     Raises:
         CheckpointError: when the weights are not finite, so that :func:`load` would refuse them.
@@ -125,10 +126,10 @@ def save(
 
 
 def signed(data: bytes) -> bytes:
-    """Return a file's bytes with their checksum in the place of the one that is there.
+    """Return a file's bytes with the checksum in them replaced by the right one.
 
     Raises:
-        ValueError: when there is none.
+        ValueError: when there is no checksum to replace.
     """
     found = _CHECKSUM.search(data)
     if found is None:
@@ -139,21 +140,21 @@ def signed(data: bytes) -> bytes:
 
 
 def load(path: str | Path, *, catalogue: Catalogue | None = None) -> Checkpoint:
-    """Return what a checkpoint holds, with the network built, in evaluation mode.
+    """Return the content of a checkpoint, with the network built and in evaluation mode.
 
-    The packages of its layers must be installed; those of its training need not (see :class:`Checkpoint`).
+    The packages of its layers must be installed; those of its training need not be (see :class:`Checkpoint`).
 
     Raises:
-        CheckpointError: when the file is missing, damaged, no checkpoint, or does not fit its own architecture.
+        CheckpointError: when the file is missing or damaged, is not a checkpoint, or does not fit its own architecture.
     """
     path = Path(path)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for somebody who writes
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for a writer
             raise CheckpointError(f"{path} is not a file; give the .safetensors file that layerkit train has written")
         with path.open("rb") as file:
             beginning, checksum = _beginning(file, path)
             try:
-                # It maps the file and compares its sizes, so that a hole of gigabytes is not even read.
+                # It maps the file into memory and checks the sizes without reading the data, however large the file is.
                 with safetensors.safe_open(path, framework="pt") as content:
                     _check_content(file, beginning, checksum, path)
                     checkpoint = _read(content, path, catalogue)
@@ -169,7 +170,7 @@ def load(path: str | Path, *, catalogue: Catalogue | None = None) -> Checkpoint:
 
 
 def _beginning(file: BinaryIO, path: Path) -> tuple[bytes, str]:
-    """Return what stands before the numbers, with zeros as its checksum, and the checksum."""
+    """Return the bytes before the tensors' data, with zeros in place of the checksum, and the checksum."""
     size = os.fstat(file.fileno()).st_size
     start = file.read(8)
     length = int.from_bytes(start, "little")
@@ -178,7 +179,7 @@ def _beginning(file: BinaryIO, path: Path) -> tuple[bytes, str]:
     if len(start) < 8 or length > min(MAX_HEADER, size - 8):
         raise CheckpointError(f"{path} is not a checkpoint of layerkit, or was cut short{_looks_like(start)}")
     header = file.read(length)
-    if header.count(b"{") > MAX_OBJECTS:  # each takes a thousand bytes once it is read
+    if header.count(b"{") > MAX_OBJECTS:  # each needs a thousand bytes of memory once it is parsed
         raise CheckpointError(f"{path} describes more than {MAX_OBJECTS:,} tensors; no checkpoint of layerkit does")
     found = list(_CHECKSUM.finditer(header))
     if len(found) != 1:
@@ -188,7 +189,7 @@ def _beginning(file: BinaryIO, path: Path) -> tuple[bytes, str]:
 
 
 def _check_content(file: BinaryIO, beginning: bytes, checksum: str, path: Path) -> None:
-    """Refuse a file whose content is not what was written, in bounded memory."""
+    """Refuse a file whose content does not match its checksum; uses a fixed amount of memory."""
     computed = hashlib.sha256(beginning)
     while block := file.read(2**20):
         computed.update(block)
@@ -203,7 +204,7 @@ def _looks_like(start: bytes) -> str:
 
 
 def _read(content: Any, path: Path, catalogue: Catalogue | None) -> Checkpoint:
-    """Return what an opened file holds; anybody may have written it, so nothing in it is trusted."""
+    """Return the content of an opened file, which comes from an unknown source, so nothing in it is trusted."""
     text, position, noise_range = _metadata(content.metadata() or {}, path)
     try:
         architecture = read_network(text, f"{path} (architecture)", catalogue=catalogue)
@@ -241,12 +242,12 @@ def _numbers(content: Any, name: str) -> int:
 
 
 def _built(architecture: Architecture, numbers: int, path: Path) -> Sequential:
-    """Return the network, unless it is larger than the file, which is known before anything is made."""
+    """Return the built network; one with more parameters than the file is refused before it is built."""
     steps = trace(architecture.network, architecture.input.shape)
     promised = sum(step.parameters for step in steps if not step.container)
     if promised > numbers:
         raise CheckpointError(
-            f"{path}: the network has {promised:,} parameters, and the file {numbers:,} numbers for it"
+            f"{path}: the network has {promised:,} parameters, but the file holds only {numbers:,} numbers for it"
         )
     return build(architecture, architecture.training.seed if architecture.training else 0)
 
@@ -272,6 +273,6 @@ def _load_weights(network: Sequential, weights: Mapping[str, Tensor], path: Path
 
 
 def _not_finite(weights: Mapping[str, Tensor]) -> str:
-    """Return the names of the weights that are not finite, or ''."""
+    """Return the names of the weights that are not finite, as text; '' if there are none."""
     names = [name for name, tensor in weights.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
     return ", ".join(names[:5])

@@ -1,6 +1,7 @@
-"""The command line: each command reads its arguments, lets the folders below do the work, and prints what came out.
+"""The command line: each command parses its arguments, calls the packages below, and prints the result.
 
-Commands are loaded when they are called, and so is everything heavy inside them: ``layerkit --help`` loads no torch.
+Commands are imported only when they are called, and so are large packages inside them: ``layerkit --help`` does not
+import torch.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ COMMANDS = {
     "new-plugin": "Write a new plugin package to start from.",
     "conformance": "Put registered components through the conformance battery.",
 }
-"""Name and first line of help of every command; the module of its name in ``commands`` holds it."""
+"""The name and the first line of help of every command, which is in the module of that name in ``commands``."""
 
 
 def python_name(command: str) -> str:
@@ -74,7 +75,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--no-plugins", is_flag=True, help="Use the built-in components alone.")
+@click.option("--no-plugins", is_flag=True, help="Use only the built-in components.")
 @click.option("--without", multiple=True, metavar="NAME", help="Leave out a plugin; may be given several times.")
 @click.option("--strict-plugins", is_flag=True, help="Stop when any plugin cannot be loaded.")
 @click.version_option(package_name="layerkit")
@@ -82,8 +83,8 @@ class LazyGroup(click.Group):
 def layerkit(ctx: click.Context, no_plugins: bool, without: tuple[str, ...], strict_plugins: bool) -> None:
     """Networks in JSON, trained with hand-written gradients to denoise pictures.
 
-    The environment variables LAYERKIT_NO_PLUGINS=1, LAYERKIT_WITHOUT=NAME,... and LAYERKIT_STRICT_PLUGINS=1 do what the
-    options of these names do.
+    The environment variables LAYERKIT_NO_PLUGINS=1, LAYERKIT_WITHOUT=NAME,... and LAYERKIT_STRICT_PLUGINS=1 have the
+    same effect as these options.
     """
     ctx.obj = {"no_plugins": no_plugins, "without": without, "strict_plugins": strict_plugins}
 
@@ -111,7 +112,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo("stopped", err=True)
         return 130
     except BrokenPipeError:
-        # Whoever read the output has gone, as in `| head`; what is left in the buffer must not complain either.
+        # The reader of the output has ended, as in `| head`; writing the rest of the buffer must not fail either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:

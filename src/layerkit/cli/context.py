@@ -1,4 +1,4 @@
-"""What several commands need: the catalogue with its notes, overrides, and the places to print to."""
+"""Functions that several commands share: the catalogue with its notes, overrides, and printing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from layerkit.spec.architecture import Architecture
 
 STDIN = "<stdin>"
-"""What standard input is called in messages."""
+"""The name of standard input in messages."""
 
 
 def catalogue_of(ctx: click.Context, notes: bool = True) -> Catalogue:
@@ -39,7 +39,7 @@ def catalogue_of(ctx: click.Context, notes: bool = True) -> Catalogue:
 
 
 def command_line(ctx: click.Context) -> str:
-    """Return the command that was given, written as a shell takes it."""
+    """Return the command that was given, quoted for a shell."""
     return shlex.join(_words(ctx))
 
 
@@ -83,7 +83,7 @@ def read_spec(
 
 
 def name_of(spec: str) -> str:
-    """Return what messages call a file, or standard input where ``spec`` is ``-``."""
+    """Return the name in messages of a file, or of standard input where ``spec`` is ``-``."""
     return STDIN if spec == "-" else spec
 
 
@@ -112,7 +112,7 @@ def set_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def overrides_from(assignments: Iterable[str], flags: dict[str, Any]) -> dict[str, Any]:
-    """Return the values to replace, by path; flags that were not given are None."""
+    """Return the values to replace, by path; options that were not given are None and left out."""
     from layerkit.spec.overrides import parse_override
 
     overrides = dict(map(parse_override, assignments))

@@ -1,4 +1,4 @@
-"""Tables that can be read at any width: where there is no room for one, each row becomes a short list."""
+"""Tables that can be read at any width: if the terminal is too narrow, each row becomes a short list."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from rich.table import Table
 from rich.text import Text
 
 PROSE = 16
-"""The narrowest column, in characters, into which text of several words is broken."""
+"""The smallest width, in characters, of a column whose text is broken into lines."""
 INDENT = 2
-"""By how many columns what is said of a row is set in, in a list."""
+"""The indentation, in characters, of a row's cells in a list."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column.
+    """A column of a table.
 
     Attributes:
-        name: its heading; it may be broken between words.
-        right: whether it holds numbers, which stand at the right.
+        name: its heading, which may be broken between words.
+        right: whether it holds numbers, which are aligned to the right.
         prose: whether its cells may be broken between words.
-        total: what stands below the column.
+        total: the text below the column.
     """
 
     name: str
@@ -40,8 +40,8 @@ class Grid:
 
     Attributes:
         columns: the headings.
-        title, caption: stand above and below.
-        rows: cells, and the style of the row.
+        title, caption: the text above and below.
+        rows: the cells and the style of each row.
     """
 
     columns: Sequence[Column]
@@ -50,7 +50,7 @@ class Grid:
     rows: list[tuple[tuple[Text, ...], str]] = field(default_factory=list)
 
     def add(self, *cells: str | Text, style: str = "") -> None:
-        """Add a row with a cell for each column; square brackets in a text are no markup."""
+        """Add a row with a cell for each column; square brackets in a text are printed, not read as markup."""
         self.rows.append((tuple(Text(cell) if isinstance(cell, str) else cell for cell in cells), style))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
@@ -64,7 +64,7 @@ class Grid:
         yield self._list()
 
     def _table(self, tight: bool) -> Table:
-        """Return a table with columns as narrow as can be."""
+        """Return a table whose columns have their smallest widths."""
         table = Table(
             title=Text(self.title, style="table.title") if self.title else None,
             caption=Text(self.caption, style="table.caption") if self.caption else None,
@@ -95,7 +95,7 @@ class Grid:
             yield column, [column.name, column.total, *(cells[index].plain for cells, _ in self.rows)]
 
     def _widen(self, table: Table, room: int) -> None:
-        """Give each column its share of the room, by what it lacks of its full width."""
+        """Distribute the remaining width among the columns, in proportion to what each lacks of its full width."""
         widths = [made.width or 0 for made in table.columns]
         lacks = [max(map(len, texts)) - width for width, (_, texts) in zip(widths, self._content(), strict=True)]
         share = min(1, room / max(1, sum(lacks)))

@@ -12,7 +12,7 @@ from layerkit.cli.grid import Column, Grid
 
 
 class _Table(TableElement):
-    """A table of Markdown that becomes a list where there is no room for it."""
+    """A Markdown table that becomes a list if the terminal is too narrow for it."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Grid]:
         if self.header is None or self.header.row is None or self.body is None:
@@ -25,6 +25,6 @@ class _Table(TableElement):
 
 
 class Page(Markdown):
-    """A page in Markdown, of which nothing is cut."""
+    """A Markdown page whose tables and lines are never cut off."""
 
     elements: ClassVar[dict[str, type[MarkdownElement]]] = {**Markdown.elements, "table_open": _Table}

@@ -1,4 +1,4 @@
-"""How a training goes: bars on a terminal, a line now and then elsewhere."""
+"""Shows the progress of a training: bars on a terminal, occasional lines elsewhere."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from layerkit.training.loop import EpochDone, StepDone
 from layerkit.training.session import Session
 
 POINTS_A_LINE = 10
-"""Points of the loss curve between two lines where there is no terminal."""
+"""The number of points of the loss curve between two lines, where there is no terminal."""
 
 
 @contextmanager
 def progress_of(session: Session, quiet: bool) -> Iterator[Bars | _Lines]:
-    """Give what the events of a training are shown on."""
+    """Provide, inside ``with``, the display for the events of a training."""
     console = printer()
     if quiet or not console.is_terminal:
         yield _Lines(session, quiet)
@@ -29,7 +29,7 @@ def progress_of(session: Session, quiet: bool) -> Iterator[Bars | _Lines]:
 
 
 class _Lines:
-    """Progress where there is no terminal: a line now and then."""
+    """Progress where there is no terminal: occasional lines."""
 
     def __init__(self, session: Session, quiet: bool) -> None:
         self.session, self.quiet = session, quiet

@@ -1,4 +1,4 @@
-"""Experiments as a person runs them: files in, a page out."""
+"""Runs experiments from their files, and writes the page with the results."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def run_experiments(
     quiet: bool,
     command: str,
 ) -> None:
-    """Train what has no result yet, and write the page.
+    """Train the trials that have no result yet, and write the page.
 
     Args:
-        files: of the experiments, in the page's order.
+        files: the files of the experiments, in the order of the page.
         data: the name of the data set.
-        folder: where everything is kept.
-        catalogue: of the components that may be named.
-        quick: train the short forms.
-        redraw: train nothing.
-        quiet: print nothing but the page's name.
-        command: goes on after a stop.
+        folder: the folder for all results.
+        catalogue: the components that may be named.
+        quick: whether to train the short forms.
+        redraw: whether to write the page without training.
+        quiet: whether to print only the page's name.
+        command: the command that continues after a stop, for the message.
 
     Raises:
         LayerkitError: as :class:`layerkit.experiments.sweep.Sweep` does.
@@ -70,7 +70,7 @@ def run_experiments(
 
 
 def _train(store: Store, data: str, catalogue: Catalogue, work: Sequence[tuple[Planned, str]], quiet: bool) -> None:
-    """Train what has no result yet of experiments, each with why it is left out, or nothing."""
+    """Train the trials without a result of each experiment, unless its text says why it is left out."""
     needed = wanted(planned for planned, why in work if not why)
 
     def settled() -> int:
@@ -85,7 +85,7 @@ def _train(store: Store, data: str, catalogue: Catalogue, work: Sequence[tuple[P
             if why:
                 display.says(f"{planned.name}: left out: {why}")
             else:
-                # What any of the experiments times is timed at once, rather than trained again for that one.
+                # A trial that any of the experiments times is timed now, so that it need not be trained twice.
                 trials = {key: replace(trial, timed=needed[key]) for key, trial in planned.trials.items()}
                 sweep.work(Planned(planned.name, trials))
 
@@ -111,5 +111,5 @@ def _dataset(data: str, trial: Trial) -> Dataset:
 def _why_left_out(file: ExperimentFile, dataset: Dataset) -> str:
     """Return why an experiment cannot be run on a data set, or nothing when it can."""
     if file.experiment.pictures_only and not isinstance(dataset.train, PictureCrops):
-        return "it needs pictures that noise is added to, and these data come with noise of their own"
+        return "it needs clean pictures that noise is added to, but these data are noisy already"
     return ""

@@ -17,7 +17,7 @@ from layerkit.denoising.tuning import BaselineResult, measure_baselines
 def classical_results(
     validation: Validation, console: Console, baselines: Sequence[Baseline] = BASELINES
 ) -> list[BaselineResult]:
-    """Return what classical methods reach, and say on a terminal what is being measured, which takes a while."""
+    """Return the results of classical methods; a terminal shows which of them is being measured."""
     results = []
     with console.status("") as status:
         for baseline in baselines:
@@ -27,9 +27,9 @@ def classical_results(
 
 
 def quality_table(evaluation: Evaluation, what: str, baselines: Sequence[BaselineResult] = ()) -> Grid:
-    """Return noisy and denoised pictures' quality side by side, with classical methods and with what was gained.
+    """Return a table of the quality of noisy and denoised pictures, with classical methods and the improvement.
 
-    What could not be measured is left out, and an estimate says that it is one.
+    Values that could not be measured are left out, and estimates are marked as such.
     """
     caption = "classical methods: with the parameters that are best on these pictures" if baselines else ""
     if baselines and evaluation.estimated:

@@ -1,9 +1,9 @@
-"""Where the denoised version of each picture is written: its name with a suffix, below the output folder.
+"""Chooses the file for the denoised version of each picture: its name with a suffix, below the output folder.
 
-The format is PNG, unless a file holds what PNG cannot, or each is to be kept. Pictures from several folders keep their
-tree, from the folder on that all of them share. Where two pictures of one folder would get one name, as ``a.jpg`` and
-``a.png`` of a camera, each whose name would change keeps its old ending: ``a.jpg.png``. Neither depends on the order in
-which the pictures are given.
+The format is PNG, unless a file holds what PNG cannot, or each is to keep its format. Pictures from several folders
+keep their tree below the innermost folder that contains them all. If two pictures of one folder would get the same
+name, as ``a.jpg`` and ``a.png`` would, those whose name would change keep their old suffix: ``a.jpg.png``. The order in
+which the pictures are given makes no difference.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def targets_of(files: Sequence[Path], output: Path, suffixes: Mapping[Path, str]
     """Return the file that each picture's denoised version is written to; no two are the same.
 
     Args:
-        files: the pictures, each of them once.
+        files: the pictures, each only once.
         output: the folder.
         suffixes: of the files that are written.
     """
@@ -65,17 +65,17 @@ def targets_of(files: Sequence[Path], output: Path, suffixes: Mapping[Path, str]
 
 
 def _name(file: Path, suffix: str, endings: int) -> str:
-    """Return a picture's name with a suffix in the place of its own, or after its own as often as is asked."""
+    """Return a picture's name with ``suffix`` in place of its own, or ``endings`` times ``suffix`` after its own."""
     return file.name + endings * suffix if endings else file.stem + suffix
 
 
 def renamed(targets: Mapping[Path, Path]) -> list[Path]:
-    """Return the pictures that keep their old ending."""
+    """Return the pictures that keep their old suffix."""
     return [file for file, target in targets.items() if target.stem != file.stem]
 
 
 def _below(folders: Sequence[PurePath]) -> list[PurePath]:
-    """Return each of some absolute folders as seen from the innermost that holds them all; a drive is a folder too."""
+    """Return absolute folders relative to the innermost folder that contains them all; a drive counts as a folder."""
     parts = [(folder.drive.strip(":\\"), *folder.parts[1:]) for folder in folders]
     shared = sum(1 for _ in takewhile(lambda names: len(set(names)) == 1, zip(*parts, strict=False)))
     return [PurePath(*own[shared:]) for own in parts]

@@ -1,4 +1,4 @@
-"""A training on the command line: what is trained on which data, its progress, and the results in a folder."""
+"""Runs a training on the command line: prints what is trained on which data, its progress and its results."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def train_run(
     quiet: bool,
     group: Processes | None = None,
 ) -> None:
-    """Train ``run`` from where it stands to its end, and write everything into its folder.
+    """Train ``run`` from its present position to its end, and write everything into its folder.
 
     Args:
-        run: new, or to be continued.
-        catalogue: of the components that may be named.
+        run: a new run, or one that is to be continued.
+        catalogue: the components that may be named.
         save_interval: when to save in the middle of an epoch.
         epochs: replaces the number of epochs that the run was started with.
-        quiet: print nothing but the last table.
+        quiet: whether to print only the last table.
         group: the processes that train together, of which this one is rank 0; None for this one alone.
 
     Raises:
@@ -58,7 +58,7 @@ def train_run(
         ):
             evaluation = train_shown(session, progress, asked_to_stop)
     except LayerkitError:
-        with suppress(RunError):  # what stopped the training is the news
+        with suppress(RunError):  # the error that stopped the training is more important
             _draw_curve(session)
         raise
     _conclude(session, evaluation)
@@ -81,9 +81,9 @@ def _introduce(session: Session) -> None:
     click.echo(f"{architecture.name}: {parameters:,} parameters, targets are {targets}")
     click.echo(session.dataset.description)
     if session.changed_packages:
-        click.echo(f"note: begun with {', '.join(session.changed_packages)}; another version is installed now")
+        click.echo(f"note: started with {', '.join(session.changed_packages)}; another version is installed now")
     if session.metrics_lost:
-        click.echo(f"note: {session.run.metrics} is missing, so the loss up to here is not known any more")
+        click.echo(f"note: {session.run.metrics} is missing, so the loss curve starts here")
     if position.epoch >= architecture.trained.epochs:
         click.echo(f"{session.run.folder} has been trained for its {architecture.trained.epochs} epochs")
     elif position.pictures:
@@ -104,7 +104,7 @@ def _draw_curve(session: Session) -> None:
 
 @contextmanager
 def _told_if_not_written() -> Iterator[None]:
-    """Print why a picture inside ``with`` cannot be written; the training, which is saved, has not failed by that."""
+    """Print a warning if a figure inside ``with`` cannot be written; this is no error, since the training is saved."""
     try:
         yield
     except RunError as error:

@@ -1,4 +1,4 @@
-"""How a sweep goes: on a terminal a bar over the trials and one over the training, elsewhere a line a trial."""
+"""Shows the progress of a sweep: bars for trials and training on a terminal, one line per trial elsewhere."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from layerkit.training.session import Session
 
 
 class SweepDisplay:
-    """Shows trials and the training inside; it is what :class:`layerkit.experiments.sweep.Sweep` observes.
+    """Shows trials and their training; :class:`layerkit.experiments.sweep.Sweep` reports its progress to it.
 
     Args:
-        progress: where the bars are.
-        total: trainings that the experiments need.
-        settled: gives how many of them have their result, whichever process made it.
-        asked_to_stop: gives the signal that asks for the end, or None.
-        quiet: show nothing.
+        progress: the display that the bars belong to.
+        total: the number of trainings that the experiments need.
+        settled: returns how many of them have a result, from this or another process.
+        asked_to_stop: returns the signal that asked for a stop, or None.
+        quiet: whether to show nothing.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class SweepDisplay:
         self.progress.update(self._trials, description=f"{self.experiment}: {trial.label}")
 
     def ends(self, trial: Trial, result: TrialResult) -> None:
-        """Show what a trial came to."""
+        """Show the result of a trial."""
         settled = self.settled()
         self.progress.update(self._trials, completed=settled)
         text = f"{PSNR_MEAN.text(result.psnr)}, {result.seconds:.1f} s" if result.psnr is not None else result.status
@@ -61,7 +61,7 @@ class SweepDisplay:
 
     @contextmanager
     def watch(self, session: Session) -> Iterator[_Training]:
-        """Give what a training is shown on."""
+        """Provide, inside ``with``, the display for a training."""
         training = session.architecture.trained
         task = self.progress.add_task("  training", total=training.epochs * len(session.pairs))
         try:
@@ -72,7 +72,7 @@ class SweepDisplay:
 
 class _Training:
     INTERVAL = 0.2
-    """Seconds between two looks; looking at every step would cost more than some steps."""
+    """Seconds between two updates; updating at every step would take longer than some steps."""
 
     def __init__(self, progress: Progress, task: TaskID, session: Session) -> None:
         self.progress, self.task, self.session, self.last = progress, task, session, 0.0
@@ -91,10 +91,10 @@ class _Training:
 
 @contextmanager
 def sweep_display(total: int, settled: Callable[[], int], quiet: bool) -> Iterator[SweepDisplay]:
-    """Give what a sweep is shown on; signals to stop are remembered until it asks for them.
+    """Provide, inside ``with``, the display for a sweep; signals to stop are remembered until it asks for them.
 
     Args:
-        total, settled, quiet: as :class:`SweepDisplay` takes them.
+        total, settled, quiet: as in :class:`SweepDisplay`.
     """
     console: Console = printer()
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

@@ -1,7 +1,7 @@
-"""What a component promises: its spec, and what the thing that the spec builds can do.
+"""What a component promises: the fields of its spec, and the methods of the object that the spec builds.
 
-What the author of a plugin needs is here in one place: the base classes and the fields of specs, the base classes of
-what they build, the mark of a hook, and the errors that a component may raise.
+The author of a plugin finds everything here: the base classes and field types of specs, the base classes of the objects
+that they build, the decorator that marks a hook, and the errors that a component may raise.
 """
 
 from layerkit.contracts.fields import Channels, FloatDtype, Kernel, NumberOrRange, Padding, Scale, Stride, pair

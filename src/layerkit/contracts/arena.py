@@ -1,4 +1,4 @@
-"""Memory for the outputs of layers in evaluation, where most are needed by the next layer alone."""
+"""Memory for the outputs of layers in evaluation mode, where most outputs are needed only by the next layer."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor
 
 
 class Arena:
-    """Buffers that hold one tensor after the other.
+    """Buffers that are used for one tensor after another.
 
-    A tensor is in use from :meth:`take` to :meth:`release`, or to :meth:`clear`. The same calls in the same order come,
-    after some rounds, to the same memory.
+    A tensor is in use from :meth:`take` to :meth:`release` or :meth:`clear`. When the same calls are repeated in the
+    same order, they get the same memory after a few rounds.
     """
 
     def __init__(self) -> None:
         self._buffers: list[Tensor] = []
-        self._used: set[int] = set()  # the addresses of those that are in use
+        self._used: set[int] = set()  # the addresses of the buffers that are in use
 
     def take(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """Return a contiguous tensor, not cleared, of the dtype and device of ``like``."""
@@ -28,7 +28,7 @@ class Arena:
             buffer = self._buffers[min(fitting, key=self._length)]
         else:
             buffer = torch.empty(max(1, count), dtype=like.dtype, device=like.device)
-            if free:  # in the place of the largest, so that there are never more than were in use at once
+            if free:  # replace the largest, so that there are never more buffers than were in use at once
                 self._buffers[max(free, key=self._length)] = buffer
             else:
                 self._buffers.append(buffer)
@@ -36,11 +36,11 @@ class Arena:
         return buffer[:count].view(shape)
 
     def release(self, tensor: Tensor) -> None:
-        """Let the memory in which ``tensor`` lies be taken again; nothing if it is none of what was taken."""
+        """Let the memory of ``tensor`` be taken again; does nothing if it did not come from :meth:`take`."""
         self._used.discard(tensor.untyped_storage().data_ptr())
 
     def clear(self) -> None:
-        """Release all that is in use."""
+        """Release everything that is in use."""
         self._used.clear()
 
     def _is_free(self, buffer: Tensor, like: Tensor) -> bool:

@@ -1,7 +1,7 @@
-"""Constructors that take what specs take: what a JSON file may not say, Python may not either.
+"""Constructors that accept the same values in Python as their specs accept in JSON.
 
-The ranges stand in the spec, and only there. An argument that has the name of one of the spec's fields is held to that
-field, every other one to its annotation.
+The ranges are written in the spec only. An argument with the name of one of the spec's fields is checked against that
+field, every other argument against its annotation.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from layerkit.contracts.printing import short
 from layerkit.errors import ArgumentError
 
 FROM_SPEC: ContextVar[bool] = ContextVar("from_spec", default=False)
-"""Whether a spec is building something in this thread: its fields have been checked, and are not checked again."""
+"""Whether a spec is building something in this thread: its fields have been checked already, so arguments are not."""
 
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
 
 
-class Built(ABC):  # noqa: B024 - what is abstract is in the contracts of the five kinds
-    """What a spec builds: a layer, a loss, an optimizer, a noise or a schedule.
+class Built(ABC):  # noqa: B024 - the abstract methods are in the contracts of the five kinds
+    """The base class of everything that a spec builds: a layer, a loss, an optimizer, a noise or a schedule.
 
-    A constructor that a subclass defines is :func:`held` when the class is made. It refuses arguments that the spec
-    would refuse: the one in the same module whose ``build`` is annotated to return the class.
+    The constructor of every subclass is wrapped by :func:`held`, so that it refuses the arguments that the spec would
+    refuse. The spec is the class in the same module whose ``build`` is annotated to return the subclass.
 
     Attributes:
-        in_tree: whether it is printed on a line of its own, and not as an argument of what holds it.
+        in_tree: whether it is printed on a line of its own, and not as an argument of the object that holds it.
     """
 
     in_tree: ClassVar[bool] = False
@@ -47,12 +47,12 @@ class Built(ABC):  # noqa: B024 - what is abstract is in the contracts of the fi
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "__init__" in cls.__dict__:
-            setattr(cls, "__init__", held(cls.__init__))  # noqa: B010 - mypy lets nobody assign it
+            setattr(cls, "__init__", held(cls.__init__))  # noqa: B010 - mypy refuses a plain assignment
 
     def arguments(self) -> str:
-        """Return the arguments that it was made with, as Python writes them, without those at their defaults.
+        """Return the arguments of the constructor as Python source, without those at their defaults.
 
-        Tensors, where they are and what draws them do not belong to these, nor do modules inside a module.
+        Tensors, dtypes, devices, generators and the modules inside a module are left out.
         """
         parts = []
         spec = spec_of(type(self))
@@ -63,7 +63,7 @@ class Built(ABC):  # noqa: B024 - what is abstract is in the contracts of the fi
                 if not isinstance(current, Built) or current.in_tree:
                     continue
                 given = current
-            elif type(current) is type(given):  # such as a learning rate, which changes
+            elif type(current) is type(given):  # it may have changed, as a learning rate does
                 given = current
             parts.append(short(given) if unnamed else f"{name}={short(given)}")
         return ", ".join(parts)
@@ -76,17 +76,16 @@ Construct = TypeVar("Construct", bound=Callable[..., None])
 
 
 def held(construct: Construct) -> Construct:
-    """Return a constructor that refuses arguments which are not what the spec and the annotations say.
+    """Return a constructor that checks its arguments against the spec and the annotations.
 
-    Raises:
-        ArgumentError: the constructor, when an argument is something else.
+    The returned constructor raises an ArgumentError when an argument does not fit.
     """
     signature = inspect.signature(construct)
     parameters = list(signature.parameters.items())[1:]
 
     @wraps(construct)
     def guarded(self: Any, *positional: Any, **named: Any) -> None:
-        if isinstance(self, Built) and "_given" not in self.__dict__:  # and not those that super() calls
+        if isinstance(self, Built) and "_given" not in self.__dict__:  # not in the constructors called by super()
             self.__dict__["_given"] = tuple(map(_data, positional)), {key: _data(item) for key, item in named.items()}
         if FROM_SPEC.get():
             construct(self, *positional, **named)
@@ -94,10 +93,10 @@ def held(construct: Construct) -> Construct:
         try:
             bound = signature.bind(self, *positional, **named)
         except TypeError:
-            construct(self, *positional, **named)  # which says itself what is missing or unknown
+            construct(self, *positional, **named)  # its own error says what is missing or unknown
             raise
         own: type = type(self)
-        # A class that inherits its constructor may have a spec of its own, which comes before that of its base class.
+        # A class that inherits its constructor may have its own spec, which takes precedence over the base class's.
         defining = next((base for base in own.__mro__ if vars(base).get("__init__") is guarded), own)
         checks = _checks(spec_of(own) or spec_of(defining), construct)
         for name, parameter in parameters:
@@ -116,13 +115,13 @@ def held(construct: Construct) -> Construct:
 
 
 _NO_DATA = ...
-"""Stands for an argument that is no data; it is looked for among the attributes. Copies of it are itself."""
+"""Stands for an argument that is not plain data and is read from the attributes; copies of it are the same object."""
 _UNNAMED = 2
-"""How many required arguments stand without their names, as in ``Conv2d(3, 44, kernel_size=2)``."""
+"""How many required arguments are printed without their names, as in ``Conv2d(3, 44, kernel_size=2)``."""
 
 
 def _data(value: Any) -> Any:
-    """Return an argument as it is kept: data alone, for anything else would stay in memory, or change."""
+    """Return an argument if it is plain data, and ``_NO_DATA`` if it is an object that could be large or change."""
     return value if _is_data(value) else _NO_DATA
 
 
@@ -135,16 +134,16 @@ def _is_data(value: Any) -> bool:
 def _written(
     construct: Callable[..., None], positional: tuple[Any, ...], named: Mapping[str, Any], usual: Mapping[str, Any]
 ) -> Iterator[tuple[str, Any, bool]]:
-    """Yield the arguments that are not at their defaults: the name, the value, and whether it is written alone.
+    """Yield the arguments that are not at their defaults: name, value, and whether it is written without its name.
 
     Args:
         construct: the constructor.
-        positional, named: what it was given.
-        usual: the defaults of the spec's fields, for what the constructor takes as ``**named``.
+        positional, named: the arguments that it was called with.
+        usual: the defaults of the spec's fields, for arguments that the constructor takes as ``**named``.
     """
     try:
         bound = inspect.signature(construct).bind(None, *positional, **named)
-    except TypeError:  # one that failed, or was never called
+    except TypeError:  # the constructor failed, or was never called
         return
     leading = True
     for index, (name, parameter) in enumerate(bound.signature.parameters.items()):
@@ -164,7 +163,7 @@ def _written(
 
 @cache
 def spec_of(cls: type) -> type[BaseModel] | None:
-    """Return the spec in the module of ``cls`` whose ``build`` is annotated to return it; None without."""
+    """Return the spec in the module of ``cls`` whose ``build`` is annotated to return it, or None."""
     value: Any
     for value in list(vars(sys.modules.get(cls.__module__, types)).values()):
         build = vars(value).get("build") if isinstance(value, type) and issubclass(value, BaseModel) else None
@@ -175,7 +174,7 @@ def spec_of(cls: type) -> type[BaseModel] | None:
 
 
 class _Check(NamedTuple):
-    """What an argument must be, in words, and what returns it or raises a ValidationError."""
+    """What an argument must be, in words, and the function that returns it or raises a ValidationError."""
 
     phrase: str
     validated: Callable[[Any], Any]
@@ -183,7 +182,7 @@ class _Check(NamedTuple):
 
 @cache
 def _checks(spec: type[BaseModel] | None, construct: Callable[..., None]) -> dict[str, _Check]:
-    """Return a check for each argument of which anything is known."""
+    """Return a check for each argument that has a field in the spec or an annotation."""
     checks = {}
     for name, annotation in _annotations(construct):
         field = spec.model_fields.get(name) if spec else None
@@ -192,19 +191,19 @@ def _checks(spec: type[BaseModel] | None, construct: Callable[..., None]) -> dic
             continue
         try:
             adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=_STRICT)
-        except PydanticUserError:  # a type that pydantic knows nothing of
+        except PydanticUserError:  # a type that pydantic does not know
             continue
         checks[name] = _Check(phrase(annotation), partial(_for_annotation, adapter))
     return checks
 
 
 def _annotations(construct: Callable[..., None]) -> Iterator[tuple[str, Any]]:
-    """Yield the names and types of all arguments, those in the typed dictionary of ``**named`` too."""
+    """Yield the names and types of all arguments, including those in the typed dictionary of ``**named``."""
     for name, annotation in construct.__annotations__.items():
         holder = types.SimpleNamespace(__annotations__={name: annotation})
         try:
             hint = get_type_hints(holder, construct.__globals__, include_extras=True)[name]
-        except NameError:  # one that is there for type checkers alone
+        except NameError:  # a name that is imported only for type checkers
             continue
         if get_origin(hint) is Unpack:
             yield from get_type_hints(get_args(hint)[0], include_extras=True).items()
@@ -213,13 +212,13 @@ def _annotations(construct: Callable[..., None]) -> Iterator[tuple[str, Any]]:
 
 
 def _holds_components(annotation: Any) -> bool:
-    """Return whether a field holds specs; the argument of its name holds what they build."""
+    """Return whether a field holds specs; the argument of the same name holds the objects that they build."""
     inside = isinstance(annotation, type) and issubclass(annotation, BaseModel)
     return inside or any(map(_holds_components, get_args(annotation)))
 
 
 def _for_field(spec: type[BaseModel], name: str, value: Any) -> Any:
-    """Return ``value``, a list as a tuple as specs have it."""
+    """Return ``value`` as the spec has it, with a tuple in place of a list."""
     value = tuple(value) if isinstance(value, list) else value
     key = spec.model_fields[name].alias or name
     try:
@@ -229,22 +228,22 @@ def _for_field(spec: type[BaseModel], name: str, value: Any) -> Any:
         if any(detail["loc"][:1] == (key,) for detail in error.errors()):
             raise
     except Exception:
-        # A stranger's validator that needs the other fields; what it says is not about this one.
+        # A plugin's validator that needs the other fields; its complaint is not about this one.
         return value
     return value
 
 
 def _for_annotation(adapter: TypeAdapter[Any], value: Any) -> Any:
-    """Return ``value`` itself, and not what pydantic makes of it, which may be a copy."""
+    """Return ``value`` itself once it is checked, since pydantic may return a copy."""
     adapter.validate_python(value)
     return value
 
 
 def _checked(cls: type, name: str, value: Any, checks: Mapping[str, _Check], several: bool = False) -> Any:
-    """Return an argument, or one of several that stand behind a star, with numpy's numbers as Python's.
+    """Return a checked argument, or one item of a ``*name`` argument, with numpy's numbers turned into Python's.
 
     Raises:
-        ArgumentError: when it is not what it must be.
+        ArgumentError: when the check fails.
     """
     if name not in checks:
         return value
@@ -262,7 +261,7 @@ def _checked(cls: type, name: str, value: Any, checks: Mapping[str, _Check], sev
 
 
 def _plain(value: Any) -> Any:
-    """Return a number of numpy's as Python's, in a list or tuple too."""
+    """Return a value with numpy's numbers turned into Python's, also inside a list or tuple."""
     if isinstance(value, np.generic):
         return value.item()
     if type(value) in (list, tuple) and any(isinstance(item, np.generic) for item in value):

@@ -1,8 +1,8 @@
 """The bookkeeping around a hand-written forward and backward.
 
-A subclass writes ``forward`` and ``backward`` as plain mathematics. What every such pair needs besides is added here,
-once for all: no autograd graph is ever recorded, a backward without its forward and a gradient of the wrong shape are
-errors, and so is a tensor that forward saved and somebody changed before backward used it.
+A subclass writes ``forward`` and ``backward`` as plain mathematics. The checks that every such pair needs are added
+here: autograd never records a graph, and three things are errors: a backward without its forward, a gradient of the
+wrong shape, and a change of a tensor that forward saved and backward has not used yet.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from layerkit.contracts.workspace import LENT, Made
 from layerkit.errors import LayerkitError, ShapeError, StateError
 
 EVALUATING: ContextVar[bool] = ContextVar("evaluating", default=False)
-"""Whether modules and losses are in evaluation mode in this thread, whatever their own mode is."""
+"""Whether this thread has put all modules and losses into evaluation mode, whatever their own mode is."""
 
 
 class Planned(Protocol):
@@ -30,22 +30,22 @@ class Planned(Protocol):
 
     @property
     def moves(self) -> Iterable[Callable[[], object]]:
-        """Its operations, ready to be called in this order."""
+        """The operations of the computation, to be called in this order."""
 
 
 Plan = TypeVar("Plan", bound=Planned)
 
 
 class Differentiable(Built):
-    """What layers and losses share: the bookkeeping around a hand-written forward and backward.
+    """The base class of layers and losses: the bookkeeping around a hand-written forward and backward.
 
-    The ``forward`` and ``backward`` that a subclass defines are wrapped when the class is made, whatever calls them
-    later. Around both autograd is off. Around ``forward`` in training mode, what an earlier forward saved is dropped,
-    and the shape and dtype of the output are remembered; in evaluation mode nothing is written, so that many threads
-    may evaluate at once. Around ``backward``, the gradient is compared with what was remembered.
+    The ``forward`` and ``backward`` that a subclass defines are wrapped when the class is made. Autograd is off in
+    both. In training mode ``forward`` drops what an earlier forward saved, and remembers the shape and dtype of its
+    output, with which ``backward`` compares the gradient. In evaluation mode nothing is written, so that many threads
+    may evaluate at once.
 
     Attributes:
-        trained_by: the thread that is in the middle of a training step with it, see
+        trained_by: the identifier of the thread that is in the middle of a training step with this module or loss, see
             :mod:`layerkit.contracts.threads`; None between the steps.
     """
 
@@ -64,9 +64,9 @@ class Differentiable(Built):
 
     @property
     def training(self) -> bool:
-        """Whether forward keeps what backward needs; a change drops what was kept.
+        """Whether forward keeps the tensors that backward needs; changing the mode drops them.
 
-        While a thread evaluates, as in ``Denoiser.predict``, it is False for that thread alone.
+        While a thread evaluates, as in ``Denoiser.predict``, it is False for that thread only.
         """
         return self._training and not EVALUATING.get()
 
@@ -77,13 +77,13 @@ class Differentiable(Built):
 
     @property
     def trained_elsewhere(self) -> bool:
-        """Whether another thread is in the middle of a training step with it."""
+        """Whether another thread is in the middle of a training step with this module or loss."""
         return self.trained_by is not None and self.trained_by != get_ident()
 
     def save(self, *values: Any) -> None:
         """Keep ``values`` for backward, which gets them by :meth:`saved`; in evaluation mode nothing is kept."""
         if self.training:
-            # Not by assignment: a module's __setattr__, which is there for its parameters, takes time.
+            # Not by assignment, which would go through the slow __setattr__ that modules have for their parameters.
             state = self.__dict__
             state["_saved"], state["_versions"] = values, tuple(map(version, values))
 
@@ -106,8 +106,8 @@ class Differentiable(Built):
     def empty(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
         """Return an uninitialized contiguous tensor of the dtype and device of ``like``.
 
-        It is a new one, unless a workspace was lent: then the same ``name`` gets the same memory at every step. A name
-        may be used for a second tensor when the first is no longer needed.
+        Without a workspace it is new memory. In a workspace, the same ``name`` gets the same memory at every step; a
+        name may be used for a second tensor when the first is no longer needed.
         """
         workspace = LENT.get()
         if workspace is not None:
@@ -115,9 +115,9 @@ class Differentiable(Built):
         return torch.empty(shape, dtype=like.dtype, device=like.device)
 
     def scratch(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """Return an uninitialized tensor as :meth:`empty` does, to be used only until forward or backward returns.
+        """Return an uninitialized tensor as :meth:`empty` does, for use until forward or backward returns.
 
-        In a workspace other modules get the same memory, so it must not be used after one of them was called either.
+        In a workspace other modules get the same memory, so it must not be used after calling one of them.
         """
         workspace = LENT.get()
         if workspace is not None:
@@ -125,17 +125,17 @@ class Differentiable(Built):
         return torch.empty(shape, dtype=like.dtype, device=like.device)
 
     def empty_like(self, name: str, like: Tensor) -> Tensor:
-        """Return an uninitialized tensor of the shape, dtype, device and order in memory of ``like``; see ``empty``."""
+        """Return an uninitialized tensor of the shape, dtype, device and memory order of ``like``; see ``empty``."""
         workspace = LENT.get()
         if workspace is not None:
             return workspace.empty_like(self, name, like)
         return torch.empty_like(like)
 
     def passed_on(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """Return an uninitialized contiguous tensor for what forward returns in evaluation mode.
+        """Return an uninitialized contiguous tensor for the output of forward in evaluation mode.
 
-        It is a new one, unless a workspace was lent: then others get the same memory as soon as whoever called forward
-        has no more use for it, see :meth:`release`.
+        Without a workspace it is new memory. In a workspace the caller of forward hands the memory on to other layers
+        when it no longer needs the output, see :meth:`release`.
         """
         workspace = LENT.get()
         if workspace is not None:
@@ -143,24 +143,24 @@ class Differentiable(Built):
         return torch.empty(shape, dtype=like.dtype, device=like.device)
 
     def release(self, tensor: Tensor, *kept: Tensor) -> None:
-        """Say that in this pass, in evaluation mode, nobody needs ``tensor`` any more.
+        """Declare that ``tensor`` is no longer needed in this pass, in evaluation mode.
 
-        A layer that calls others says it of their outputs, as :class:`~layerkit.layers.Sequential` does.
+        A layer that calls others declares this of their outputs, as :class:`~layerkit.layers.Sequential` does.
 
         Args:
-            tensor: what the forward of another module has returned.
-            kept: tensors that are still needed; nothing is released in whose memory one of them lies.
+            tensor: the output of another module's forward.
+            kept: tensors that are still needed; memory that holds one of them is not released.
         """
         workspace = LENT.get()
         if workspace is not None and not self.training and not any(_lies_with(tensor, other) for other in kept):
             workspace.release(tensor)
 
     def plan(self, name: str, tensors: Sequence[Tensor], make: Callable[[], Made]) -> Made:
-        """Return what ``make`` returns, such as views of ``tensors`` and operations on them, ready to be called.
+        """Return the result of ``make``, such as views of ``tensors`` and operations on them, ready to be called.
 
         Making views of small pictures takes about as long as the arithmetic on them. In a workspace the same tensors
-        come again at every step, and then what was made for them is returned again. It must depend on nothing but them
-        and the module's settings.
+        come again at every step, and the earlier result is returned again. It must depend only on the tensors and the
+        module's settings.
         """
         workspace = LENT.get()
         if workspace is not None:
@@ -184,14 +184,14 @@ class Differentiable(Built):
         state["_saved"] = state["_output"] = None
 
     def _own_tensor(self) -> Tensor | None:
-        """Return a tensor of the dtype and on the device in which this computes; None where it takes any."""
+        """Return a tensor with the dtype and device of the computation; None where any are accepted."""
         return None
 
     def _explain(self, error: BaseException, inputs: Sequence[object]) -> None:
-        """Raise an error that says what is wrong with the inputs of a pass, if that is why torch has failed.
+        """Raise an error that says what is wrong with the inputs of a pass, if that is why torch failed.
 
         Raises:
-            TensorError: when one of them is no tensor of floats, or another one than the parameters.
+            TensorError: when an input is not a tensor of floats, or its dtype or device is not that of the parameters.
         """
         if isinstance(error, Exception) and not isinstance(error, LayerkitError):
             told = misfit(type(self).__name__, inputs, self._own_tensor())
@@ -199,17 +199,17 @@ class Differentiable(Built):
                 raise told from error
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy has not been called. What forward saved cannot be copied with it, since a copied tensor begins to count
-        # its changes from zero, and the copy could not tell whether it was changed.
+        # A copy starts without saved tensors: a copied tensor counts its changes from zero again, so the copy could not
+        # tell whether it was changed.
         return {name: value for name, value in vars(self).items() if name not in _OF_A_PASS}
 
 
 _OF_A_PASS = frozenset({"trained_by", "_saved", "_versions", "_output", "_thread"})
-"""The attributes that belong to a pass, and not to the thing itself."""
+"""The attributes that belong to a pass and not to the module or loss."""
 
 
 def version(value: Any) -> int:
-    """Return the counter that each change of a tensor in place increases; 0 for anything that has none."""
+    """Return the counter that each in-place change of a tensor increases; 0 for values without one."""
     if isinstance(value, Tensor) and not value.is_inference():
         return value._version
     return 0
@@ -245,7 +245,7 @@ def _guard_forward(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
                 output = forward(self, *inputs, **named)
         except BaseException as error:
             if training:
-                # One that calls its base class's forward may have saved something before it failed.
+                # A forward that calls its base class's forward may have saved something before it failed.
                 self.forget()
             self._explain(error, (*inputs, *named.values()))
             raise
@@ -264,8 +264,8 @@ def _guard_backward(backward: Callable[..., Tensor]) -> Callable[..., Tensor]:
             raise _backward_first(self)
         if self._thread != get_ident():
             raise StateError(
-                f"{type(self).__name__}: the last forward was called by another thread, so what it kept belongs to "
-                "that; train a network in one thread at a time, or a copy of it in each (copy.deepcopy)"
+                f"{type(self).__name__}: the last forward was called by another thread, which alone may call its "
+                "backward; train a network in one thread at a time, or a copy of it in each (copy.deepcopy)"
             )
         for grad in (*grads, *named.values()):
             if not isinstance(grad, Tensor):

@@ -22,12 +22,12 @@ def _of_floats(dtype: Any) -> torch.dtype:
 
 
 FloatDtype = Annotated[torch.dtype, PlainValidator(_of_floats)]
-"""The dtype of parameters, for the argument of a constructor; no spec has such a field."""
+"""The type of a constructor's argument ``dtype``, the dtype of its parameters; no spec has such a field."""
 
 
 @dataclass(frozen=True)
 class IntegerOrPair:
-    """The mark of a field that is one whole number for both directions, or a pair (vertical, horizontal).
+    """Annotates a field that is one whole number for both directions, or a pair (vertical, horizontal).
 
     Attributes:
         low: the smallest number allowed.
@@ -64,7 +64,7 @@ Scale = Annotated[int | tuple[int, int], IntegerOrPair(1, 64)]
 
 @dataclass(frozen=True)
 class NumberOrRange:
-    """The mark of a field that is one number, or the ends [low, high] of a range that numbers are drawn from.
+    """Annotates a field that is one number, or the ends [low, high] of a range that numbers are drawn from.
 
     Attributes:
         low: the smallest number allowed.

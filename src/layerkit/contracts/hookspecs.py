@@ -1,4 +1,4 @@
-"""The hooks that a plugin may implement, one for each kind of component, and the mark with which it does."""
+"""The hooks that a plugin may implement, one for each kind of component, and the decorator for implementations."""
 
 from __future__ import annotations
 

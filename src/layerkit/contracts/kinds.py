@@ -1,4 +1,4 @@
-"""The kinds of component: one row each, from which the name of the hook and what messages call it are derived.
+"""The kinds of component, one row each; hook names and the words used in messages are derived from these rows.
 
 A sixth kind is a row here, its name in :data:`~layerkit.contracts.specs.KindName`, a spec and a contract beside these,
 and a package of components in :mod:`layerkit.builtin`.
@@ -19,9 +19,9 @@ class Kind:
 
     Attributes:
         spec: the base class of its specs.
-        plural: its name for several, which is also that of the package of built-in components.
+        plural: the plural of its name, which is also the name of the package of built-in components.
         example: the name of a built-in component, for messages.
-        article: what stands before its name in a sentence.
+        article: the article of its name, "a" or "an".
     """
 
     spec: type[Spec]

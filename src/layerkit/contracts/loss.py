@@ -12,21 +12,21 @@ from layerkit.errors import ShapeError
 
 
 class Loss(Differentiable):
-    """The base of all losses: one number from a prediction and its target, and the gradient of that number.
+    """The base class of all losses: one number from a prediction and its target, and the gradient of that number.
 
-    A loss is a mean over the samples of its batch, so that its size does not depend on how many there are. The trainer
-    relies on it: it takes a large batch in slices, and adds up their losses and gradients, each weighted with its share
-    of the samples. A loss that compares the samples of a batch with one another is no such mean; it says
-    ``compares_samples``, and gets each batch whole.
+    A loss is a mean over the samples of its mini-batch, so that its size does not depend on their number. The trainer
+    relies on this: it processes a large mini-batch in slices, and adds up their losses and gradients, each weighted
+    with its share of the samples. A loss that compares the samples of a mini-batch with one another is not such a mean;
+    it sets ``compares_samples``, and gets each mini-batch as a whole.
 
-    It has no state: what it gives depends on prediction, target and the ``progress`` at the time of forward, to which
-    backward belongs. It is continuous, and finite at both ends of its domain.
+    It has no state: its result depends only on prediction, target and the ``progress`` at the time of forward; backward
+    belongs to that forward. It is continuous, and finite at both ends of its domain.
 
-    The two methods are guarded as those of a :class:`~layerkit.contracts.module.Module` are.
+    ``forward`` and ``backward`` are guarded as those of a :class:`~layerkit.contracts.module.Module` are.
 
     Attributes:
-        progress: how far the training is, from 0 to 1. The trainer sets it, and only annealed losses use it.
-        compares_samples: whether the loss of a batch is not the mean of its samples' losses.
+        progress: how far the training is, from 0 to 1. The trainer sets it; only annealed losses use it.
+        compares_samples: whether the loss of a mini-batch is not the mean of its samples' losses.
     """
 
     progress: float = 0.0
@@ -38,7 +38,7 @@ class Loss(Differentiable):
 
         Args:
             prediction: a batch of any shape, (N, ...).
-            target: what was wanted, of the same shape.
+            target: the wanted values, of the same shape.
 
         Raises:
             ShapeError: when the shapes differ.
@@ -46,7 +46,7 @@ class Loss(Differentiable):
 
     @abstractmethod
     def backward(self) -> Tensor:
-        """Return the gradient of the last forward's loss with respect to its prediction, of the prediction's shape.
+        """Return the gradient of the last forward's loss with respect to the prediction, in the prediction's shape.
 
         Raises:
             StateError: when there was no forward in training mode.
@@ -61,7 +61,7 @@ class Loss(Differentiable):
 
         Raises:
             ShapeError: when the shapes differ.
-            TensorError: when one of them holds no floats. Bytes, from 0 to 255, are nearly always a mistake too.
+            TensorError: when one of them does not hold floats; bytes from 0 to 255 are nearly always a mistake too.
         """
         for given in (prediction, target):
             if not given.is_floating_point():

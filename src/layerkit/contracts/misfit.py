@@ -1,6 +1,6 @@
-"""Why torch could not compute with an input: what it is, and what the layer's parameters are.
+"""Explains why torch could not compute with an input, by comparing it with the layer's parameters.
 
-Nothing is looked at before torch has failed, so that a pass that goes well takes no longer.
+Inputs are examined only after torch has failed, so that a successful pass takes no longer.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from layerkit.errors import TensorError
 
 
 def misfit(who: str, inputs: Sequence[object], own: Tensor | None) -> TensorError | None:
-    """Return the error for the first input of a wrong kind, or None where all are right.
+    """Return the error for the first wrong input, or None if there is nothing wrong with any.
 
     Args:
         who: the name of the layer or loss.
-        inputs: that it was given.
-        own: a tensor of the dtype and on the device of its parameters; None where it has none.
+        inputs: its inputs.
+        own: a tensor with the dtype and device of its parameters; None where it has no parameters.
     """
     for given in inputs:
         if not isinstance(given, Tensor):
@@ -43,12 +43,12 @@ def misfit(who: str, inputs: Sequence[object], own: Tensor | None) -> TensorErro
 
 
 def not_a_tensor(who: str, given: object) -> TensorError:
-    """Return the error for what is no tensor."""
+    """Return the error for an input that is not a tensor."""
     if isinstance(given, np.ndarray):
         return TensorError(f"{who}: expected a torch.Tensor, not a numpy array; convert it with torch.from_numpy(x)")
     return TensorError(f"{who}: expected a torch.Tensor, not {type(given).__name__}; convert it with torch.tensor(x)")
 
 
 def no_floats(who: str, given: Tensor) -> TensorError:
-    """Return the error for a tensor of integers or the like."""
+    """Return the error for a tensor of integers, booleans or complex numbers."""
     return TensorError(f"{who}: expected a tensor of floats, not of {given.dtype}; convert it with x.float()")

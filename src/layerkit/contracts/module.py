@@ -16,35 +16,35 @@ from layerkit.contracts.sharing import SHARED
 from layerkit.errors import CheckpointError, ShapeError
 
 if TYPE_CHECKING:
-    from layerkit.contracts.specs import LayerSpec  # which imports this module
+    from layerkit.contracts.specs import LayerSpec  # specs.py imports this module
 
 
 class Module(Differentiable):
-    """The base of all layers: ``forward``, ``backward`` and ``param``, as in section II.A of the report.
+    """The base class of all layers: ``forward``, ``backward`` and ``param``, as in section II.A of the report.
 
     - ``forward(x)`` takes and returns one tensor, batch first.
     - ``backward(grad_output)`` returns the gradient with respect to x and *adds* the parameters' gradients to tensors
       that stay the same objects. Where ``needs_input_grad`` is False it may return None.
     - ``param()`` returns the (parameter, gradient) pairs, ``[]`` where there are none.
 
-    Neither method writes into a tensor that the caller passed, and nothing returned is overwritten by a later call
-    (unless the caller lent a workspace). In evaluation mode ``forward`` writes nothing into the module either, since
-    several threads may be in it at once.
+    Neither ``forward`` nor ``backward`` writes into a tensor that the caller passed, and nothing they return is
+    overwritten by a later call (unless the caller lent a workspace). In evaluation mode ``forward`` writes nothing into
+    the module either, since several threads may call it at once.
 
-    What a module gives depends on its spec, its state, its input and its generator alone: not on the time, the process,
-    its environment or the hashes of texts, nor on torch's default dtype and device. New tensors take dtype and device
-    from those that are there. Its state is all that it remembers: another module that loads it goes on to the last bit,
-    and evaluations in between leave no trace. Parameters, gradients and buffers lie each in memory of its own and in
+    The results of a module depend only on its spec, its state, its input and its generator: not on the time, the
+    process, its environment or the hashes of strings, nor on torch's default dtype and device. New tensors take dtype
+    and device from existing ones. Its state is all that it remembers: another module that loads it continues bit for
+    bit, and evaluations in between change nothing. Parameters, gradients and buffers have memory of their own, lie in
     the order in which they were made, and stay there.
 
-    Two things are done for every subclass. Its ``forward`` and ``backward`` are *guarded*: they are wrapped when the
-    class is made, so that autograd records nothing, a backward before its forward is a StateError, so is a saved
-    tensor that was changed in place, and a gradient that is not like the output is a ShapeError (see
-    :class:`~layerkit.contracts.differentiable.Differentiable`). And *assigning to a parameter*, its gradient or a
-    buffer copies the values into the tensor that is there (``__setattr__`` does it), so that an optimizer, which holds
-    that tensor, sees them; a value of another shape is a ShapeError.
+    Two things are done for every subclass. First, its ``forward`` and ``backward`` are *guarded*: they are wrapped when
+    the class is made, so that autograd records nothing. A backward before its forward is a StateError, a saved tensor
+    that was changed in place is one too, and a gradient whose shape or dtype is not that of the output is a ShapeError
+    (see :class:`~layerkit.contracts.differentiable.Differentiable`). Second, *assigning to a parameter*, its gradient
+    or a buffer copies the values into the existing tensor (see ``__setattr__``), so that an optimizer, which holds that
+    tensor, sees them; a value of another shape is a ShapeError.
 
-    A subclass says at its head which tensors it has, and makes them in ``__init__``::
+    A subclass declares its tensors as annotations, and makes them in ``__init__``::
 
         class Scale(Module):
             weight: Tensor
@@ -56,7 +56,7 @@ class Module(Differentiable):
 
     Attributes:
         needs_input_grad: False where the gradient with respect to the input is not used, as in the first layer of a
-            network in training.
+            network that is being trained.
         mixes_batch: whether a sample's output depends on the other samples of its batch.
         spans_processes: whether a layer that mixes its batch does so over all of it where several processes share it,
             by :meth:`whole_batch` and :meth:`over_batch`. No other such layer is trained by several processes.
@@ -64,7 +64,7 @@ class Module(Differentiable):
             several processes may sum those as soon as each is done. It holds for the class that says it, and for
             subclasses without a ``backward`` of their own.
         declared_by: the spec that it was built from; None for a module made in Python.
-        declared_for: the shape of one sample of its input that it was built for; None likewise.
+        declared_for: the shape of one input sample that it was built for; None for a module made in Python.
     """
 
     in_tree: ClassVar[bool] = True
@@ -76,8 +76,8 @@ class Module(Differentiable):
     declared_by: LayerSpec | None = None
     declared_for: tuple[int, ...] | None = None
 
-    # The names of what add_parameter and add_buffer were given; a tuple on the class, and not a list made in __init__,
-    # which a subclass may forget to call.
+    # The names given to add_parameter and add_buffer. Tuples on the class, not lists made in __init__, because a
+    # subclass may forget to call super().__init__().
     _parameters: tuple[str, ...] = ()
     _buffers: tuple[str, ...] = ()
 
@@ -98,15 +98,15 @@ class Module(Differentiable):
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Add to the parameters' gradients and return the gradient with respect to the last forward's ``x``.
 
-        It returns None only where ``needs_input_grad`` is False; a layer that always returns the gradient says so by
-        the type ``Tensor``.
+        It may return None only where ``needs_input_grad`` is False; a layer that always returns the gradient is
+        annotated with ``-> Tensor``.
 
         Args:
-            grad_output: the gradient with respect to what forward returned, of its shape and dtype.
+            grad_output: the gradient with respect to the output of forward, in its shape and dtype.
 
         Raises:
-            StateError: when there was no forward in training mode, or what it saved was changed in place.
-            ShapeError: when ``grad_output`` is not like the output.
+            StateError: when there was no forward in training mode, or a tensor that it saved was changed in place.
+            ShapeError: when ``grad_output`` has not the shape and dtype of the output.
         """
 
     def surrogate(self, x: Tensor) -> Tensor:
@@ -125,7 +125,7 @@ class Module(Differentiable):
         return self.forward(x)
 
     def parameters(self) -> list[Tensor]:
-        """Return the learned tensors of this module alone."""
+        """Return the learned tensors of this module, without those of the modules inside it."""
         return [vars(self)[name] for name in self._parameters]
 
     def gradients(self) -> list[Tensor]:
@@ -133,7 +133,7 @@ class Module(Differentiable):
         return [vars(self)[f"{name}_grad"] for name in self._parameters]
 
     def _own_tensor(self) -> Tensor | None:
-        """Return a tensor of the dtype and on the device of the parameters; None where there are none."""
+        """Return a tensor with the dtype and device of the parameters; None where there are none."""
         return next((tensor for tensor in self.state_dict().values() if tensor.is_floating_point()), None)
 
     # A batch that several processes share
@@ -166,7 +166,7 @@ class Module(Differentiable):
         self._buffers = (*self._buffers, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Others hold the parameters and gradients, an optimizer above all, and must see the new values.
+        # Optimizers and other objects hold the parameters and gradients, and must see the new values.
         held = self.__dict__.get(name)
         if isinstance(held, Tensor) and name in self._held():
             if held is not value:
@@ -178,12 +178,12 @@ class Module(Differentiable):
         object.__setattr__(self, name, value)
 
     def _held(self) -> list[str]:
-        """Return the names of all tensors that are never replaced by others."""
+        """Return the names of the parameters, gradients and buffers, whose tensors are never replaced."""
         return [*self._parameters, *(f"{name}_grad" for name in self._parameters), *self._buffers]
 
     def children(self) -> dict[str, Module]:
         """Return the modules directly inside this one by name; a subclass that keeps them in a list overrides this."""
-        # Of a copy, for another thread may be setting an attribute.
+        # Iterate over a copy, because another thread may be setting an attribute.
         return {name: value for name, value in vars(self).copy().items() if Module in type(value).__mro__}
 
     def modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
@@ -209,12 +209,12 @@ class Module(Differentiable):
         for _, grad in self.param():
             grad.zero_()
 
-    # In print
+    # Printing
 
     def __repr__(self) -> str:
         return tree.text(self)
 
-    def _repr_html_(self) -> str:  # what notebooks ask for
+    def _repr_html_(self) -> str:  # called by notebooks
         return tree.table(self)
 
     def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
@@ -223,7 +223,7 @@ class Module(Differentiable):
             return None
         try:
             return self.declared_for, self.declared_by.output_shape(self.declared_for)
-        except Exception:  # a stranger's mistake, which must not keep anyone from printing what they look for
+        except Exception:  # a mistake in a plugin's spec must not prevent printing, which may be how it is found
             return None
 
     # Modes, dtype and device
@@ -301,20 +301,20 @@ def _dotted(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
 
 
-# torch keeps its Mersenne twister on the CPU as: seed (8 bytes), numbers left before new ones are made (4), whether it
-# was seeded (4), place of the next number (8), and 624 numbers.
+# torch stores its Mersenne twister on the CPU as: seed (8 bytes), numbers left before new ones are made (4), whether it
+# was seeded (4), index of the next number (8), and 624 numbers.
 _COUNTERS = struct.Struct("=QiiQ")
 _NUMBERS = 624
 
 
 def is_generator_state(generator: torch.Generator, state: Tensor) -> bool:
-    """Return whether ``state`` is one that ``generator`` can be set to; the generator is not changed."""
+    """Return whether ``generator`` can be set to ``state``; the generator is not changed."""
     try:
         torch.Generator(generator.device).set_state(state)
     except (RuntimeError, TypeError):
         return False
     if generator.device.type != "cpu":
         return True
-    # torch checks each counter, but not the two together, and would then read beyond the end of its numbers.
+    # torch checks each counter, but not that both agree, and would then read beyond the end of its numbers.
     _, left, _, following = _COUNTERS.unpack_from(state.numpy().tobytes())
     return bool(left + following <= _NUMBERS + 1)

@@ -11,7 +11,7 @@ from layerkit.contracts.built import Built
 
 
 class Noise(Built):
-    """The base of all noises: it draws noisy versions of clean pictures.
+    """The base class of all noises, which draw noisy versions of clean pictures.
 
     Two draws are independent of each other, a picture and its target too, which are drawn one after the other: that is
     what Noise2Noise (Lehtinen et al., 2018) needs. Hardly ever is one noise drawn twice, and that of a picture does not
@@ -19,10 +19,11 @@ class Noise(Built):
     drawn has their dtype and lies on their device, whatever torch's defaults are.
 
     Attributes:
-        scale: how many pixels of the source, along each side, make one pixel of the picture. Most noises act on the
-            picture itself (1); one that comes from making a picture smaller needs a source that is larger.
+        scale: how many source pixels, along each side, make one pixel of the picture. Most noises act on the picture
+            itself (1); a noise that comes from making a picture smaller needs a larger source.
         picks_pixels: whether every pixel of a drawn picture and of a target is a pixel of the source with all its
-            channels. Then :meth:`draw` and :meth:`target` also take pictures of bytes (uint8), and return such.
+            channels. Then :meth:`draw` and :meth:`target` also take pictures of bytes (uint8), and return bytes for
+            them.
     """
 
     scale: int = 1

@@ -1,4 +1,4 @@
-"""The contract of an optimizer: it changes parameters in place, by the gradients beside them."""
+"""The contract of an optimizer: it changes parameters in place, according to their gradients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from layerkit.errors import CheckpointError
 
 
 def _pairs(parameters: Any) -> Any:
-    """Refuse what ``network.param()`` does not return, above all tensors alone, as torch's optimizers take them."""
+    """Refuse anything but (parameter, gradient) pairs, such as plain tensors, which torch's optimizers take."""
     pairs = isinstance(parameters, Sequence) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in parameters)
     if pairs and all(isinstance(tensor, Tensor) for pair in parameters for tensor in pair):
         return parameters
@@ -33,7 +33,7 @@ GENERATOR = "generator"
 
 
 class Optimizer(Built):
-    """The base of all optimizers.
+    """The base class of all optimizers.
 
     ``zero_grad`` is called before each backward and ``step`` after it. A step changes neither the gradients nor where
     parameters lie in memory. What it keeps for a parameter has that one's dtype; all that its next steps depend on, the
@@ -68,7 +68,7 @@ class Optimizer(Built):
             torch._foreach_zero_(self.gradients)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return by name the tensors, besides the parameters, that the next steps depend on."""
+        """Return the tensors by name that the next steps depend on, apart from the parameters."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""What a type admits, in words, for messages: ``Annotated[int, Field(ge=1, le=64)]`` is a whole number from 1 to 64."""
+"""Describes types in words, for messages: ``Annotated[int, Field(ge=1, le=64)]`` is "a whole number from 1 to 64"."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _WORDS = {
     type(None): "None",
 }
 _LIMITS = {"ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than"}
-"""How pydantic's marks name their limits."""
+"""The attributes of pydantic's constraints that limit a number, in words."""
 
 
 def phrase(annotation: Any, marks: tuple[Any, ...] = ()) -> str:
-    """Return what may stand where ``annotation`` is, so that it completes "must be".
+    """Return the values that a type allows, as a phrase that completes "must be".
 
     Args:
-        annotation: a type, as ``typing`` writes it.
-        marks: what else is known of it, as in ``Annotated``.
+        annotation: a type or a ``typing`` annotation.
+        marks: its constraints, as in ``Annotated``.
     """
     marks = tuple(inner for mark in marks for inner in (mark.metadata if isinstance(mark, FieldInfo) else [mark]))
     origin, arguments = get_origin(annotation), get_args(annotation)

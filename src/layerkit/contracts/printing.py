@@ -1,4 +1,4 @@
-"""How components and specs are written in one line, as the Python calls that make them."""
+"""Writes components and specs in one line, as the Python calls that make them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pydantic import BaseModel
 
 
 def short(value: Any) -> str:
-    """Return a value as Python writes it, on one line, with dots in place of what is long or deep."""
+    """Return the ``repr`` of a value on one line, with dots in place of long or deeply nested parts."""
     return _short.repr(value)
 
 
 class _Short(reprlib.Repr):
-    """Writes models with those fields alone that are not at their defaults."""
+    """Writes models with only the fields that are not at their defaults."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class _Short(reprlib.Repr):
             return self._model(x, level)
         try:
             return " ".join(super().repr1(x, level).split())
-        except ValueError:  # Python writes no whole numbers of thousands of digits
+        except ValueError:  # Python refuses to write integers with thousands of digits
             return f"a value of type {type(x).__name__}"
 
     def _model(self, model: BaseModel, level: int) -> str:
@@ -37,7 +37,7 @@ class _Short(reprlib.Repr):
         fields = {
             key: getattr(model, key)
             for key, field in type(model).model_fields.items()
-            # The type is the name of the class once more.
+            # The type only repeats the name of the class.
             if key != "type" and (field.is_required() or getattr(model, key) != field.get_default())
         }
         return f"{name}({', '.join(f'{key}={self.repr1(value, level - 1)}' for key, value in fields.items())})"
@@ -47,5 +47,5 @@ _short = _Short()
 
 
 def described(name: str, parts: Mapping[str, str]) -> str:
-    """Return what something consists of, a line for each part."""
+    """Return a description of an object with one line for each of its parts."""
     return "\n".join([f"{name}(", *(f"  {key}: {text}" for key, text in parts.items()), ")"])

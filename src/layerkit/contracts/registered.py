@@ -14,12 +14,12 @@ from layerkit.contracts.specs import KindName, LayerSpec, LossSpec, NoiseSpec, O
 from layerkit.wording import show
 
 REGISTERED = "x-layerkit-kind"
-"""The keyword that stands in a spec's JSON Schema where any registered component of a kind may be."""
+"""The keyword that a spec's JSON Schema has where any registered component of a kind may be."""
 
 
 @dataclass(frozen=True)
 class _Registered:
-    """The mark in an annotation that admits every registered component of one kind, by its name."""
+    """Annotates a field that accepts every registered component of one kind."""
 
     kind: KindName
 
@@ -32,7 +32,8 @@ class _Registered:
         )
 
     def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: Any) -> dict[str, Any]:
-        # A class alone does not know what is installed: its schema has a mark, which an architecture's replaces.
+        # The class does not know which components are installed, so it writes a keyword, which the schema of an
+        # architecture replaces.
         return {"type": "object", REGISTERED: self.kind}
 
     def _validate(self, value: Any, info: ValidationInfo) -> Spec:
@@ -50,8 +51,8 @@ class _Registered:
             raise PydanticCustomError("component", message, {})
         spec_class: type[Spec] = info.context.spec_class(self.kind, value)
         try:
-            # As JSON, of which alone pydantic takes a list for a tuple and yet converts nothing else. Errors of the
-            # inner model keep their own place: pydantic puts this field's path before theirs.
+            # As JSON, because only then does strict pydantic accept a list for a tuple. Errors of the inner model keep
+            # their path, and pydantic puts this field's path before it.
             return spec_class.model_validate_json(json.dumps(value), context=info.context)
         except (ValueError, PydanticCustomError):
             raise

@@ -1,4 +1,4 @@
-"""The contract of a schedule: how large the learning rate is at each point of a training."""
+"""The contract of a schedule: how large the learning rate is at each point of the training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from layerkit.errors import RunError
 
 
 class Schedule(Built):
-    """The base of all schedules of the learning rate.
+    """The base class of all schedules of the learning rate.
 
     A schedule is a function and has no state: a training that continues after an interruption has the same rates. It is
     continuous, where a warmup ends as well, but at the ``jumps()`` that its spec declares.
@@ -21,7 +21,7 @@ class Schedule(Built):
 
     @abstractmethod
     def factor(self, progress: float) -> float:
-        """Return what the optimizer's own learning rate is multiplied by, finite and not negative.
+        """Return the factor that multiplies the optimizer's learning rate, finite and not negative.
 
         Args:
             progress: from 0 to 1, both included.

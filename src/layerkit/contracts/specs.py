@@ -1,12 +1,12 @@
-"""What a registered component is: a name, its fields with their ranges, and how to build it.
+"""What a registered component is: a name, fields with their ranges, and a method that builds it.
 
 A component is declared by a *Spec*, a frozen and strict pydantic model whose ``type`` is the component's name. There
-are five kinds: layers, losses, optimizers, noises and schedules. A spec is data; ``build`` is the only way from it to
-code, and that code is the installed package's own.
+are five kinds: layers, losses, optimizers, noises and schedules. A spec is data; the only code that it can run is its
+``build``, which belongs to the installed package.
 
 A spec that holds other components annotates the field with :data:`AnyLayer`, :data:`AnyLoss`, :data:`AnyOptimizer`,
-:data:`AnyNoise` or :data:`AnySchedule`. Which names these admit is decided by the catalogue that validation is given,
-not when the class is written, so that every plugin's components can stand in every other plugin's containers.
+:data:`AnyNoise` or :data:`AnySchedule`. The names that these accept depend on the catalogue that is used for
+validation, so that the containers of one plugin can hold the components of every other.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from layerkit.contracts.twin import Twin
 from layerkit.errors import LayerkitError, PluginError, ShapeError
 
 KindName = Literal["layer", "loss", "optimizer", "noise", "schedule"]
-"""The names of the kinds of component; :mod:`layerkit.contracts.kinds` has the rest of what is known of each."""
+"""The names of the kinds of component; :mod:`layerkit.contracts.kinds` has a row for each."""
 
 Shape = tuple[int, ...]
 """The shape of one sample, without the batch: (channels, height, width), or (features,) after ``flatten``."""
 
 
 class StrictModel(BaseModel):
-    """A model that takes only what it declares: no conversions, no unknown keys, no NaN or infinity."""
+    """A model that accepts only what it declares: no conversions, no unknown keys, no NaN or infinity."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -51,14 +51,14 @@ class StrictModel(BaseModel):
 
 
 class Spec(StrictModel):
-    """Base of all specs; a component's spec derives from one of the five kinds below.
+    """The base class of all specs; a component's spec derives from one of the five kinds below.
 
     A subclass must have ``type: Literal["its_name"]``, without a default, and a description on every field. Its
-    docstring gives the formula: it is what people read in the reference and in their editor.
+    docstring gives the formula, and is shown in the reference and in editors.
 
     Attributes:
-        kind: the name of its kind, which the base of each kind sets.
-        example: the fields of a typical use beside ``type``, for the reference and for editors.
+        kind: the name of its kind, which the base class of each kind sets.
+        example: the fields of a typical use, without ``type``, for the reference and for editors.
         type: the name of the component.
     """
 
@@ -75,11 +75,11 @@ class Spec(StrictModel):
 
 
 class LayerSpec(Spec):
-    """A layer as it stands in a network's ``layers``.
+    """A layer as it is written in a network's ``layers``.
 
-    A subclass writes ``build`` plainly; here it is wrapped. The module that it returns knows its spec and its input's
-    shape as ``declared_by`` and ``declared_for``, and what it raises becomes a :class:`~layerkit.errors.PluginError`
-    that names the class.
+    The ``build`` of a subclass is wrapped: the module that it returns gets its spec and the shape of its input as
+    ``declared_by`` and ``declared_for``, and an exception becomes a :class:`~layerkit.errors.PluginError` that names
+    the class.
     """
 
     kind: ClassVar[KindName] = "layer"
@@ -87,27 +87,28 @@ class LayerSpec(Spec):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "build" in cls.__dict__:
-            setattr(cls, "build", _declaring(cls.build))  # noqa: B010 - mypy lets nobody assign to a method
+            setattr(cls, "build", _declaring(cls.build))  # noqa: B010 - mypy refuses to assign to a method
 
-    # Declarations: what the conformance kit must know; it tests each of them too.
+    # Declarations for the conformance kit, which also tests that they are true.
     stochastic: ClassVar[bool] = False
-    """Draws random numbers in training mode."""
+    """Whether it draws random numbers in training mode."""
     kinked: ClassVar[bool] = False
-    """Has points without a derivative, as ReLU at 0."""
+    """Whether it has points without a derivative, as ReLU has at 0."""
     mixes_batch: ClassVar[bool] = False
-    """One sample's output depends on the others, as in batch normalization."""
+    """Whether a sample's output depends on the other samples of its batch, as in batch normalization."""
     modal: ClassVar[bool] = False
-    """Training and evaluation mode give different outputs."""
+    """Whether training mode and evaluation mode give different outputs."""
     surrogate: ClassVar[str] = ""
-    """Why backward is not the derivative of forward, on purpose, in a sentence: as for rounding, that of the identity.
+    """Why backward is, on purpose, not the derivative of forward, in a sentence: that of rounding, for example, is the
+    derivative of the identity.
 
-    The module then has :meth:`~layerkit.contracts.module.Module.surrogate`, of which it is the derivative.
+    The module then has :meth:`~layerkit.contracts.module.Module.surrogate`, whose derivative backward is.
     """
     sample_shapes: ClassVar[tuple[Shape, ...]] = ()
-    """Shapes to test with, for a layer that takes only few; by default the kit looks for some itself."""
+    """Shapes to test with, for a layer that accepts only a few; by default the kit finds some itself."""
 
     def kinks(self) -> dict[float, float]:
-        """Return the slope that backward uses at each point without a derivative, for a layer that acts by element."""
+        """Return the slope that backward uses at each point without a derivative, for an element-wise layer."""
         return {}
 
     def reference(self, input_shape: Shape) -> tuple[str, dict[str, Any]] | None:
@@ -139,20 +140,20 @@ class LayerSpec(Spec):
         """Return the layer.
 
         Args:
-            input_shape: the shape of one sample of its input.
-            generator: draws every random number that the layer needs, now and later.
+            input_shape: the shape of one input sample.
+            generator: the source of every random number that the layer needs, now and later.
         """
 
     def parameter_count(self, input_shape: Shape) -> int:
-        """Return how many numbers the layer learns; by default the sum over the layers inside it."""
+        """Return the number of learned parameters; by default the sum over the layers inside it."""
         return sum(inner.layer.parameter_count(inner.input_shape) for inner in self.inner(input_shape))
 
     def multiply_adds(self, input_shape: Shape) -> int:
-        """Return the multiplications in a forward pass of one sample, as the plain formula does them."""
+        """Return the number of multiplications in a forward pass of one sample, by the plain formula."""
         return sum(inner.layer.multiply_adds(inner.input_shape) for inner in self.inner(input_shape))
 
     def inner(self, input_shape: Shape) -> tuple[Inner, ...]:
-        """Return the layers inside a container, in order, with the shape of each one's input; none for other layers."""
+        """Return the layers inside a container, in order, each with its input shape; none for other layers."""
         return ()
 
 
@@ -160,7 +161,7 @@ _Build = Callable[[Any, Shape, torch.Generator], Module]
 
 
 def _declaring(build: _Build) -> _Build:
-    """Return a ``build`` whose module knows the spec that it must agree with, and whose failures name the spec."""
+    """Return a ``build`` whose module knows its spec, and whose errors name the spec."""
 
     @wraps(build)
     def declaring(self: LayerSpec, input_shape: Shape, generator: torch.Generator) -> Module:
@@ -185,7 +186,7 @@ def _declaring(build: _Build) -> _Build:
 
 
 class Inner(NamedTuple):
-    """A layer inside a container: its JSON path from the container, its spec, and the shape of its input."""
+    """A layer inside a container: its JSON path from the container, its spec, and the shape of one input sample."""
 
     path: tuple[str | int, ...]
     layer: LayerSpec
@@ -193,19 +194,20 @@ class Inner(NamedTuple):
 
 
 class LossSpec(Spec):
-    """A loss as it stands in ``training.loss``."""
+    """A loss as it is written in ``training.loss``."""
 
     kind: ClassVar[KindName] = "loss"
     kinked: ClassVar[bool] = False
-    """Has points without a derivative, as the absolute difference at 0."""
+    """Whether it has points without a derivative, as the absolute difference has at 0."""
     domain: ClassVar[tuple[float, float] | None] = None
-    """The range that predictions and targets must lie in, where not every number is allowed."""
+    """The range of predictions and targets, or None where every number is allowed."""
     elementwise: ClassVar[bool] = True
-    """Is the mean over all values of a function of one prediction and its target; the loss ``masked`` needs this."""
+    """Whether it is the mean, over all values, of a function of one prediction and its target, as ``masked`` needs."""
     takes_masked: ClassVar[bool] = False
-    """Leaves out the values whose target is NaN, that is, unknown."""
+    """Whether it leaves out the values whose target is NaN, that is, unknown."""
     compares_samples: ClassVar[str] = ""
-    """Why the loss of a batch is not the mean of its samples' losses, in a sentence; see ``Loss.compares_samples``."""
+    """Why the loss of a mini-batch is not the mean of its samples' losses, in a sentence; see
+    ``Loss.compares_samples``."""
 
     def reference(self) -> tuple[str, dict[str, Any]] | None:
         """Return the name and arguments of the ``torch.nn`` loss that computes the same, or None."""
@@ -217,7 +219,7 @@ class LossSpec(Spec):
 
 
 class OptimizerSpec(Spec):
-    """An optimizer as it stands in ``training.optimizer``."""
+    """An optimizer as it is written in ``training.optimizer``."""
 
     kind: ClassVar[KindName] = "optimizer"
     couples_parameters: ClassVar[str] = ""
@@ -231,17 +233,17 @@ class OptimizerSpec(Spec):
 
     @abstractmethod
     def build(self, parameters: list[tuple[torch.Tensor, torch.Tensor]]) -> Optimizer:
-        """Return the optimizer of these (parameter, gradient) pairs, which ``Module.param`` returns."""
+        """Return the optimizer of the (parameter, gradient) pairs that ``Module.param`` returned."""
 
 
 class NoiseSpec(Spec):
-    """A noise as it stands in ``training.noise``."""
+    """A noise as it is written in ``training.noise``."""
 
     kind: ClassVar[KindName] = "noise"
     unbiased: ClassVar[bool] = True
-    """The mean of many targets, over what is known in them, is the clean picture, which a squared error needs."""
+    """Whether the mean of the known values of many targets is the clean picture, as a squared error needs."""
     masks_targets: ClassVar[bool] = False
-    """Marks what is unknown in a target with NaN, which the loss must accept."""
+    """Whether unknown values of a target are NaN, which the loss must accept."""
 
     @abstractmethod
     def build(self) -> Noise:
@@ -249,12 +251,12 @@ class NoiseSpec(Spec):
 
 
 class ScheduleSpec(Spec):
-    """A schedule of the learning rate as it stands in ``training.schedule``."""
+    """A schedule of the learning rate as it is written in ``training.schedule``."""
 
     kind: ClassVar[KindName] = "schedule"
 
     def ends(self) -> tuple[float, float] | None:
-        """Return the factors at the beginning and at the end of a training, or None where they depend on more."""
+        """Return the factors at the beginning and at the end of the training, or None where they are not fixed."""
         return None
 
     def jumps(self) -> tuple[float, ...]:
@@ -265,7 +267,7 @@ class ScheduleSpec(Spec):
         """Return the name and arguments of the ``torch.optim.lr_scheduler`` class that does the same, or None.
 
         Args:
-            steps: the number of steps of the training, which torch's schedulers count; the learning rate itself is 1.
+            steps: the number of steps of the training, in which torch's schedulers count; the base learning rate is 1.
         """
         return None
 
@@ -282,10 +284,10 @@ def twin_around(name: str, inner: tuple[Inner, ...]) -> Twin | None:
 
 
 def chain(layers: tuple[LayerSpec, ...], input_shape: Shape, field: str = "layers") -> tuple[tuple[Inner, ...], Shape]:
-    """Return the layers of a sequence, each with the shape of its input, and the shape of the last one's output.
+    """Return the layers of a sequence, each with its input shape, and the output shape of the last one.
 
     Raises:
-        ShapeError: with the path ``field[i]`` of the layer that cannot take what comes before it.
+        ShapeError: with the path ``field[i]`` of the first layer that cannot take the output of the layer before it.
     """
     known, key = _CHAINS.get(), (id(layers), tuple(input_shape), field)
     if known is not None and key in known:
@@ -322,7 +324,7 @@ def chains_kept() -> Iterator[None]:
 
 
 def broken(layer: LayerSpec, error: Exception) -> ShapeError:
-    """Return the error for a layer whose code for shapes and costs fails; no change of the spec can mend that."""
+    """Return the error for a layer whose code for shapes and costs fails, which no change of the spec can correct."""
     return ShapeError(
         f"{type(layer).__name__} failed to compute its shape or costs ({type(error).__name__}: {error}); "
         "this is a mistake in its package, please report it there"

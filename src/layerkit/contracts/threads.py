@@ -1,8 +1,8 @@
-"""Which threads may use a network at the same time: any number may evaluate it, and one alone may train it.
+"""Which threads may use a network at the same time: any number may evaluate it, but only one may train it.
 
-Evaluation only reads a network. What belongs to a call, the mode and the memory that is lent, is kept in variables that
-are each thread's own, and never in the network. So nobody waits for anybody. To train a network is to write into it,
-and where another thread would spoil that, or get a result that is spoilt by it, there is an error at once.
+Evaluation only reads a network. The state of a call, which is its mode and its workspace, is kept in variables of the
+thread and never in the network, so no thread waits for another. Training writes into the network. If a second thread
+would disturb the training, or get a wrong result because of it, an error is raised at once.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from layerkit.errors import StateError
 
 _REMEDY = "wait until it is done, or give each thread a copy of the network (copy.deepcopy)"
 _CLAIMING = threading.Lock()
-"""Held while claims are looked at and made, and never while a network works."""
+"""Held only while claims are read and changed, and never during a pass."""
 
 
 class _Tokens(threading.local):
-    """What the mode was each time that a thread entered."""
+    """For one thread, the mode before each time that it entered."""
 
     def __init__(self) -> None:
         self.tokens: list[Token[bool]] = []
 
 
 class Evaluating:
-    """Lets a thread evaluate a network inside ``with``, which may be entered any number of times, by several threads.
+    """Lets threads evaluate a network inside ``with``, which may be entered any number of times, by several threads.
 
-    A thread that has entered sees all modules in evaluation mode, and no other thread does. Nobody may change the
-    weights from the time that this is made to the end of the last ``with``, since what comes out would belong to no
-    network.
+    Inside, all modules are in evaluation mode for the threads that have entered, and for no other. The weights must not
+    change from the construction of this object to the end of the last ``with``, since the outputs would come from a
+    mixture of two networks.
 
     Args:
-        network: that is evaluated.
+        network: the network to evaluate.
 
     Raises:
         StateError: on entering, when another thread is in the middle of a training step of the network; on leaving,
-            when its weights were changed.
+            when its weights have changed.
     """
 
     def __init__(self, network: Module) -> None:
@@ -73,10 +73,10 @@ class Training:
     """Lets this thread train modules and losses inside ``with``, which may be entered any number of times.
 
     Args:
-        nodes: that are trained.
+        nodes: the modules and losses to train.
 
     Raises:
-        StateError: on entering, when one of them is in the middle of a training step.
+        StateError: on entering, when one of them is already in the middle of a training step.
     """
 
     def __init__(self, nodes: Sequence[Differentiable]) -> None:
@@ -98,5 +98,5 @@ class Training:
 
     def _claim(self, thread: int | None) -> None:
         for node in self._nodes:
-            # Past __setattr__, which looks after parameters and takes its time.
+            # Not by assignment, which would go through the slow __setattr__ that modules have for their parameters.
             node.__dict__["trained_by"] = thread

@@ -1,8 +1,8 @@
-"""A network in print: a line for each module with the shape that comes out of it, or a table for notebooks.
+"""Prints a network: a line for each module with the shape of its output, or a table for notebooks.
 
-Nothing is kept for this. The arguments are those that the constructors were given, and shapes are known where a spec
-has built the module. However large a network is, no more is written than can be read: of many modules beside each
-other the first and the last, and no deeper than there is room for.
+The arguments are those that the constructors were given, and shapes are known where a spec has built the module. The
+output is short however large the network is: of many modules side by side only the first and the last are shown, and
+deep levels are left out.
 """
 
 from __future__ import annotations
@@ -16,39 +16,39 @@ from torch import Tensor
 MAX_ROWS = 300
 MAX_DEPTH = 24
 FIRST, LAST = 80, 20
-"""How many of the modules beside each other are shown."""
+"""How many of the modules side by side are shown."""
 WIDEST = 60
-"""Where notes stand beyond it, they are not aligned to the longest line."""
+"""The last column to which notes are aligned; behind longer lines they are not aligned."""
 
 Shape = tuple[int, ...]
 
 
 class Printed(Protocol):
-    """A module, as far as it is printed."""
+    """The part of a module's interface that is needed to print it."""
 
     def children(self) -> Mapping[str, Printed]:
         """Return the modules inside by name."""
 
     def parameters(self) -> list[Tensor]:
-        """Return the learned tensors of the module alone."""
+        """Return the learned tensors of the module, without those of the modules inside it."""
 
     def arguments(self) -> str:
-        """Return the arguments that it was made with, but for the modules inside, as Python writes them."""
+        """Return the arguments of its constructor as Python source, without the modules inside it."""
 
     def shapes(self) -> tuple[Shape, Shape] | None:
-        """Return the shapes of one sample of its input and of its output; None where they are not known."""
+        """Return the shapes of one input sample and of its output; None where they are not known."""
 
 
 class _Row(NamedTuple):
     """A module, or modules that are left out.
 
     Attributes:
-        depth: how many modules it is in.
-        name: by which the module around it knows it; empty for the outermost.
-        module: None for what is left out.
-        inside: whether there are modules inside.
-        opened: whether they follow.
-        left_out: how many modules this stands for, where it stands for several.
+        depth: the number of modules around it.
+        name: its name in the module around it; empty for the outermost module.
+        module: the module; None for modules that are left out.
+        inside: whether there are modules inside it.
+        opened: whether rows for the modules inside it follow.
+        left_out: how many modules are left out here.
     """
 
     depth: int
@@ -67,9 +67,9 @@ class _Row(NamedTuple):
 
 
 def text(network: Printed) -> str:
-    """Return the network as ``torch.nn`` prints one, with shapes and numbers of parameters as comments.
+    """Return the network in the form that ``torch.nn`` prints, with shapes and parameter counts as comments.
 
-    A layer alone is just the call that makes it.
+    A layer without modules inside it is printed as the call that makes it.
     """
     lines: list[tuple[str, str]] = []
     opened: list[int] = []
@@ -92,7 +92,7 @@ def text(network: Printed) -> str:
 
 
 def table(network: Printed) -> str:
-    """Return the network as a table of HTML, as notebooks show it."""
+    """Return the network as an HTML table, for notebooks."""
     rows = "".join(
         f'<tr><td style="text-align: left; padding-left: {row.depth + 0.5}em">{escape(row.name)}</td>'
         f'<td style="text-align: left"><code>{escape(row.call)}</code></td>'
@@ -132,7 +132,7 @@ def _inside(module: Printed, depth: int) -> list[_Row]:
 
 
 def _depth_shown(network: Printed) -> int:
-    """Return how deep modules are shown: as deep as there is room for, and always those directly inside."""
+    """Return the depth to which modules are shown: at least 1, and more as long as all rows fit."""
     level, count = [network], 1
     for depth in range(MAX_DEPTH):
         level = [row.module for module in level for row in _inside(module, 0) if row.module is not None]
@@ -143,7 +143,7 @@ def _depth_shown(network: Printed) -> int:
 
 
 def _all(network: Printed) -> Iterator[Printed]:
-    """Yield a module and all inside it, each once, however deep they are."""
+    """Yield a module and all modules inside it at any depth, each once."""
     waiting, seen = [network], {id(network)}
     while waiting:
         module = waiting.pop()
@@ -154,12 +154,12 @@ def _all(network: Printed) -> Iterator[Printed]:
 
 
 def _numbers(network: Printed) -> int:
-    """Return how many numbers a module and all inside it learn; what two of them share counts once."""
+    """Return the parameter count of a module with all modules inside it; shared parameters count once."""
     return sum({id(p): p.numel() for module in _all(network) for p in module.parameters()}.values())
 
 
 def _note(row: _Row) -> str:
-    """Return what is said of a module behind its line."""
+    """Return the comment behind a module's line."""
     numbers = _numbers(row.module) if row.module is not None else 0
     return ", ".join(filter(None, [_shape(row), _counted(numbers, "parameter") if numbers else ""]))
 

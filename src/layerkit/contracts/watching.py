@@ -1,4 +1,4 @@
-"""Modules that are watched at work: something stands around their ``forward`` and ``backward`` for a while."""
+"""Watches modules at work, by wrapping their ``forward`` and ``backward`` for a while."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Backward = Callable[[Tensor], Tensor | None]
 
 
 class Watcher(Protocol):
-    """What is called instead of one module's methods; each call is given the module's own method, to be called."""
+    """Is called in place of one module's methods; each call gets the module's own method, and has to call it."""
 
     def forward(self, method: Forward, x: Tensor) -> Tensor:
         """Return the module's output for ``x``."""
@@ -27,7 +27,7 @@ class Watcher(Protocol):
 
 @contextmanager
 def watching(watched: Iterable[tuple[Module, Watcher]]) -> Iterator[None]:
-    """Let each watcher stand around the methods of its module inside ``with``, whoever calls them.
+    """Route every call of the modules' methods inside ``with`` through their watchers.
 
     Afterwards the modules are as they were before.
     """
@@ -38,7 +38,7 @@ def watching(watched: Iterable[tuple[Module, Watcher]]) -> Iterator[None]:
 
 
 def is_watched(module: Module) -> bool:
-    """Return whether something stands around the module's ``forward``, and would miss what is done past it."""
+    """Return whether the module has a watcher, which sees only what goes through the module's ``forward``."""
     return "forward" in vars(module)
 
 

@@ -1,8 +1,8 @@
 """Memory that layers use again at every step.
 
-A new tensor of some hundred kilobytes costs more in page faults than the arithmetic that fills it. A trainer, which
-repeats the same step and keeps nothing that the layers returned in the last one, therefore lends them a workspace. So
-does a denoiser, which repeats the same for every tile of a picture.
+The page faults of a new tensor of a few hundred kilobytes take longer than the arithmetic that fills it. Therefore a
+trainer, which repeats the same step and keeps no tensor that the layers returned in the last step, lends them a
+workspace. So does a denoiser, which repeats the same pass for every tile of a picture.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _Pool = tuple[str, torch.dtype, torch.device]
 class Workspace:
     """Buffers by owner and name.
 
-    They are lent inside ``with workspace:`` only, by one thread at a time to what that thread calls, and overwritten
-    inside the next one. All owners share the scratch memory, so that each layer works on memory that the layer before
-    it has left in the cache.
+    They are lent only inside ``with workspace:``, to the modules that one thread calls there, and are overwritten
+    inside the next ``with``. All owners share the scratch memory, so that each layer works on memory that the layer
+    before it has left in the cache.
 
     Args:
-        owners: the modules and losses that it is lent to. Any other network that is called on the way gets new memory
-            each time, since whoever called that may keep what it returned.
+        owners: the modules and losses that it is lent to. Any other network that is called inside ``with`` gets new
+            memory each time, since its caller may keep the outputs.
     """
 
     def __init__(self, owners: Iterable[object]) -> None:
-        self._owners = {id(owner): owner for owner in owners}  # held, so that nothing else gets their ids
+        self._owners = {id(owner): owner for owner in owners}  # kept alive, so that no other object gets their ids
         self._before: list[Token[Workspace | None]] = []
         self._buffers: dict[tuple[Hashable, str], Tensor] = {}
         self._alike: dict[tuple[Hashable, str], tuple[Tensor, tuple[int, ...]]] = {}
@@ -53,11 +53,11 @@ class Workspace:
         LENT.reset(self._before.pop())
 
     def lends_to(self, owner: object) -> bool:
-        """Return whether it was made for ``owner``."""
+        """Return whether the workspace was made for ``owner``."""
         return id(owner) in self._owners
 
     def empty(self, owner: Hashable, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """Return the owner's contiguous tensor of that name, not cleared, of the dtype and device of ``like``."""
+        """Return the owner's contiguous tensor of that name, uninitialized, with the dtype and device of ``like``."""
         buffer = self._buffers.get((owner, name))
         if buffer is None or buffer.shape != shape or buffer.dtype != like.dtype or buffer.device != like.device:
             buffer = torch.empty(shape, dtype=like.dtype, device=like.device)
@@ -66,7 +66,7 @@ class Workspace:
         return buffer
 
     def scratch(self, owner: object, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """Return a contiguous tensor of the dtype and device of ``like``; any owner that asks for the name gets it."""
+        """Return the contiguous tensor of that name, shared by all owners, with the dtype and device of ``like``."""
         if not self.lends_to(owner):
             return torch.empty(shape, dtype=like.dtype, device=like.device)
         key = name, like.dtype, like.device
@@ -80,7 +80,7 @@ class Workspace:
         return tensor
 
     def empty_like(self, owner: Hashable, name: str, like: Tensor) -> Tensor:
-        """Return the owner's tensor of that name, as ``torch.empty_like`` makes it: of the same order in memory."""
+        """Return the owner's tensor of that name in the shape, dtype, device and memory order of ``like``."""
         buffer, stride = self._alike.get((owner, name), (None, None))
         if (
             buffer is None
@@ -95,17 +95,17 @@ class Workspace:
         return buffer
 
     def passed_on(self, owner: object, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """Return a contiguous tensor of the dtype and device of ``like``, which is the owner's until it is released."""
+        """Return a contiguous tensor with the dtype and device of ``like``, the owner's until it is released."""
         if not self.lends_to(owner):
             return torch.empty(shape, dtype=like.dtype, device=like.device)
         return self._arena.take(shape, like)
 
     def release(self, tensor: Tensor) -> None:
-        """Let what :meth:`passed_on` returned be given to others, if ``tensor`` lies in it."""
+        """Let the memory of ``tensor`` be lent to other owners, if it came from :meth:`passed_on`."""
         self._arena.release(tensor)
 
     def plan(self, owner: Hashable, name: str, tensors: Sequence[Tensor], make: Callable[[], Made]) -> Made:
-        """Return what ``make`` returns, calling it again only when ``tensors`` are not where they were before."""
+        """Return the result of ``make``, which is called again only when the memory of ``tensors`` has changed."""
         planned = self._plans.get((owner, name))
         if planned is None or not all(map(_same_memory, planned[0], tensors)):
             made = make()
@@ -117,7 +117,7 @@ class Workspace:
 
 
 LENT: ContextVar[Workspace | None] = ContextVar("lent", default=None)
-"""The workspace that is lent in this thread. (``threading.local``, read at every layer, would take twice the time.)"""
+"""The workspace that is lent in this thread. (It is read at every layer; ``threading.local`` would be half as fast.)"""
 
 
 def _same_memory(held: tuple[Tensor, int], b: Tensor) -> bool:

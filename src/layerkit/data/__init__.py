@@ -1,1 +1,1 @@
-"""From pictures and files to batches."""
+"""Turns pictures and data files into mini-batches."""

@@ -1,19 +1,20 @@
-"""Training pairs from one noisy picture and nothing else: the picture with more noise, and with less of it.
+"""Training pairs from a single noisy picture: the picture with more noise, and the picture with less of it.
 
-Noise2Noise (Lehtinen et al. 2018) asks for two pictures of one scene, each with noise of its own. One picture y = x + n
-can be made into two, if e is drawn anew and is as strong as n:
+Noise2Noise (Lehtinen et al. 2018) needs two pictures of one scene with independent noise. One picture y = x + n
+can be made into two with newly drawn noise e that is as strong as n:
 
     input y + a e        target y - e / a
 
-Their noises are n + a e and n - e / a. They have nothing in common, since the mean of (n + a e)(n - e / a) is that of
-n^2 - e^2, which is 0, and for Gaussian noise that makes them independent (Pang, Zheng, Quan, Ji 2021, "Recorrupted-to-
+Their noises are n + a e and n - e / a. They are uncorrelated, since the mean of (n + a e)(n - e / a) is that of
+n^2 - e^2, which is 0; for Gaussian noise they are therefore independent (Pang, Zheng, Quan, Ji 2021, "Recorrupted-to-
 recorrupted: unsupervised deep learning for image denoising", theorem 1). Where the strength depends on brightness, as
 that of photons does, e is as strong as n in each pixel.
 
-The smaller a is, the more is the input like the picture itself, and the more noise has the target, as each step of the
-training then has. So every crop comes twice, once with e and once with -e: of the target's noise then only that remains
-which the network's answer has to do with, and what remains is Stein's unbiased estimate of the error (Ramani, Blu,
-Unser 2008, "Monte-Carlo SURE: a black-box optimization of regularization parameters for general denoising algorithms").
+With a smaller a the input is closer to the picture itself, but the target, and so each step of the training, has more
+noise. Therefore every crop is used twice, once with e and once with -e: the added noise of the two targets cancels,
+except for the part that the network's output depends on, and the loss becomes Stein's unbiased estimate of the error
+(Ramani, Blu, Unser 2008, "Monte-Carlo SURE: a black-box optimization of regularization parameters for general denoising
+algorithms").
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from layerkit.data.pictures import read_picture, unit, with_channels
 from layerkit.errors import DataError
 
 MORE_NOISE = 0.3
-"""The share a of the noise's strength that inputs get in addition: their noise is 4 % stronger than the picture's."""
+"""The factor a of the noise that is added to inputs: their noise is 4 % stronger than the picture's."""
 FLIPS: tuple[tuple[int, ...], ...] = ((), (1,), (2,), (1, 2))
 
 
@@ -38,8 +39,8 @@ class RecorruptedCrops:
     """Pairs of crops of one noisy picture; see :class:`layerkit.data.dataset.TrainingPairs`.
 
     Args:
-        pixels: the picture (C, H, W), values from 0 to 255 as uint8 or any floats; smaller than a crop it is continued
-            by its mirror image.
+        pixels: the picture (C, H, W), values from 0 to 255 as uint8 or any floats; if it is smaller than a crop, it is
+            extended by its mirror image.
         noise: of the picture.
         shape: of a crop, (C, H, W).
         seed: decides places and noise, with the epoch.
@@ -49,7 +50,7 @@ class RecorruptedCrops:
     def __init__(self, pixels: Tensor, noise: NoiseModel, shape: tuple[int, int, int], seed: int, samples: int) -> None:
         self.pixels = mirrored(pixels, shape[1], shape[2])
         self.noise, self.shape, self.seed, self.samples = noise, shape, seed, samples
-        self.chunk_size = 2 * max(1, chunk_size(shape) // 2)  # so that no crop is cut off from its twin
+        self.chunk_size = 2 * max(1, chunk_size(shape) // 2)  # even: both uses of a crop are in one chunk
 
     def __len__(self) -> int:
         return self.samples
@@ -75,7 +76,7 @@ class RecorruptedCrops:
 
 
 def mirrored(pixels: Tensor, height: int, width: int) -> Tensor:
-    """Return a picture (C, H, W) that is at least so large, by its mirror images at the bottom and the right."""
+    """Return a picture (C, H, W) that is extended to this size by mirror images at the bottom and the right."""
     down, across = (
         _there_and_back(length, wanted) for length, wanted in zip(pixels.shape[1:], (height, width), strict=True)
     )
@@ -89,7 +90,7 @@ def _there_and_back(length: int, wanted: int) -> Tensor:
 
 
 def alone(path: Path, request: Request) -> Dataset:
-    """Return the pairs that one noisy picture gives. No noise is added to it but what stands at the head of this file.
+    """Return the pairs that one noisy picture gives. Only the noise described at the top of this file is added.
 
     Raises:
         DataError: when the file is no picture, or the noise of the picture cannot be estimated.

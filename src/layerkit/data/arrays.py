@@ -1,7 +1,7 @@
-"""Pictures in a caller's memory: what their arrays must be, and pairs of them as a data file.
+"""Pictures in a caller's memory: checks of their arrays, and pairs of them written as a data file.
 
-A training that is to go on another day needs its data on disk. So pairs in memory become an ``.npz`` file as anyone may
-write it (see :mod:`layerkit.data.npzfiles`), and everything that takes a data file takes them too.
+A training that can be resumed later needs its data on disk. So pairs in memory are written into an ordinary ``.npz``
+file (see :mod:`layerkit.data.npzfiles`), which can be used like every data file.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from layerkit.errors import DataError, DataWarning, ShapeError
 
 Array = Tensor | np.ndarray[Any, np.dtype[Any]]
 Given = TypeVar("Given", bound=Array)
-"""What a caller has given, and gets back: a tensor, or numpy's array."""
+"""A torch tensor or a numpy array; the caller gets back the type that it passed."""
 
 
 def tensor_of(values: Array, name: str) -> Tensor:
     """Return a tensor or a numpy array as a tensor, in the same memory where torch can share it.
 
     Args:
-        values: of a dtype that pictures have, uint8, uint16 or floats.
-        name: what errors call it.
+        values: uint8, uint16 or floats.
+        name: its name in errors.
 
     Raises:
         DataError: when it is something else.
@@ -54,18 +54,18 @@ def tensor_of(values: Array, name: str) -> Tensor:
 
 
 def pictures(values: Array, name: str, channels: int | None = None) -> Tensor:
-    """Return what :func:`tensor_of` does, and warn where the values are evidently not meant to go from 0 to 255.
+    """Return pictures as a tensor like :func:`tensor_of`, and warn if the values clearly do not go from 0 to 255.
 
     The warning points to the line that called layerkit.
 
     Args:
-        values: (N, C, H, W), uint8 or floats from 0 to 255, beyond which noise may reach, or uint16 from 0 to 65,535.
-        name: what errors call them.
-        channels: how many they must have; None where any number will do.
+        values: (N, C, H, W), uint8, or floats from 0 to 255, which noise may exceed, or uint16 from 0 to 65,535.
+        name: their name in errors.
+        channels: the required number of channels; None where any number is allowed.
 
     Raises:
-        DataError: when it is no tensor or array of such a dtype, or not all values are finite.
-        ShapeError: when its shape is another.
+        DataError: when it is not a tensor or array of such a dtype, or some values are not finite.
+        ShapeError: when it has another shape.
     """
     tensor = tensor_of(values, name)
     if tensor.dim() != 4 or 0 in tensor.shape[1:] or channels not in (None, tensor.shape[1]):
@@ -76,12 +76,12 @@ def pictures(values: Array, name: str, channels: int | None = None) -> Tensor:
     if tensor.dtype in WHITES or not len(tensor):
         return tensor
     least, most = (float(end) for end in tensor.aminmax())
-    if not np.isfinite([least, most]).all():  # NaN is least and greatest of any numbers it is among
+    if not np.isfinite([least, most]).all():  # if a value is NaN, so are minimum and maximum
         raise DataError(f"{name}: some values are not finite; expected values from 0 to 255")
     greatest = max(-least, most)
     if 0 < greatest < DARK or greatest > BRIGHT:
         remedy = "if 1 is white in them, multiply them by 255" if greatest < DARK else "divide 16-bit values by 257"
-        text = f"{name}: the values go from {least:.4g} to {most:.4g}, and 0 to 255 is expected; {remedy}"
+        text = f"{name}: the values go from {least:.4g} to {most:.4g}, but 0 to 255 is expected; {remedy}"
         warnings.warn(text, DataWarning, stacklevel=_level_of_caller())
     return tensor
 
@@ -117,7 +117,7 @@ def each_picture(values: Given, change: Callable[[Picture], Picture]) -> Given:
 
 
 def _reshaped(values: Array, name: str, channels: tuple[int, ...]) -> str:
-    """Return how to make pictures (N, C, H, W) of such a shape, for an error; nothing where that is not evident."""
+    """Return how to turn values of this shape into pictures (N, C, H, W), for an error; "" where it is not clear."""
     shape, turn = values.shape, "transpose" if isinstance(values, np.ndarray) else "permute"
     if len(shape) == 4 and shape[3] in channels and shape[1] not in channels:
         return f"; turn pictures (N, H, W, C) with {name}.{turn}(0, 3, 1, 2)"
@@ -129,7 +129,7 @@ def _reshaped(values: Array, name: str, channels: tuple[int, ...]) -> str:
 
 
 def _level_of_caller() -> int:
-    """Return the ``stacklevel`` with which the caller's warning points to the line outside that called layerkit."""
+    """Return the ``stacklevel`` that makes the caller's warning point to the line that called layerkit from outside."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back and frame.f_globals["__name__"].partition(".")[0] == __name__.partition(".")[0]:
         level, frame = level + 1, frame.f_back
@@ -143,12 +143,12 @@ def _wrong_kind(name: str, given: str) -> DataError:
 
 
 class ArrayPairs:
-    """Pairs for training and, if there are any, pictures for validation: uint8, uint16 or floats from 0 to 255.
+    """Pairs for training and, optionally, pictures for validation, uint8, uint16 or floats from 0 to 255.
 
     Args:
-        inputs: what the network is given, (N, C, H, W).
-        targets: what its output is compared with, of the same shape.
-        validation: noisy pictures and the clean ones, (M, C, H, W) each; None where there are none.
+        inputs: the network's inputs, (N, C, H, W).
+        targets: the pictures that its outputs are compared with, of the same shape.
+        validation: noisy and clean pictures, (M, C, H, W) each; None for no validation.
 
     Raises:
         ShapeError: when the shapes do not fit together.
@@ -173,7 +173,7 @@ class ArrayPairs:
         return len(self._arrays["noisy_1"])
 
     def write(self, folder: Path) -> Path:
-        """Write the file, unless it is there already, and return its path; its name says what it holds.
+        """Write the file, unless it exists already, and return its path; its name contains a checksum of its content.
 
         Raises:
             RunError: when it cannot be written.

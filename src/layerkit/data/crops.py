@@ -12,23 +12,23 @@ from layerkit.data.pictures import unit
 from layerkit.data.strips import StripPairs, crops_of, cut_piece, pick
 
 Views = Sequence[Sequence[Tensor]]
-"""For every picture the forms in which it may be shown (sizes, mirrored, ...), 8 or 16 bits (C, height, width)."""
+"""For every picture the forms that crops are cut from (sizes, mirrored, ...), 8 or 16 bits (C, height, width)."""
 
 
 class PictureCrops(StripPairs):
     """Training pairs cut from clean pictures; see :class:`layerkit.data.dataset.TrainingPairs`.
 
-    In noisy targets NaN stands for what is unknown, see :meth:`layerkit.contracts.noise.Noise.target`.
+    In noisy targets unknown values are NaN, see :meth:`layerkit.contracts.noise.Noise.target`.
 
     Args:
         views: the pictures' forms, each at least ``noise.scale`` times as high and wide as a crop.
-        noise: what makes a crop noisy.
-        shape: of a crop, (C, H, W).
-        seed: decides places and noise, with the epoch.
+        noise: the noise that is added to crops.
+        shape: the shape of a crop, (C, H, W).
+        seed: decides, together with the epoch, places and noise.
         samples: crops in an epoch.
         clean_targets: whether the target is the clean crop instead of a second noisy one.
-        recolour: whether the channels change places from strip to strip, so that a network which sees few pictures
-            does not learn their colours.
+        recolour: whether the order of the channels changes from strip to strip, so that a network that sees few
+            pictures does not learn their colours.
     """
 
     def __init__(
@@ -46,12 +46,12 @@ class PictureCrops(StripPairs):
         self.noise = noise
         self.clean_targets = clean_targets
         self.recolour = recolour
-        # Pixels that are only picked stay bytes until then: to convert all of a strip would take most of the time.
+        # If pixels are only picked, they stay bytes until then, since converting the whole strip would be slow.
         in_bytes = all(form.dtype == torch.uint8 for forms in views for form in forms)
         self.dtype = torch.uint8 if in_bytes and noise.picks_pixels and not clean_targets else torch.float32
 
     def strip(self, crops: int, uniform: Sequence[float], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return two noisy versions, or a noisy and the clean one, of each crop in a strip."""
+        """Return two noisy versions, or a noisy and the clean version, of each crop in a strip."""
         picture, view, *place = uniform
         order = torch.randperm(self.shape[0], generator=generator) if self.recolour else None
         scale = self.noise.scale

@@ -1,4 +1,4 @@
-"""What a data set is: pairs for training, pictures for validation; and what is asked of it."""
+"""The data types of data sets: pairs for training, pictures for validation, and the request for a data set."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class TrainingPairs(Protocol):
     def chunk(self, epoch: int, number: int) -> tuple[Tensor, Tensor]:
         """Return inputs and targets of one chunk, float32 (n, C, H, W), values 0..1.
 
-        Noise may reach beyond, and NaN in a target stands for what is unknown.
+        Noise may exceed this range. NaN in a target means that the value is unknown.
         """
 
 
 class Validation(NamedTuple):
-    """Noisy pictures and what they are judged by, float32 (N, C, H, W) each, values 0..1 (noise may reach beyond).
+    """Noisy pictures and their references, float32 (N, C, H, W) each, values 0..1 (noise may exceed this range).
 
     Attributes:
         noisy: the pictures to be denoised.
-        clean: the clean ones; None where they are not known.
-        noisy_again: where they are not known, the same scenes with independent noise, from which the quality can be
+        clean: the clean pictures; None where they are not known.
+        noisy_again: if ``clean`` is None, the same scenes with independent noise, from which the quality can be
             estimated.
     """
 
@@ -41,7 +41,7 @@ class Validation(NamedTuple):
 
     @property
     def pictures(self) -> Tensor:
-        """The noisy pictures, without channels that only a network is given; see :mod:`layerkit.data.levels`."""
+        """The noisy pictures, without the channel for the noise level, see :mod:`layerkit.data.levels`."""
         judge = self.noisy_again if self.clean is None else self.clean
         return self.noisy if judge is None else self.noisy[:, : judge.shape[1]]
 
@@ -50,13 +50,13 @@ class Validation(NamedTuple):
 class Dataset:
     """A data set: pairs for training and pictures for validation.
 
-    Either part may be missing, when the source is a file that holds only the other.
+    Either part may be None, when the source is a file that holds only the other part.
 
     Attributes:
         train: the pairs.
         validation: the pictures.
-        description: one sentence that says what both are.
-        validation_description: one that says what the pictures for validation are; empty where there are none.
+        description: one sentence that describes both.
+        validation_description: one sentence that describes the pictures for validation; empty where there are none.
     """
 
     train: TrainingPairs | None
@@ -67,15 +67,15 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Request:
-    """What a network and its training ask of a data set.
+    """The requirements of a network and its training for a data set.
 
     Attributes:
-        shape: the network's input, (C, H, W).
-        noise: what makes clean pictures noisy; noisy shots and data files come with noise of their own.
-        seed: decides places, noise and order of the training pairs, and nothing of the validation pictures.
-        samples: training pairs in an epoch; a data file that holds fewer gives as many as it has.
-        clean_targets: whether training may see clean targets, instead of a second noisy picture.
-        validation_samples: crops for validation; a data file's validation pictures are always all used.
+        shape: the shape of the network's input, (C, H, W).
+        noise: the noise that is added to clean pictures; noisy shots and data files are noisy already.
+        seed: decides places, noise and order of the training pairs, but not the validation pictures.
+        samples: training pairs in an epoch; a data file with fewer pairs provides all it has.
+        clean_targets: whether training uses clean targets instead of a second noisy picture.
+        validation_samples: crops for validation; of a data file all validation pictures are used.
     """
 
     shape: tuple[int, int, int]

@@ -1,9 +1,9 @@
-"""Impulses: values that have nothing to do with the picture, and what they may have been.
+"""Finds impulses, values that have nothing to do with the picture, and estimates the original values.
 
-A value is told by how little it has in common with even the most like of its eight neighbours: by the sum of the four
-smallest differences from them (Garnett, Huegerich, Chui, He 2005, "A universal noise removal algorithm with an impulse
-detector"). Edges and other noise make large sums too, but not many that are far larger than most; so a picture has
-impulses only if a good share of its values are that different, or if those that are black or white are.
+An impulse is recognized by how different it is even from the most similar of its eight neighbours: by the sum of the
+four smallest differences from them (Garnett, Huegerich, Chui, He 2005, "A universal noise removal algorithm with an
+impulse detector"). Edges and other noise make large sums too, but not many that are far larger than most; so a picture
+has impulses only if a good share of its values are that different, or of its black and white ones.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 LIKE = 4
-"""How many neighbours a value is compared with: the most like of all eight."""
+"""How many neighbours a value is compared with: the most similar of all eight."""
 BAND = 512
-"""Rows that are looked at together, which bounds the memory."""
+"""Rows that are processed together, which limits the memory."""
 REACH = 2
-"""How far a value is looked for that may stand in for an impulse, in pixels."""
+"""The distance in pixels within which a replacement for an impulse is searched."""
 
 
 def struck(pixels: Tensor) -> Tensor | None:
@@ -40,7 +40,7 @@ def struck(pixels: Tensor) -> Tensor | None:
 def filled(pixels: Tensor, impulses: Tensor) -> Tensor:
     """Return a picture (C, H, W) in which each impulse is the median of the other values near it, as floats.
 
-    Where there are none, as in a spot of nothing but impulses, it stays.
+    An impulse with no other values near it, as in an area full of impulses, stays.
     """
     known = pixels.float().masked_fill(impulses, torch.nan)
     medians = torch.cat([_medians(band) for band in _bands(known, REACH)], 1)

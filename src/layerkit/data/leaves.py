@@ -1,11 +1,11 @@
-"""Dead leaves: pictures of shapes that cover one another, as objects in a scene do.
+"""Dead leaves: synthetic pictures of shapes that cover one another, as objects in a scene do.
 
-Shapes of random place, size and direction are painted one over the other until nothing of the ground is left. With
-areas from a power law such pictures share the statistics of photographs: edges at every scale, and a spectrum that
-falls like that of nature (Lee, Mumford, Huang 2001, "Occlusion models for natural images"). A network that learns to
-denoise from them alone denoises photographs nearly as well (Achddou, Gousseau, Ladjal 2021, "Synthetic images as a
-regularity prior for image restoration neural networks"). Each leaf is covered by a piece of a photograph, by a texture
-with a natural spectrum, or by a colour that changes slowly.
+Shapes of random place, size and direction are painted over one another until the background is covered. With areas
+from a power law such pictures have the statistics of photographs: edges at every scale, and a spectrum that falls like
+that of natural images (Lee, Mumford, Huang 2001, "Occlusion models for natural images"). A network that is trained only
+on them denoises photographs nearly as well (Achddou, Gousseau, Ladjal 2021, "Synthetic images as a regularity prior for
+image restoration neural networks"). Each leaf is filled with a piece of a photograph, with a texture with a natural
+spectrum, or with a colour that changes slowly.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from torch import Tensor
 from layerkit.data.pictures import resized
 
 LEAVES = 2000
-"""Leaves in a picture, which they cover many times over."""
+"""The number of leaves in a picture, enough to cover it many times."""
 SMALLEST, LARGEST = 0.008, 0.3
-"""Half the length of a leaf, as a share of the picture's side."""
+"""The smallest and the largest half length of a leaf, as a share of the picture's side."""
 SUPERSAMPLING = 2
-"""Pictures are painted so many times larger, which gives them smooth edges."""
+"""Pictures are painted this many times larger and then reduced, which smooths their edges."""
 
 
 def dead_leaves(side: int, photographs: Sequence[Tensor], generator: torch.Generator) -> Tensor:
@@ -32,7 +32,7 @@ def dead_leaves(side: int, photographs: Sequence[Tensor], generator: torch.Gener
     Args:
         side: height and width, in pixels.
         photographs: uint8 (3, H, W), from which colours and pieces are taken.
-        generator: decides everything.
+        generator: the source of all random numbers.
     """
     large = SUPERSAMPLING * side
     textures = [*(natural_texture(large, slope, generator) for slope in (1.0, 1.4, 1.8))]
@@ -53,10 +53,10 @@ def natural_texture(side: int, slope: float, generator: torch.Generator) -> Tens
 
 
 def _paint(canvas: Tensor, photographs: Sequence[Tensor], textures: Sequence[Tensor], numbers: list[float]) -> None:
-    """Paint one leaf, all of which is decided by 14 numbers from [0, 1)."""
+    """Paint one leaf as decided by 14 numbers from [0, 1)."""
     size, flatness, angle, down, right, roundness, photograph, row, column, kind, *shades = numbers
     side = canvas.shape[-1]
-    # Half the length follows a power law of exponent -2 between its ends: its inverse is uniform.
+    # Half the length follows a power law with exponent -2, so its inverse is uniform.
     half = side / (size / LARGEST + (1 - size) / SMALLEST)
     ends = [_span(place * side, half, side) for place in (down, right)]
     (top, bottom), (left, end) = ends
@@ -84,7 +84,7 @@ def _cover(
     along: Tensor,
     across: Tensor,
 ) -> Tensor:
-    """Return what covers a leaf, (3, height, width) of its box, values from about 0 to 1."""
+    """Return the filling of a leaf, (3, height, width) of its bounding box, values from about 0 to 1."""
     picture, row, column, kind, (slope, first, second, strength) = chosen
     source = photographs[int(picture * len(photographs))]
     height, width = along.shape

@@ -1,12 +1,12 @@
-"""Pairs with a plane that tells the network how strong the noise is, as FFDNet has it.
+"""Pairs with one more channel that tells the network how strong the noise is, as in FFDNet.
 
-Every pixel of the plane, the last channel of an input, is the standard deviation of the noise, 1 standing for 255 of
-255 (Zhang, Zuo, Zhang 2018, "FFDNet: toward a fast and flexible solution for CNN-based image denoising", section
-III-A). Whatever the noise is, a pair tells how strong: the difference of two independent versions a and b of one
-picture has twice the variance of either, so that the level is sqrt(mean (a - b)^2 / 2). Where the target is clean, the
-difference has the variance of the noise itself.
+The last channel of an input is a plane whose pixels all have the standard deviation of the noise as their value, for
+pictures with values from 0 to 1 (Zhang, Zuo, Zhang 2018, "FFDNet: toward a fast and flexible solution for CNN-based
+image denoising", section III-A). The level is computed from the pair: the difference of two independent noisy versions
+a and b of one picture has twice the variance of the noise, so the level is sqrt(mean (a - b)^2 / 2). If the target is
+clean, the difference has the variance of the noise itself.
 
-The network gives the plane back, and so does the target, where it is the same: what a network adds to it is nothing.
+The target has the same plane as the input, so the network learns to return the plane unchanged.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from layerkit.data.dataset import Dataset, TrainingPairs, Validation
 
 
 class LeveledPairs:
-    """Training pairs whose inputs and targets have the level as one more channel.
+    """Training pairs whose inputs and targets have the noise level as one more channel.
 
     Args:
-        pairs: of noisy pictures (n, C, H, W).
+        pairs: pairs of noisy pictures (n, C, H, W).
         clean_targets: whether the targets are clean.
     """
 
@@ -41,7 +41,7 @@ class LeveledPairs:
 def leveled(dataset: Dataset, clean_targets: bool) -> Dataset:
     """Return a data set of pictures with the level of their noise as one more channel.
 
-    What validation compares with has no such channel, for it is not judged.
+    The clean pictures for validation have no such channel, because the network's last channel is not measured.
     """
     train, validation = dataset.train, dataset.validation
     if train is not None:
@@ -58,12 +58,12 @@ def leveled(dataset: Dataset, clean_targets: bool) -> Dataset:
 
 
 def levels(noisy: Tensor, other: Tensor, clean: bool) -> Tensor:
-    """Return how strong the noise of each picture is, (n,), 1 standing for 255 of 255.
+    """Return the standard deviation of the noise of each picture, (n,), for values from 0 to 1.
 
     Args:
         noisy: (n, C, H, W).
-        other: the same pictures with independent noise, NaN where that is unknown, or without any.
-        clean: whether they are without.
+        other: the same pictures with independent noise, NaN where that is unknown, or without noise.
+        clean: whether ``other`` is without noise.
     """
     variance = (noisy - other).square().nanmean((1, 2, 3))
     return (variance if clean else variance / 2).sqrt()

@@ -1,12 +1,12 @@
-"""How strong the noise of a picture is, as far as the picture alone tells, and whether a network has seen the like.
+"""Estimates how strong the noise of a single picture is, and whether a network was trained for such noise.
 
 The estimate is the median size of the finest diagonal wavelet coefficients, divided by what it is for Gaussian noise
-of standard deviation 1 (Donoho and Johnstone 1994, section 4.2), and the mean of this over the channels. The wavelet is
-the one with four taps of Daubechies (1988). ``skimage.restoration.estimate_sigma`` gives the same numbers.
+of standard deviation 1 (Donoho and Johnstone 1994, section 4.2), averaged over the channels. The wavelet is that of
+Daubechies (1988) with four taps. ``skimage.restoration.estimate_sigma`` gives the same numbers.
 
-It measures whatever looks like Gaussian noise: fine texture counts as noise, and coarse noise, as in a picture that was
-enlarged, does not. So a network's range comes from the same estimate on its own training inputs, and is no more than a
-hint where the noise depends on texture.
+It measures everything that looks like Gaussian noise: fine texture counts as noise, and coarse noise, as in an enlarged
+picture, does not. So a network's range comes from the same estimate on its own training inputs, and is only a hint
+where the noise depends on texture.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ MEDIAN_SIZE = 0.6744897501960817
 MIN_SIDE = 8
 """Height and width, in pixels, below which a picture has too few wavelet coefficients for an estimate."""
 MAX_PICTURES = 256
-"""Training inputs that a range is taken from."""
+"""The number of training inputs that a range is estimated from."""
 PERCENTILES = (5, 95)
-"""Ends of the range among the training inputs: single crops scatter, and some hold nothing but texture."""
+"""The quantiles of the training inputs' levels at the ends of the range; single crops may show nothing but texture."""
 MARGIN = 1.25
 """Factor by which a picture may be outside the range; clipping to 0..255 alone lowers an estimate by up to a fifth."""
 
@@ -39,7 +39,7 @@ class NoiseRange:
     """The noise that a network was trained for, as :func:`estimate_noise` measures it, in units of 8-bit values.
 
     Raises:
-        ValueError: when the ends are not two finite numbers from 0, the lower one first.
+        ValueError: when the ends are not two finite numbers of at least 0, the lower one first.
     """
 
     low: float
@@ -67,7 +67,7 @@ def estimate_noise(pixels: Tensor) -> float | None:
     Args:
         pixels: (C, H, W), uint8 from 0 to 255 or floats from 0 to 1.
 
-    Returns None for a picture that is too small.
+    Returns None for a picture that is too small for an estimate.
     """
     if min(pixels.shape[1:]) < MIN_SIDE:
         return None
@@ -78,7 +78,7 @@ def estimate_noise(pixels: Tensor) -> float | None:
 def _plane_noise(plane: Tensor) -> float:
     """Return the standard deviation of the noise of one channel (H, W), in the units of its values."""
     diagonal = _high_pass(_high_pass(plane.float().mT).mT).abs()
-    # Exactly zero stands for an area without noise, such as one that is black throughout.
+    # Exact zeros come from areas without noise, such as a black border, and are left out.
     sizes = diagonal[diagonal > 0].numpy()
     return float(np.median(sizes)) / MEDIAN_SIZE if sizes.size else 0.0
 

@@ -1,20 +1,21 @@
-"""Which noise a picture has, how strong it is and how sure that is, from the picture alone.
+"""Estimates the kind and the strength of the noise of a single picture, and how uncertain the estimate is.
 
-Small patches of a picture differ in far fewer directions than they have pixels, and noise differs in all. So the
-smallest eigenvalues of the covariance of the patches are the variance of the noise, and those that belong to it are
-the smallest whose mean is their median (Chen, Zhu, Heng 2015, "An efficient statistical method for image noise level
-estimation", section 3). Done for patches of like brightness, this gives the noise as a function of brightness:
+Small patches of a picture vary in far fewer directions than they have pixels, but noise varies in all. So the smallest
+eigenvalues of the covariance of the patches are the variance of the noise; the eigenvalues that belong to the noise are
+the smallest ones whose mean is their median (Chen, Zhu, Heng 2015, "An efficient statistical method for image noise
+level estimation", section 3). Computed for groups of patches of similar brightness, this gives the noise as a function
+of brightness:
 
 - Gaussian noise is the same everywhere;
-- Poisson noise has a variance that grows as the brightness does.
+- Poisson noise has a variance that is proportional to the brightness.
 
-Whichever of the two explains the groups better is taken. Groups in which values are cut off at 0 or 255 show too little
-noise and do not count where others can be had. Texture only adds to what is found, so the smallest groups decide.
+The kind that explains the groups better is chosen. Groups with values clipped at 0 or 255 show too little noise, and
+are used only if there are no others. Texture can only increase the estimate, so the groups with the least noise decide.
 
-Most JPEG files hold their colours in half the size. What was made of them again has no noise in its colours, however
-strong it is in the brightness, and then the smallest eigenvalues are those of the colours. There the brightness alone
-is looked at. That tells noise from texture less well, so only what no texture of a usual photograph comes to is
-believed.
+Most JPEG files store their colours in half the size. The decoded colours have no noise, however strong the noise of the
+brightness is, and then the smallest eigenvalues are those of the colours. For such pictures only the brightness is
+used. That distinguishes noise from texture less well, so an estimate that the texture of a usual photograph would reach
+is not believed.
 """
 
 from __future__ import annotations
@@ -33,25 +34,25 @@ from layerkit.data.pictures import Scale
 PATCH = 5
 """Height and width of a patch."""
 GROUPS = 8
-"""Groups of like brightness, at most."""
+"""The largest number of groups of similar brightness."""
 PATCHES_A_GROUP = 2000
-"""Patches that a group has at least, unless the picture has fewer."""
+"""The fewest patches in a group, unless the picture has fewer."""
 MAX_PATCHES = 60_000
-"""About so many patches are looked at, evenly spread."""
+"""About how many patches are used, evenly spread over the picture."""
 MAX_ROWS = 500
 """About so many rows are looked at for fine colours."""
 MAX_CUT_OFF = 0.02
-"""Share of values that are 0 or 255 beyond which a group does not count."""
+"""The share of values that are 0 or 255 above which a group does not count."""
 HARDLY_ANY = 2.0
-"""Standard deviation, of 255, below which it makes no difference which kind of noise it is."""
+"""The standard deviation, in 8-bit values, below which the kind of the noise makes no difference."""
 CLEARLY = 0.7
-"""How much better than constant noise Poisson noise must explain the groups."""
+"""How much better than Gaussian noise Poisson noise must explain the groups to be chosen."""
 COARSE = 0.04
-"""Colours are held in half the size if their finest differences have less energy than this share of brightness."""
+"""Colours are stored in half the size if their finest differences have less than this share of brightness's energy."""
 ABOVE_TEXTURE = 8.0
-"""The texture of clean photographs comes to 7 of 255 where brightness alone is looked at."""
+"""The texture of clean photographs comes to 7 of 255 if only the brightness is used."""
 LEAST_UNCERTAINTY = 0.03
-"""Of the level itself."""
+"""The smallest uncertainty, as a share of the level."""
 
 
 class NoiseKind(Enum):
@@ -66,9 +67,9 @@ class NoiseModel:
     """The noise of a picture.
 
     Attributes:
-        kind: what it depends on.
-        level: its standard deviation in units of 8-bit values; that of Poisson noise where a channel is white, 255.
-        uncertainty: how far the level may be off, as a share of it.
+        kind: Gaussian or Poisson noise.
+        level: its standard deviation in units of 8-bit values; for Poisson noise, where a channel is white, 255.
+        uncertainty: the likely error of the level, as a share of it.
     """
 
     kind: NoiseKind
@@ -77,7 +78,7 @@ class NoiseModel:
 
     @property
     def peak(self) -> float:
-        """Photons that white stands for, where the noise is that of counted photons."""
+        """The mean number of photons counted where a channel is white, for Poisson noise."""
         return math.inf if self.level == 0 else (255 / self.level) ** 2
 
     def deviation(self, pixels: Tensor) -> Tensor:
@@ -96,7 +97,7 @@ class NoiseModel:
 
 
 class _Group(NamedTuple):
-    """Patches of like brightness: their mean, the standard deviation of their noise, and the share that is cut off."""
+    """Patches of similar brightness: their mean, the standard deviation of their noise, and the share clipped."""
 
     brightness: float
     deviation: float
@@ -149,7 +150,7 @@ def _has_coarse_colours(pixels: Tensor, scale: Scale) -> bool:
 
 
 def _level(deviations: list[float]) -> tuple[float, float]:
-    """Return the level that some groups agree on, and how far they differ, as a share of it."""
+    """Return the level that the groups agree on, and how much they differ, as a share of it."""
     level = fmean(sorted(deviations)[:2])
     return level, pstdev([math.log(max(deviation, 0.1)) for deviation in deviations])
 
@@ -161,7 +162,7 @@ def _patches(pixels: Tensor) -> Tensor:
 
 
 def _groups(patches: Tensor) -> list[_Group]:
-    """Return the noise of patches (n, d) by their brightness, from dark to bright."""
+    """Return groups of patches (n, d) by brightness, from dark to bright."""
     brightness = patches.mean(1)
     count = max(1, min(GROUPS, len(patches) // PATCHES_A_GROUP))
     found = []

@@ -1,7 +1,7 @@
-"""Data files of one's own: ``.npz`` files of named arrays (N, C, H, W).
+"""Data files that users write: ``.npz`` files of named arrays (N, C, H, W).
 
 ``noisy_1`` and ``noisy_2`` are for training, ``noisy`` and ``clean`` for validation. They hold bytes (uint8) or floats.
-Where there are floats, the number ``range`` beside them says whether these go from 0 to 1 or from 0 to 255.
+For floats, the number ``range`` in the same file says whether they go from 0 to 1 or from 0 to 255.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from layerkit.data.pairfiles import RANGE, FilePairs, as_unit, check, check_equa
 from layerkit.errors import DataError
 
 RANGES = (1, 255)
-"""What floats may go up to."""
+"""The possible upper ends of the range of floats."""
 
 
 def read_npz(path: Path, request: Request) -> Dataset:
@@ -30,7 +30,7 @@ def read_npz(path: Path, request: Request) -> Dataset:
     tenth of ``noisy`` and ``clean`` is for validation and the rest for training.
 
     Raises:
-        DataError: when the file is not what it should be, or does not hold what is asked of it.
+        DataError: when the file has another content, or does not have the requested pairs.
     """
     arrays = _read_npz(path, request)
     train: FilePairs | None = None
@@ -72,14 +72,14 @@ def _read_npz(path: Path, request: Request) -> dict[str, Tensor]:
                 pairs = [pair for pair in (("noisy_1", "noisy_2"), ("noisy", "clean")) if names.intersection(pair)]
                 for name in (name for pair in pairs for name in pair):
                     if name not in names:
-                        raise DataError(f'{path}: the array "{name}" is missing beside its other half; found {found}')
+                        raise DataError(f'{path}: the array "{name}" is missing from its pair; found {found}')
                     arrays[name] = _read_array(path, archive, name, request, limit)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except DataError:
         raise
     except Exception as error:
-        # As with pictures: zip files and headers break in many ways.
+        # Damaged zip files and headers raise many kinds of exceptions.
         raise DataError(
             f"{path}: not an .npz file that numpy.savez wrote, or damaged ({_first_line(error)})"
         ) from error
@@ -96,7 +96,7 @@ def _read_npz(path: Path, request: Request) -> dict[str, Tensor]:
 
 
 def _read_range(path: Path, archive: zipfile.ZipFile) -> int:
-    """Return what the floats of the file go up to."""
+    """Return the upper end of the range of the file's floats, 1 or 255."""
     shape, dtype = _header(archive, RANGE)
     if shape == () and dtype.kind in "iuf":
         with archive.open(f"{RANGE}.npy") as file:
@@ -106,11 +106,11 @@ def _read_range(path: Path, archive: zipfile.ZipFile) -> int:
         found = f"{value}"
     else:
         found = f"{dtype.name} {shape}"
-    raise DataError(f'{path}: "{RANGE}": expected the number 1 or 255, to which the floats go from 0, found {found}')
+    raise DataError(f'{path}: "{RANGE}": expected 1 or 255, the upper end of the range of the floats, found {found}')
 
 
 def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Return the shape and kind of an array."""
+    """Return the shape and dtype of an array."""
     with archive.open(f"{name}.npy") as file:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -125,10 +125,10 @@ def _read_array(path: Path, archive: zipfile.ZipFile, name: str, request: Reques
     floats = dtype.kind == "f"
     if floats and limit is None:
         raise DataError(
-            f"{subject}: {dtype.name} values, and nothing says whether they go from 0 to 1 or from 0 to 255; add "
+            f"{subject}: {dtype.name} values, but nothing says whether they go from 0 to 1 or from 0 to 255; add "
             f'"{RANGE}" to the file: numpy.savez(..., {RANGE}=1) or {RANGE}=255'
         )
-    # By its header, so that nothing is allocated for an array that claims to be enormous.
+    # The header is checked first, so that no memory is allocated for an array that claims to be enormous.
     check(subject, dtype.name, shape, request, floats)
     with archive.open(f"{name}.npy") as file:
         values = np.lib.format.read_array(file, allow_pickle=False)
@@ -138,12 +138,12 @@ def _read_array(path: Path, archive: zipfile.ZipFile, name: str, request: Reques
 
 
 def _from_floats(subject: str, values: Tensor, limit: int) -> Tensor:
-    """Return floats from 0 to ``limit``, beyond which noise may reach, as floats from 0 to 1."""
+    """Return floats from 0 to ``limit`` as floats from 0 to 1; noise may exceed the range."""
     size = values.abs().mean().item()
     if not math.isfinite(size):
         raise DataError(f"{subject}: holds values that are not finite; replace them or leave their pictures out")
-    if limit == 1 and size > 2:  # far more than noise could do
-        raise DataError(f'{subject}: its values are {size:.4g} on average, and "{RANGE}" says 1; write {RANGE}=255')
+    if limit == 1 and size > 2:  # far more than noise could cause
+        raise DataError(f'{subject}: its values are {size:.4g} on average, but "{RANGE}" says 1; write {RANGE}=255')
     return values if limit == 1 else values.div_(limit)
 
 

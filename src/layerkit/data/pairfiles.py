@@ -1,4 +1,4 @@
-"""What data files of pairs have in common: the pairs, and what is asked of each array.
+"""Code that all data files of pairs share: the training pairs, and the checks of each array.
 
 All hold arrays (N, C, H, W), two for training and two for validation: see :mod:`layerkit.data.picklefiles` and
 :mod:`layerkit.data.npzfiles`. Neither kind is ever opened in a way that would run code from the file.
@@ -18,9 +18,9 @@ from layerkit.data.pictures import unit
 from layerkit.errors import DataError
 
 MAX_VALUES = 2**32
-"""Values of one array of bytes, and eight times those of one of floats; the course's largest has 154 million."""
+"""The most values in one array of bytes; arrays of floats may have an eighth. The course's largest has 154 million."""
 RANGE = "range"
-"""The name of the number in an ``.npz`` file that says how far its floats go."""
+"""The name of the number in an ``.npz`` file that is the upper end of the range of its floats."""
 
 
 class FilePairs:
@@ -28,9 +28,9 @@ class FilePairs:
 
     Args:
         inputs: the network's inputs.
-        targets: what the outputs are compared with.
-        seed: decides the order, with the epoch.
-        samples: pairs in an epoch, at most N; with fewer, each epoch has others.
+        targets: the pictures that the outputs are compared with.
+        seed: decides the order, together with the epoch.
+        samples: pairs in an epoch, at most N; if fewer, each epoch uses different ones.
     """
 
     def __init__(self, inputs: Tensor, targets: Tensor, seed: int, samples: int) -> None:
@@ -46,7 +46,7 @@ class FilePairs:
 
     def chunk(self, epoch: int, number: int) -> tuple[Tensor, Tensor]:
         """Return inputs and targets of a chunk; see :class:`layerkit.data.dataset.TrainingPairs`."""
-        known, order = self._order  # kept only to be quick: it is a function of seed and epoch
+        known, order = self._order  # a cache, since the order is a function of seed and epoch
         if known != epoch:
             order = torch.randperm(len(self.inputs), generator=seeded_generator(self.seed, epoch))
             self._order = epoch, order
@@ -56,22 +56,22 @@ class FilePairs:
 
 
 def as_unit(values: Tensor) -> Tensor:
-    """Return values as float32 from 0 to 1, which those are that are no bytes."""
+    """Return bytes as float32 from 0 to 1; other values already are."""
     return unit(values) if values.dtype == torch.uint8 else values
 
 
 def check(subject: str, dtype: str, shape: tuple[int, ...], request: Request, floats: bool = False) -> None:
-    """Make sure that an array is one of pictures of the network's size.
+    """Make sure that an array holds pictures of the network's size.
 
     Args:
-        subject: names the array in the error.
-        dtype: of its values.
-        shape: of the whole.
-        request: says which size.
-        floats: whether it may hold floats in the place of bytes.
+        subject: the name of the array in the error.
+        dtype: the dtype of its values.
+        shape: the shape of the whole array.
+        request: has the size of the network's input.
+        floats: whether it may hold floats instead of bytes.
 
     Raises:
-        DataError: when it is not.
+        DataError: when it does not.
     """
     if (dtype != "uint8" and not floats) or len(shape) != 4:
         wanted = "float" if floats else "uint8"
@@ -85,7 +85,7 @@ def check(subject: str, dtype: str, shape: tuple[int, ...], request: Request, fl
     if tuple(shape[1:]) != tuple(request.shape):
         found, expected = ("x".join(map(str, sizes)) for sizes in (shape[1:], request.shape))
         raise DataError(
-            f"{subject}: pictures are {found} (C x H x W) and the network's input is {expected}; "
+            f"{subject}: pictures are {found} (C x H x W), but the network's input is {expected}; "
             'change "input", or use pictures of its size'
         )
 
@@ -94,7 +94,7 @@ def check_equal(path: Path, subject: str, first: Tensor, second: Tensor) -> None
     """Make sure that two arrays have the same shape.
 
     Raises:
-        DataError: when they do not; ``subject`` names them.
+        DataError: when they do not; ``subject`` is their name in the message.
     """
     if first.shape != second.shape:
         raise DataError(
@@ -103,10 +103,10 @@ def check_equal(path: Path, subject: str, first: Tensor, second: Tensor) -> None
 
 
 def share(used: int, total: int) -> str:
-    """Return how many of all are used, as a phrase."""
+    """Return a phrase such as "100 of 1,000" for how many are used, or one number if all are."""
     return f"{used:,}" if used == total else f"{used:,} of {total:,}"
 
 
 def joined(*texts: str) -> str:
-    """Return what is said of the parts of a data set as one phrase; a part that is not there has no text."""
+    """Return the descriptions of the parts of a data set as one phrase; missing parts have an empty description."""
     return " and ".join(text for text in texts if text)

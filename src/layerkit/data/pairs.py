@@ -1,8 +1,8 @@
-"""From the pairs of a data set to the mini-batches of training.
+"""Makes the mini-batches of training from the pairs of a data set.
 
 Nothing here has a state. Samples are made in *chunks* of a fixed size, each a function of (seed, epoch, number of the
-chunk) alone, and mini-batches of any size are cut from the chunks in order. So a run that resumes in the middle of an
-epoch sees exactly the mini-batches that it would have seen.
+chunk) only, and mini-batches of any size are cut from the chunks in order. So a run that resumes in the middle of an
+epoch gets exactly the mini-batches that it would have got without the interruption.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from torch import Tensor
 from layerkit.data.dataset import TrainingPairs
 
 MAX_CHUNK = 1024
-"""Samples in a chunk at most: enough to spread the cost of making it."""
+"""The most samples in a chunk; with more, the fixed cost of making a chunk would hardly become smaller per sample."""
 MAX_CHUNK_VALUES = 2**22
-"""Values of a chunk's inputs at most, unless a single sample has more."""
+"""The most values in the inputs of a chunk, unless a single sample has more."""
 
 Pair = tuple[Tensor, Tensor]
 """Inputs and targets."""
@@ -31,14 +31,14 @@ Pair = tuple[Tensor, Tensor]
 def batches(pairs: TrainingPairs, epoch: int, batch_size: int, start: int = 0) -> Generator[Pair, None, None]:
     """Yield an epoch's mini-batches (inputs, targets) in order, (n, C, H, W) each.
 
-    All have ``batch_size`` samples, but the last may have fewer. While the caller is busy with a mini-batch, the next
-    chunk is made in a thread of its own, which ends with the epoch or when the generator is closed.
+    All have ``batch_size`` samples, except that the last may have fewer. While the caller is busy with a mini-batch,
+    the next chunk is made in another thread, which ends with the epoch or when the generator is closed.
 
     Args:
-        pairs: where the samples come from.
-        epoch: number of the epoch; every epoch has its own samples or order.
+        pairs: the source of the samples.
+        epoch: the number of the epoch; every epoch has its own samples or order.
         batch_size: samples in a mini-batch.
-        start: number of the first mini-batch to yield; the chunks before its own are not made.
+        start: the number of the first mini-batch to yield; chunks that only hold earlier ones are not made.
     """
     size = len(pairs)
     numbers = range(start * batch_size // pairs.chunk_size, -(-size // pairs.chunk_size))
@@ -61,7 +61,7 @@ def batches(pairs: TrainingPairs, epoch: int, batch_size: int, start: int = 0) -
 
 def _chunks(pairs: TrainingPairs, epoch: int, numbers: range) -> Generator[Pair, None, None]:
     """Yield the chunks of these numbers; while one is in use, the next is made."""
-    # One thread of torch's for it: the others are there for the network.
+    # It uses a single thread of torch, because the network needs the others.
     with ThreadPoolExecutor(1, "layerkit pairs", partial(torch.set_num_threads, 1)) as maker:
         coming = [maker.submit(pairs.chunk, epoch, number) for number in numbers[:1]]
         for following in numbers[1:]:
@@ -79,8 +79,8 @@ def chunk_size(shape: tuple[int, ...]) -> int:
 
 def seeded_generator(*numbers: int) -> torch.Generator:
     """Return a generator whose stream depends on all ``numbers`` (from 0 to 2^64 - 1), their order and their count."""
-    # Mixed, so that neighbouring seeds and epochs have unrelated streams. SeedSequence joins 32-bit words, and takes a
-    # shorter list of them for a longer one that ends in zeros: two words a number and the count keep them apart.
+    # SeedSequence mixes the numbers, so that neighbouring seeds and epochs have unrelated streams. It takes 32-bit
+    # words and ignores zeros at the end; with two words for each number, and the count, all lists stay different.
     words = [len(numbers)]
     for number in numbers:
         words += [number & 0xFFFF_FFFF, number >> 32]

@@ -24,7 +24,7 @@ VALIDATION = (
     ("layerkit", "data/photos/flower.jpg"),  # vultilion, CC BY 2.0
 )
 MAX_ENLARGEMENT = 4.0
-"""How far the photographs are enlarged when a network's input is larger than they are."""
+"""How much the photographs are enlarged at most, when a network's input is larger than they are."""
 
 
 def builtin_photographs(request: Request) -> Dataset:
@@ -57,10 +57,10 @@ def read_photograph(package: str, name: str) -> Tensor:
 
 
 def _enlarged(pixels: Tensor, request: Request) -> Tensor:
-    """Return a picture that is large enough for a crop, as it is if it can be.
+    """Return a picture, enlarged if it is too small for a crop.
 
     Raises:
-        DataError: when it would have to be enlarged beyond reason.
+        DataError: when it would have to be enlarged too much.
     """
     sides = source_sides(request)
     scale = max(side / length for side, length in zip(sides, pixels.shape[1:], strict=True))

@@ -1,7 +1,7 @@
 """The course's data files, ``train_data.pkl`` and ``val_data.pkl``.
 
-Each is a ``torch.save``d tuple of two uint8 tensors (N, C, H, W): noisy and noisy anew for training, noisy and clean
-for validation.
+Each is a tuple of two uint8 tensors (N, C, H, W), saved with ``torch.save``: for training, two noisy versions of the
+same pictures; for validation, noisy and clean pictures.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ VALIDATION_NAME = "val_data.pkl"
 
 
 def pickle_files(path: Path) -> list[Path]:
-    """Return the data files that a path stands for: a ``.pkl`` file, or those with the known names in a folder."""
+    """Return the data files of a path: the ``.pkl`` file itself, or the files with the known names in a folder."""
     if path.is_file():
         return [path] if path.suffix == ".pkl" else []
     return [path / name for name in (TRAIN_NAME, VALIDATION_NAME) if (path / name).is_file()]
 
 
 def read_pickles(path: Path, request: Request) -> Dataset:
-    """Return the data set in a ``.pkl`` file or a folder of them; how a name begins says what a file is for.
+    """Return the data set in a ``.pkl`` file or a folder of them; the beginning of a name says what a file is for.
 
     Raises:
-        DataError: when a name begins otherwise, a file is not what it should be, or clean targets are asked of it.
+        DataError: when a name has another beginning, a file has another content, or clean targets are asked for.
     """
     train: FilePairs | None = None
     validation: Validation | None = None
@@ -43,7 +43,7 @@ def read_pickles(path: Path, request: Request) -> Dataset:
         if file.name.startswith("train"):
             if request.clean_targets:
                 raise DataError(
-                    f"{file}: clean targets were asked for and this file holds pairs of noisy pictures; "
+                    f"{file}: clean targets were asked for, but this file holds pairs of noisy pictures; "
                     'train without clean targets, or on an .npz file with "noisy" and "clean"'
                 )
             train = FilePairs(*_read_pickle(file, request), request.seed, request.samples)
@@ -68,7 +68,7 @@ def _read_pickle(path: Path, request: Request) -> tuple[Tensor, Tensor]:
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except Exception as error:
-        # Anything that is no such file raises whatever the unpickler stumbles over.
+        # For other files the unpickler may raise any exception.
         asked = _asked_for(path, str(error))
         if asked:
             raise DataError(
@@ -76,7 +76,7 @@ def _read_pickle(path: Path, request: Request) -> tuple[Tensor, Tensor]:
                 "tensors and nothing else: torch.save((first, second), path)"
             ) from error
         raise DataError(
-            f"{path}: not a file that torch.save wrote of a tuple of two tensors, or damaged; write it again: "
+            f"{path}: not a tuple of two tensors written by torch.save, or damaged; write it again: "
             "torch.save((first, second), path)"
         ) from error
     if not isinstance(pair, tuple | list) or len(pair) != 2 or not all(isinstance(part, Tensor) for part in pair):
@@ -90,7 +90,7 @@ def _read_pickle(path: Path, request: Request) -> tuple[Tensor, Tensor]:
 
 
 def _asked_for(path: Path, refusal: str) -> str:
-    """Return what a pickle that torch refused wants to be called when it is opened; "" where that is not known."""
+    """Return the functions that a pickle, which torch refused, would call when opened; "" where they are not known."""
     found = re.search(r"GLOBAL ([\w.]+)", refusal)
     if found:
         return found[1].rstrip(".")
@@ -100,12 +100,12 @@ def _asked_for(path: Path, refusal: str) -> str:
             for code, value, _ in pickletools.genops(file):
                 texts += [value] if isinstance(value, str) else []
                 if code.name in ("GLOBAL", "STACK_GLOBAL"):
-                    # The name is in one text, with a blank, or in the last two.
+                    # The name is in one string, with a space, or in the last two strings.
                     name = texts[-1].replace(" ", ".") if code.name == "GLOBAL" else ".".join(texts[-2:])
-                    # What torch makes its tensors with is asked for by every file of torch, damaged ones too.
+                    # Every file of torch calls the functions that make tensors; these are not worth reporting.
                     return "" if name.startswith("torch.") else "".join(filter(str.isprintable, name[:100]))
     except Exception:
-        return ""  # no pickle
+        return ""  # not a pickle
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Data sets of clean pictures, to which noise is added: what any set of them becomes, and a folder of them."""
+"""Data sets of clean pictures to which noise is added, from a folder or from memory."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from layerkit.data.splits import VALIDATION_EVERY, check_channels, chosen, forms
 from layerkit.errors import DataError
 
 SCALES = (1.0, 0.75, 0.5)
-"""Sizes at which a picture is shown: crops of a smaller one hold more of the scene and are less flat."""
+"""The sizes of a picture that crops are cut from; crops of a smaller one show more of the scene and more detail."""
 
 
 def picture_folder(path: Path, request: Request, note: str = "") -> Dataset:
-    """Return crops of the pictures in a folder, every fifth of which is for validation, or of one picture file.
+    """Return crops of one picture file, or of the pictures in a folder, every fifth of which is for validation.
 
     Args:
         path: the folder, or the file.
-        request: what is asked of the data set.
-        note: is added to the description.
+        request: the requirements for the data set.
+        note: a text that is added to the description.
 
     Raises:
         DataError: when there is no picture, one cannot be read, or none is large enough for a crop.
@@ -61,14 +61,14 @@ def picture_folder(path: Path, request: Request, note: str = "") -> Dataset:
 
 
 def picture_dataset(text: str, training: Views, validation: Views, request: Request, recolour: bool = False) -> Dataset:
-    """Return the data set whose crops come from these pictures.
+    """Return the data set whose crops come from the given pictures.
 
     Args:
-        text: names the pictures.
+        text: a name for the pictures, as the beginning of the description.
         training: the forms of each picture for training.
-        validation: those of each picture for validation.
-        request: what is asked of the data set.
-        recolour: whether channels change places in training; see :class:`layerkit.data.crops.PictureCrops`.
+        validation: the forms of each picture for validation.
+        request: the requirements for the data set.
+        recolour: whether the order of channels changes in training; see :class:`layerkit.data.crops.PictureCrops`.
     """
     noise, shape, seed, samples = request.noise, request.shape, request.seed, request.samples
     pairs = PictureCrops(training, noise, shape, seed, samples, request.clean_targets, recolour)
@@ -81,35 +81,35 @@ def picture_dataset(text: str, training: Views, validation: Views, request: Requ
 
 
 def source_sides(request: Request) -> tuple[int, int]:
-    """Return height and width of the part of a picture that one crop is made of.
+    """Return height and width of the part of a picture that one crop is made from.
 
     Raises:
-        DataError: when the input is not that of a network for pictures.
+        DataError: when the network's input has another number of channels than pictures.
     """
     check_channels(request.shape)
     return request.noise.scale * request.shape[1], request.noise.scale * request.shape[2]
 
 
 def asked_by_noise(request: Request) -> str:
-    """Return what a sentence on pictures that are too small must add where it is the noise that needs larger ones."""
+    """Return the end of a message on pictures that are too small, if the reason is the scale of the noise."""
     scale, (_, height, width) = request.noise.scale, request.shape
     if scale == 1:
         return ""
     return (
-        f"; it is the noise that asks for so much, since it makes one pixel of {scale}x{scale}, and one that keeps the "
+        f"; the noise needs that much, since it makes one pixel from {scale}x{scale}; a noise that keeps the "
         f'size, such as {{"type": "gaussian", "sigma": 25}}, needs no more than {height}x{width}'
     )
 
 
 def views(pixels: Tensor, request: Request, augmented: bool) -> list[Tensor]:
-    """Return a picture in all sizes that hold a crop; ``augmented`` adds mirrored and transposed ones."""
+    """Return a picture in all sizes that can hold a crop; ``augmented`` adds mirrored and transposed ones."""
     sides = source_sides(request)
     levels = [with_channels(scaled(pixels, scale), request.shape[0]) for scale in SCALES]
     return [form for level in levels for form in forms(level, sides, augmented)]
 
 
 def scaled(pixels: Tensor, scale: float) -> Tensor:
-    """Return a picture (C, H, W) in a size that is ``scale`` times its own."""
+    """Return a picture (C, H, W) resized to ``scale`` times its height and width."""
     if scale == 1:
         return pixels
     height, width = (math.ceil(scale * length - 1e-9) for length in pixels.shape[1:])
@@ -131,7 +131,7 @@ def _halves(pixels: Tensor, path: Path, request: Request) -> tuple[list[list[Ten
 
 
 def _reduced(pixels: Tensor, sides: tuple[int, int], most: int) -> Tensor:
-    """Return a picture whose views take about ``most`` bytes at most, yet no smaller than ``sides``."""
-    copies = 2 * sum(scale**2 for scale in SCALES)  # as they are and mirrored; transposing takes no memory
+    """Return a picture reduced so that its views need about ``most`` bytes at most, but not below ``sides``."""
+    copies = 2 * sum(scale**2 for scale in SCALES)  # unchanged and mirrored; transposing needs no memory
     least = max(side / length for side, length in zip(sides, pixels.shape[1:], strict=True))
     return scaled(pixels, min(1.0, max(least, math.sqrt(most / (copies * pixels.nbytes)))))

@@ -1,9 +1,9 @@
-"""Which pictures of a folder are noisy shots of one scene.
+"""Finds the pictures of a folder that are noisy shots of one scene.
 
 ``wall_1.png``, ``wall_2.png``, ... are shots of the scene ``wall``, and ``wall_clean.png`` is its clean picture. But
-cameras number pictures in the same way, so names do not say enough: shots of one scene also look alike, and differ by
-noise alone. A folder is one of noisy shots if it has a clean picture beside a numbered one, or if most of its pictures
-are such shots by name and most of those that are looked at are alike.
+cameras number all pictures in this way, so names are not enough: shots of one scene must also look alike, and differ
+only by noise. A folder has noisy shots if it has a clean picture together with a numbered one, or if most of its
+pictures are shots by name and most of the scenes that are compared look alike.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from layerkit.data.pictures import read_pixels, resized, with_channels, with_six
 from layerkit.errors import DataError
 
 LOOKED_AT = 25
-"""Scenes of a folder that are looked at, to tell its kind."""
+"""How many scenes of a folder are compared."""
 BLOCK, SMALL_BLOCK = 8, 4
-"""Sides of the blocks over which pictures are smoothed to be compared, in pixels: noise is gone from their means."""
+"""The sides, in pixels, of the blocks whose means are compared; the means have hardly any noise."""
 
 _NAME = re.compile(r"(?P<scene>.+)_(?:(?P<number>\d{1,9})|(?P<clean>clean))", re.IGNORECASE | re.ASCII)
 
@@ -35,8 +35,8 @@ class Scene:
     """Pictures of one scene.
 
     Attributes:
-        name: what their names have in common.
-        shots: the noisy pictures, two at least, by number.
+        name: the common part of their names.
+        shots: the noisy pictures, at least two, sorted by number.
         clean: the clean picture, if there is one.
     """
 
@@ -52,12 +52,12 @@ class Scene:
 
 @dataclass(frozen=True)
 class Findings:
-    """What the pictures of a folder are.
+    """The result of examining the pictures of a folder.
 
     Attributes:
-        scenes: those with two shots at least; none if each picture of the folder is of another scene.
+        scenes: the scenes with at least two shots; none if each picture of the folder shows another scene.
         others: the pictures that belong to none of these scenes.
-        note: a sentence, where names alone would have said something else.
+        note: a sentence, if the names suggest something else; otherwise empty.
     """
 
     scenes: tuple[Scene, ...]
@@ -66,11 +66,11 @@ class Findings:
 
 
 def find_scenes(pictures: Sequence[Path]) -> Findings:
-    """Return which scenes there are several noisy shots of.
+    """Return the scenes of which there are several noisy shots.
 
     Raises:
-        DataError: when a scene has a clean picture and only one shot, two pictures are called the same shot, or a
-            picture cannot be read.
+        DataError: when a scene has a clean picture and only one shot, two pictures have the name of the same shot, or
+            a picture cannot be read.
     """
     scenes, others = _by_name(pictures)
     if not any(scene.clean for scene in scenes):
@@ -84,18 +84,18 @@ def find_scenes(pictures: Sequence[Path]) -> Findings:
 
 
 class Likeness(Enum):
-    """What a comparison of two pictures says."""
+    """The result of a comparison of two pictures."""
 
-    ALIKE = "they show the same in the same place and differ by noise alone"
+    ALIKE = "they show the same in the same place and differ only by noise"
     DIFFERENT = "they show different things"
-    UNKNOWN = "there is little else than noise in them"
+    UNKNOWN = "they show little else than noise"
 
 
 def compare(first: Tensor, second: Tensor) -> Likeness:
     """Return whether two pictures (C, H, W), of 8 or 16 bits, are shots of one scene.
 
-    It looks at the means over blocks of pixels, in which there is hardly any noise. Where the sizes differ the larger
-    picture is made smaller first.
+    It compares the means over blocks of pixels, which have hardly any noise. If the sizes differ, the larger picture is
+    made smaller first.
     """
     if first.dtype != second.dtype:
         first, second = with_sixteen_bits(first), with_sixteen_bits(second)
@@ -108,10 +108,10 @@ def compare(first: Tensor, second: Tensor) -> Likeness:
     correlation = left.mul(right).sum().item() / spread if spread else 0.0
     if correlation > 0.99:
         return Likeness.ALIKE
-    # Means over blocks leave a small part of the square of noise, and never half of it.
+    # Block means keep only a small part of the variance of noise, and never half of it.
     if apart.square().mean() > 0.5 * difference.square().mean():
         return Likeness.DIFFERENT
-    # What they have in common may be chance, up to three standard errors.
+    # A correlation of up to three standard errors may be chance.
     return Likeness.ALIKE if correlation * math.sqrt(left.numel()) > 3 else Likeness.UNKNOWN
 
 
@@ -140,7 +140,7 @@ def _by_name(pictures: Sequence[Path]) -> tuple[list[Scene], list[Path]]:
 
 
 def _reason_against(scenes: Sequence[Scene], total: int) -> str | None:
-    """Return why these pictures are not shots of scenes: "" where not even their names say so, None where they are."""
+    """Return why these pictures are not shots of scenes: "" if not even by name, None if they are shots."""
     if not scenes:
         return ""
     shown = " and ".join(path.name for path in scenes[0].shots[:2])
@@ -164,12 +164,12 @@ def _check_names(scene: Scene) -> None:
     if scene.clean is not None and len(scene.shots) < 2:
         raise DataError(
             f"{scene.shots[0]}: the scene has a clean picture, {scene.clean.name}, and only this noisy shot; add "
-            f"another, such as {scene.name}_2.png with {scene.name}_1.png, or take both away"
+            f"another, such as {scene.name}_2.png with {scene.name}_1.png, or remove both"
         )
     for first, second in pairwise(scene.shots):
         if _number(first) == _number(second):
             raise DataError(
-                f"{first} and {second} are both called shot {_number(first)} of {scene.name}; remove one, or give it "
+                f"{first} and {second} are both shot {_number(first)} of {scene.name} by name; remove one, or give it "
                 "another number if it is another shot"
             )
 

@@ -19,13 +19,13 @@ from layerkit.data.splits import VALIDATION_EVERY, check_channels, chosen, forms
 from layerkit.errors import DataError
 
 MAX_NAMES = 5
-"""Names of pictures in one sentence."""
+"""How many names of pictures one message has at most."""
 
 
 def shot_folder(path: Path, found: Findings, request: Request) -> Dataset:
-    """Return crops of the shots in a folder, every fifth scene of which is for validation.
+    """Return crops of the shots in a folder; every fifth scene is for validation.
 
-    Where some scenes have a clean picture, validation is on those; where none has, on pairs of shots.
+    If some scenes have a clean picture, validation uses only such scenes; otherwise it uses pairs of shots.
 
     Raises:
         DataError: when the shots of a scene do not fit together, none is large enough for a crop, or clean targets are
@@ -63,7 +63,7 @@ def shot_folder(path: Path, found: Findings, request: Request) -> Dataset:
 def _descriptions(
     path: Path, request: Request, usable: Sequence[_Held], scenes: int, counts: tuple[int, int, int], known: bool
 ) -> tuple[str, str]:
-    """Return what the data are, and what they are for validation alone.
+    """Return a description of the data, and one of the part for validation.
 
     Args:
         counts: scenes for training, and crops and scenes for validation.
@@ -97,7 +97,7 @@ def _wanted(path: Path, found: Findings, request: Request) -> tuple[list[Scene],
 
 @dataclass(frozen=True, eq=False)
 class _Held:
-    """A scene's pictures, 8 or 16 bits (K * C, height, width), and whether they were cut to what memory bears."""
+    """A scene's pictures, 8 or 16 bits (K * C, height, width), and whether they were cut to fit into memory."""
 
     scene: Scene
     pixels: Tensor
@@ -105,22 +105,22 @@ class _Held:
 
 
 def _split(usable: Sequence[_Held], known: bool) -> tuple[list[_Held], list[_Held]]:
-    """Return the scenes for training and for validation; ``known``: validation is on scenes with a clean picture."""
+    """Return the scenes for training and for validation; if ``known``, the latter all have a clean picture."""
     candidates = [held for held in usable if held.scene.clean or not known]
     validation = candidates[::VALIDATION_EVERY]
     return [held for held in usable if held not in validation], validation
 
 
 def _read(scene: Scene, shape: tuple[int, int, int], most: int) -> _Held:
-    """Return a scene's pictures; of those that would take more than ``most`` bytes the middle, a crop at least.
+    """Return a scene's pictures; if they need more than ``most`` bytes, their middle, at least as large as a crop.
 
     Raises:
-        DataError: when the pictures do not show the same scene in the same size, or are the same.
+        DataError: when the pictures do not show the same scene in the same size, or two are identical.
     """
     first, *others = scene.pictures
     model = read_pixels(first)
     size = model.shape[1:]
-    # A mirrored copy of everything is kept as well; transposing takes no memory.
+    # A mirrored copy of everything is kept as well; transposing needs no memory.
     share = math.sqrt(most / (2 * len(scene.pictures) * shape[0] * math.prod(size) * model.itemsize))
     kept = [min(length, max(side, int(share * length))) for length, side in zip(size, shape[1:], strict=True)]
     top, left = ((length - side) // 2 for length, side in zip(size, kept, strict=True))
@@ -136,7 +136,7 @@ def _read(scene: Scene, shape: tuple[int, int, int], most: int) -> _Held:
         same = seen.setdefault(_digest(pixels), path)
         if same != path:
             raise DataError(
-                f"{same} and {path} are the same picture; each must be a shot of its own with noise of its own, so "
+                f"{same} and {path} are the same picture; each must be a separate shot with independent noise, so "
                 "remove one"
             )
         planes.append(part(pixels))
@@ -155,12 +155,12 @@ def _check_fit(first: Path, model: Tensor, path: Path, pixels: Tensor) -> None:
         sizes = [f"{height}x{width}" for height, width in (model.shape[1:], pixels.shape[1:])]
         raise DataError(
             f"{first} has {sizes[0]} pixels (height x width) and {path} has {sizes[1]}; pictures of one scene must "
-            "have the same size: crop them alike, or take one away"
+            "have the same size: crop them alike, or remove one"
         )
     if compare(model, pixels) is Likeness.DIFFERENT:
         raise DataError(
-            f"{first} and {path} do not show the same, while other names that end in a number or in clean stand for "
-            "pictures of one scene here; rename or remove one, or train on an .npz file, whose pairs are not compared"
+            f"{first} and {path} do not show the same scene, although in this folder names that end in a number or in "
+            "clean mean pictures of one scene; rename or remove one, or train on an .npz file, which is not compared"
         )
 
 
@@ -181,7 +181,7 @@ def _halves(held: _Held, path: Path, shape: tuple[int, int, int]) -> tuple[list[
 
 
 def _stack(held: _Held, shape: tuple[int, int, int], augmented: bool) -> Stack:
-    """Return a scene's pictures in the forms that hold a crop; ``augmented`` adds mirrored and transposed ones."""
+    """Return a scene's pictures in the forms that can hold a crop; ``augmented`` adds mirrored and transposed ones."""
     views = forms(held.pixels, shape[1:], augmented)
     return Stack(tuple(views), len(held.scene.shots), held.scene.clean is not None)
 

@@ -1,7 +1,7 @@
 """Training pairs of real noise: the same crops of two noisy shots of one scene.
 
-Both are mirrored and transposed alike. The noise is taken as it is: pictures are not made smaller, because that would
-average noise away, and channels keep their places, because a camera's channels are not equally noisy.
+Both are mirrored and transposed in the same way. The noise must not change: pictures are not made smaller, because that
+would average the noise, and channels keep their order, because a camera's channels are not equally noisy.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from layerkit.data.strips import StripPairs, crops_of, cut_piece, pick
 
 @dataclass(frozen=True)
 class Stack:
-    """The pictures of one scene, one upon the other.
+    """The K pictures of one scene, stacked along the channels.
 
     Attributes:
-        views: the forms in which they may be shown (as they are, mirrored, ...), 8 or 16 bits (K * C, height, width):
-            the shots and, on top of them, the clean picture, if there is one.
-        shots: how many of the K are noisy shots.
-        clean: whether the last of the K is the clean picture.
+        views: the forms of the stack (unchanged, mirrored, ...), 8 or 16 bits (K * C, height, width): the shots and,
+            after them, the clean picture, if there is one.
+        shots: how many of the K pictures are noisy shots.
+        clean: whether the last of the K pictures is the clean one.
     """
 
     views: tuple[Tensor, ...]
@@ -35,12 +35,12 @@ class Stack:
 class ShotPairs(StripPairs):
     """Training pairs cut from shots; see :class:`layerkit.data.dataset.TrainingPairs`.
 
-    For every strip of crops a scene is chosen uniformly, then a view, a place and two shots in an order.
+    For every strip of crops a scene is chosen uniformly, then a view, a place and an ordered pair of shots.
 
     Args:
         stacks: the scenes.
-        shape: of a crop, (C, H, W).
-        seed: decides places, shots and which of two is the input, with the epoch.
+        shape: the shape of a crop, (C, H, W).
+        seed: decides, together with the epoch, the places, the shots and which of two is the input.
         samples: crops in an epoch.
         clean_targets: whether the target is the clean picture instead of another shot.
     """

@@ -1,4 +1,4 @@
-"""Where data sets come from: a table of all sources, from which data sets, fingerprints and help texts are made.
+"""The table of all sources of data sets, from which data sets, fingerprints and help texts are made.
 
 A new source is a file that opens it and a row in :data:`SOURCES`. Help texts need the table without torch, so each
 source is imported when its data are asked for.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PHOTOS = "photos"
 """The name of the built-in data set."""
 VARIETY = "variety"
-"""The name of the one with as many kinds of pictures as the same photographs, and a few more, give."""
+"""The name of the data set with more kinds of pictures, made from these and a few more photographs."""
 NAMES = (PHOTOS, VARIETY)
 """The data sets that have a name instead of a path."""
 ALONE = "alone:"
@@ -33,12 +33,12 @@ class Source:
     """A kind of data.
 
     Attributes:
-        help: what a user gives, as a part of a sentence.
-        claims: whether what was given, a name or a path, stands for such data.
-        files: the files that are read for them, in an order that is the same everywhere; none where it is a name.
+        help: what a user has to give, as a part of a sentence.
+        claims: returns whether a given name or path belongs to this source.
+        files: returns the files that are read, in the same order on every machine; none for a data set with a name.
         open: returns the data set.
-        channels: the numbers of channels that such data can have; None where they have those of the network.
-        prefix: what stands before the path, for data that are told from others by it.
+        channels: the numbers of channels that such data can have; None where they have as many as the network.
+        prefix: what stands before the path, for kinds of data that are recognized by it.
     """
 
     help: str
@@ -111,7 +111,7 @@ def _open_pictures(path: Path, request: Request) -> Dataset:
 
 
 def _named(name: str, what: str, opened: Callable[[Path, Request], Dataset]) -> Source:
-    """Return the source that is asked for by its name, and reads no files of the user's."""
+    """Return a source that is chosen by its name and reads no files of the user."""
     return Source(
         help=f"{name}, {what}",
         claims=lambda given: given == name,
@@ -146,17 +146,17 @@ SOURCES = (
     ),
     Source(
         help="a folder of pictures, to which noise is added, or of noisy shots a_1.png, a_2.png, b_1.png, ... of the "
-        "scenes a, b, ..., to which none is",
+        "scenes a, b, ..., which are used as they are",
         claims=lambda given: Path(given).exists(),
         files=_picture_files,
         open=_open_pictures,
         channels=OF_PICTURES,
     ),
 )
-"""All sources; the first that claims what was given opens it."""
+"""All sources; the first that claims a given name or path opens it."""
 
 HELP = "; ".join(source.help for source in SOURCES)
-"""Everything that can be given."""
+"""Everything that can be given as data, as a part of a sentence."""
 
 
 def load_dataset(
@@ -169,15 +169,15 @@ def load_dataset(
     validation_samples: int = 1000,
     noise_level: bool = False,
 ) -> Dataset:
-    """Return the data set that a name or a path stands for.
+    """Return the data set of a name or a path.
 
     Args:
-        given: what :data:`HELP` names.
+        given: the name or path, see :data:`HELP`.
         shape, noise, seed, samples, clean_targets, validation_samples: as in :class:`layerkit.data.dataset.Request`.
-        noise_level: whether the last channel of the shape is that of :mod:`layerkit.data.levels`.
+        noise_level: whether the last channel of ``shape`` is the noise level, see :mod:`layerkit.data.levels`.
 
     Raises:
-        DataError: when there is no such data or it does not fit the network; the message says what would.
+        DataError: when there are no such data, or they do not fit the network; the message says what would fit.
     """
     from layerkit.data.dataset import Request
     from layerkit.data.levels import leveled
@@ -192,7 +192,7 @@ def load_dataset(
 
 
 def anywhere(given: str) -> str:
-    """Return what names the same data in every working directory: a name as it is, a path as an absolute one."""
+    """Return a name for data that is valid in every working directory: paths are made absolute, names stay."""
     if given in NAMES:
         return given
     prefix = ALONE if given.startswith(ALONE) else ""
@@ -200,7 +200,7 @@ def anywhere(given: str) -> str:
 
 
 def channels_of(given: str | Path) -> tuple[int, ...] | None:
-    """Return the numbers of channels that data can have, or None where they have those of the network.
+    """Return the numbers of channels that data can have, or None where they have as many as the network.
 
     Raises:
         DataError: when there are no such data.
@@ -209,10 +209,10 @@ def channels_of(given: str | Path) -> tuple[int, ...] | None:
 
 
 def fingerprint(given: str) -> str:
-    """Return a text that is the same for the same data, on every machine; for data with a name, the name.
+    """Return a text that identifies the data on every machine: a checksum, or the name of data with a name.
 
     Raises:
-        DataError: when there is no such data, or it cannot be read.
+        DataError: when there are no such data, or they cannot be read.
     """
     source = _source(given)
     path = source.path(given)

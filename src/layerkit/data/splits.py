@@ -1,7 +1,8 @@
-"""How pictures are divided between training and validation, and how much of them is kept in memory.
+"""Divides pictures between training and validation, and limits the memory that they need.
 
-Whole pictures are divided, not crops: two crops of one picture look alike, so validation on pictures that training has
-seen would measure memory. The division and the validation crops are the same for every run, whatever its own seed.
+Whole pictures are divided, not crops: crops of one picture look alike, so validation on crops of training pictures
+would not show how well the network generalizes. The division and the validation crops are the same for every run and
+seed.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from layerkit.data.strips import StripPairs
 from layerkit.errors import DataError
 
 VALIDATION_EVERY = 5
-"""Of so many pictures one is for validation."""
+"""One of this many pictures is for validation."""
 MAX_BYTES = 2**30
-"""Memory for all forms of a folder's pictures."""
+"""The memory for all forms of a folder's pictures, in bytes."""
 LEAST_CROPS = 8
-"""Room that every picture gets, in crops; pictures beyond that are left out rather than made smaller still."""
+"""The memory that every picture gets at least, in crops; if it is not enough for all, some pictures are left out."""
 MAX_VALIDATION_VALUES = 2**28
-"""Values of all validation crops together."""
+"""The largest number of values in all validation crops together."""
 VALIDATION_CROPS_PER_STRIP = 8
-"""Fewer than in training: a thousand crops should come from many places."""
+"""Crops in a strip for validation: fewer than in training, so that a thousand crops come from many places."""
 
 _SPLIT_STREAM, _CROP_STREAM = (0, 1), (0, 2)
 
@@ -39,29 +40,29 @@ def check_channels(shape: tuple[int, int, int]) -> None:
     """
     if shape[0] not in (1, 3):
         raise DataError(
-            f"pictures have 1 channel (gray) or 3 (RGB), and the network's input has {shape[0]}; "
+            f"pictures have 1 channel (gray) or 3 (RGB), but the network's input has {shape[0]}; "
             'change "input", or train on a file of pairs (.npz)'
         )
 
 
 def chosen(total: int, crop_bytes: int) -> list[int]:
-    """Return the numbers of the pictures to be used, in a random order: all of them if memory bears it.
+    """Return the indices of the pictures to use, in a random order: all of them, if there is enough memory.
 
     Args:
-        total: how many pictures there are.
-        crop_bytes: what a crop of one takes.
+        total: the number of pictures.
+        crop_bytes: the bytes that one crop needs.
     """
     order = torch.randperm(total, generator=seeded_generator(*_SPLIT_STREAM)).tolist()
     return list(order[: max(2, MAX_BYTES // (LEAST_CROPS * crop_bytes))])
 
 
 def room(pictures: int) -> int:
-    """Return the bytes that each of some pictures may take in all its forms."""
+    """Return the bytes that one of ``pictures`` pictures may need in all its forms."""
     return MAX_BYTES // pictures
 
 
 def halves(pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return both halves of a picture (C, H, W) that is the only one, cut across its longer side."""
+    """Return both halves of a picture (C, H, W), cut across its longer side, for training and validation."""
     first, second = pixels.tensor_split(2, 1 if pixels.shape[1] > pixels.shape[2] else 2)
     return first, second
 
@@ -71,8 +72,8 @@ def forms(pixels: Tensor, sides: tuple[int, int], augmented: bool) -> list[Tenso
 
     Args:
         pixels: the picture.
-        sides: height and width.
-        augmented: whether mirrored and transposed forms are among them.
+        sides: the smallest height and width.
+        augmented: whether mirrored and transposed forms are included.
     """
     found = [pixels]
     if augmented:
@@ -82,6 +83,6 @@ def forms(pixels: Tensor, sides: tuple[int, int], augmented: bool) -> list[Tenso
 
 
 def validation_crops(pairs: StripPairs, request: Request) -> tuple[Tensor, Tensor]:
-    """Return the inputs and targets for validation, cut from pairs whose pictures are for validation."""
+    """Return the inputs and targets for validation, cut from ``pairs``, whose pictures must be for validation."""
     count = min(request.validation_samples, MAX_VALIDATION_VALUES // math.prod(request.shape))
     return pairs.cut(count, seeded_generator(*_CROP_STREAM), VALIDATION_CROPS_PER_STRIP)

@@ -1,8 +1,8 @@
 """Training pairs that are small crops of large pictures, cut in strips.
 
-An operation on one small crop costs little more than its own start. So crops come in *strips*: those of a strip lie
-evenly on a straight line through a picture, which makes all of them together one strided view of it, (n, C, h, w), and
-whatever happens to them happens to all at once.
+An operation on one small crop takes little more time than the call itself. So crops are cut in *strips*: the crops of a
+strip are evenly spaced on a straight line through a picture. Together they are one strided view of it, (n, C, h, w), so
+that each operation works on all of them at once.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from layerkit.data.pairs import chunk_size, seeded_generator
 from layerkit.data.pictures import unit
 
 CROPS_PER_STRIP = 16
-"""Twice as many would take a third less time, and training would see half as many places."""
+"""The number of crops in a strip. Twice as many would take a third less time, but show half as many places."""
 REACH = 3
-"""How far a strip may go down and to the right, in crops: what it covers is read as a whole."""
+"""How far a strip may extend down and to the right, in crops; the piece that it covers is read as a whole."""
 
 _Option = TypeVar("_Option")
 
@@ -30,13 +30,13 @@ class StripPairs(ABC):
     """Training pairs cut from pictures; see :class:`layerkit.data.dataset.TrainingPairs`.
 
     Args:
-        shape: of a crop, (C, H, W).
-        seed: decides everything that is drawn, with the epoch.
+        shape: the shape of a crop, (C, H, W).
+        seed: decides, together with the epoch, everything that is drawn.
         samples: crops in an epoch.
     """
 
     dtype: torch.dtype = torch.uint8
-    """Of what :meth:`strip` returns: 8-bit values or float32 from 0 to 1."""
+    """The dtype of the tensors that :meth:`strip` returns: uint8, or float32 from 0 to 1."""
     per_strip: int = CROPS_PER_STRIP
     """Crops in a strip of a chunk."""
 
@@ -51,10 +51,9 @@ class StripPairs(ABC):
         """Return inputs and targets of one strip, (crops, C, H, W) each.
 
         Args:
-            crops: how many.
-            uniform: six numbers from [0, 1) that say where the strip lies: which picture, which of its forms, and the
-                ``place`` of :func:`cut_piece`.
-            generator: for whatever else is drawn.
+            crops: the number of crops.
+            uniform: six numbers from [0, 1) that choose the picture, its form, and the ``place`` of :func:`cut_piece`.
+            generator: the source of all other random numbers.
         """
 
     def __len__(self) -> int:
@@ -68,8 +67,8 @@ class StripPairs(ABC):
     def cut(self, count: int, generator: torch.Generator, per_strip: int) -> tuple[Tensor, Tensor]:
         """Return inputs and targets of ``count`` crops, float32 (count, C, H, W), values from 0 to 1.
 
-        Every strip has a place of its own. The crops of a strip are ``count / per_strip`` samples apart, so that they
-        do not meet in a small mini-batch.
+        Every strip has a random place of its own. The crops of a strip are ``count / per_strip`` samples apart, so that
+        a small mini-batch does not have several of them.
         """
         per_strip = max(1, min(per_strip, count))
         strips = math.ceil(count / per_strip)
@@ -81,7 +80,7 @@ class StripPairs(ABC):
 
 
 def pick(options: Sequence[_Option], uniform: float) -> _Option:
-    """Return the option that a uniform number from [0, 1) falls on."""
+    """Return the option that a uniform number from [0, 1) selects."""
     return options[int(uniform * len(options))]
 
 
@@ -92,10 +91,10 @@ def cut_piece(
 
     Args:
         view: the picture, (C, height, width).
-        scale: how many pixels of the picture make one of a crop, down and to the right.
-        shape: of a crop, (C, H, W).
-        crops: in the strip.
-        place: four numbers from [0, 1): how far the strip goes, and where it starts, down and to the right.
+        scale: how many pixels of the picture, along each side, make one pixel of a crop.
+        shape: the shape of a crop, (C, H, W).
+        crops: the number of crops in the strip.
+        place: four numbers from [0, 1): how far the strip extends, and where it starts, down and to the right.
     """
     (down, rows), (right, columns) = (
         _line(scale * side, length, crops, reach, start)
@@ -105,7 +104,7 @@ def cut_piece(
 
 
 def _line(side: int, length: int, crops: int, reach: float, start: float) -> tuple[int, slice]:
-    """Return, for one axis, the step between crops of this side and what all of them cover of the picture's length."""
+    """Return, for one axis, the step between crops of this side, and the range of the picture that they cover."""
     step = int(reach * (min(length - side, REACH * side) + 1)) // max(1, crops - 1)
     covered = side + step * (crops - 1)
     first = int(start * (length - covered + 1))
@@ -113,7 +112,7 @@ def _line(side: int, length: int, crops: int, reach: float, start: float) -> tup
 
 
 def crops_of(piece: Tensor, scale: int, shape: tuple[int, int, int], crops: int, steps: tuple[int, int]) -> Tensor:
-    """Return the crops of a piece, (crops, C, scale * H, scale * W), in its memory; see :func:`cut_piece`."""
+    """Return a view of the crops of a piece, (crops, C, scale * H, scale * W); see :func:`cut_piece`."""
     channel, row, column = piece.stride()
     size = (crops, len(piece), scale * shape[1], scale * shape[2])
     return piece.as_strided(size, (steps[0] * row + steps[1] * column, channel, row, column))

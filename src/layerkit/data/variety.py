@@ -1,9 +1,9 @@
-"""The data set "variety": as many kinds of pictures as a few photographs give, for networks that others will use.
+"""The data set "variety": many kinds of pictures made from a few photographs, to train networks for general use.
 
-Photographs and dead leaves made of them, in several sizes, mirrored and turned. Colours, contrast and brightness change
-from strip to strip. Some strips are grey, with one noise for all three channels, as grey pictures have it that
-go through a network for colour. Some inputs are rounded and clipped, as in a picture file of 8 bits; targets never are,
-because clipping moves the mean of the noise.
+It has photographs and dead-leaves pictures made from them, in several sizes, mirrored and turned. Colours, contrast and
+brightness change from strip to strip. Some strips are grey with the same noise in all three channels, like grey
+pictures that are denoised by a network for colour. Some inputs are rounded and clipped, as in a picture file of 8 bits;
+targets never are, because clipping shifts the mean of the noise.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ MORE = (
     ("skimage", "data/gravel.png"),  # CC0Textures, CC0
     ("skimage", "data/ihc.png"),  # a stained tissue, no known copyright restrictions
 )
-"""Photographs beside those of the data set "photos"."""
+"""Photographs in addition to those of the data set "photos"."""
 LEAF_PICTURES, LEAF_SIDE = 6, 640
-"""Dead leaves: how many pictures, and their height and width."""
+"""The number of dead-leaves pictures, and their height and width in pixels."""
 MAX_SIDE = 150
-"""Of a crop, in pixels: all photographs must hold it in half their size."""
+"""The largest side of a crop, in pixels: all photographs are large enough for it at half their size."""
 GREY, CLIPPED = 0.15, 0.5
-"""Shares of strips that are grey, and whose inputs are rounded and clipped."""
+"""The shares of strips that are grey, and of those whose inputs are rounded and clipped."""
 
 _LEAVES_STREAM = (0, 3)
 
 
 def variety(request: Request) -> Dataset:
-    """Return crops of photographs and dead leaves; those for validation are of the photographs of "photos".
+    """Return crops of photographs and dead leaves; the validation crops are those of the data set "photos".
 
     Raises:
         DataError: when a photograph is missing from the installed packages or too small for the input, or the input
@@ -54,7 +54,7 @@ def variety(request: Request) -> Dataset:
     if request.shape[0] != 3 or max(request.shape[1:]) * request.noise.scale > MAX_SIDE:
         raise DataError(
             f'the data set "variety" is for networks for colour, 3 channels and crops of at most {MAX_SIDE} pixels, '
-            f"and the noise and the network's input ask for {request.noise.scale} times {request.shape}"
+            f"but the noise and the network's input need {request.noise.scale} times {request.shape}"
         )
     photographs = [with_channels(read_photograph(*name), 3) for name in (*TRAINING, *MORE)]
     generator = seeded_generator(*_LEAVES_STREAM)
@@ -72,10 +72,10 @@ def variety(request: Request) -> Dataset:
 class VariedCrops(PictureCrops):
     """Crops whose colours, contrast and brightness change from strip to strip; see :mod:`layerkit.data.variety`."""
 
-    per_strip = 4  # Large crops of few pictures: what is drawn for a strip should change often.
+    per_strip = 4  # Few, because the random changes are drawn once for each strip.
 
     def strip(self, crops: int, uniform: Sequence[float], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return two noisy versions, or a noisy and the clean one, of each crop in a strip."""
+        """Return two noisy versions, or a noisy and the clean version, of each crop in a strip."""
         picture, view, *place = uniform
         kind, clipped, *numbers = torch.rand(7, generator=generator).tolist()
         order = torch.randperm(3, generator=generator)
@@ -93,9 +93,9 @@ class VariedCrops(PictureCrops):
 
 
 def recoloured(piece: Tensor, numbers: Sequence[float]) -> Tensor:
-    """Return a picture (3, H, W), values from 0 to 1, in other colours, as five numbers from [0, 1) have it.
+    """Return a picture (3, H, W), values from 0 to 1, with its colours changed as five numbers from [0, 1) say.
 
-    They change saturation, gamma, contrast and brightness; each of these stays as it is in about half of all cases.
+    They change saturation, gamma, contrast and brightness; each of these is left unchanged in about half of all cases.
     """
     saturation, gamma, contrast, brightness, which = numbers
     changes = [bool(int(which * 8) & bit) for bit in (1, 2, 4)]

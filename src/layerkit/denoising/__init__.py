@@ -1,1 +1,1 @@
-"""A network at work on pictures, and how good what it gives is."""
+"""Denoises pictures with a network, and measures the quality of the result."""

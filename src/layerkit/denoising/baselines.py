@@ -1,12 +1,12 @@
-"""What a network has to beat: classical methods that learn nothing.
+"""Classical methods without learning, with which networks are compared.
 
 - Gaussian blur: ``skimage.filters.gaussian``;
 - non-local means (Buades, Coll, Morel 2005): ``skimage.restoration.denoise_nl_means``;
 - total variation (Chambolle 2004): ``skimage.restoration.denoise_tv_chambolle``;
 - BM3D (:mod:`layerkit.denoising.bm3d`), where it is installed.
 
-Their parameters are either *tuned* to pictures (:mod:`layerkit.denoising.tuning`), or *fitted* to a noise of known
-size, by rules of thumb.
+Their parameters are either *tuned* to pictures (:mod:`layerkit.denoising.tuning`), or *fitted* to noise of a known
+level, by rules of thumb.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A denoiser that needs to be told nothing: it finds out how strong the noise of a picture is, and tells its network.
+"""A denoiser that estimates the noise level of a picture itself, and passes it to its network.
 
-The network has one more channel than pictures, for the level of the noise (:mod:`layerkit.data.levels`), so that the
-same network works for all levels. Of what it removes, no more is taken than there is noise
-(:mod:`layerkit.denoising.budget`), which is what the strength changes when it is set by hand.
+The network has one more channel than pictures, for the noise level (:mod:`layerkit.data.levels`), so that the same
+network works for all levels. It may not remove more than the estimated amount of noise
+(:mod:`layerkit.denoising.budget`); the strength multiplies this amount.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from layerkit.errors import UserError
 PRETRAINED = files("layerkit") / "pretrained" / "pretrained.safetensors"
 """The network that comes with layerkit."""
 MAX_LEVEL = 60.0
-"""What the network is told at most, in units of 8-bit values: it has not seen much more in training."""
+"""The largest level that is given to the network, in units of 8-bit values, close to the largest in its training."""
 MAX_STRENGTH = 4.0
 Strength = Annotated[float, Field(ge=0, le=MAX_STRENGTH)]
-"""What an estimated level is multiplied by."""
+"""The factor for an estimated level."""
 
 
 class Denoised(NamedTuple):
-    """What became of a picture.
+    """The result for a picture.
 
     Attributes:
-        pixels: (C, H, W), of the dtype of the noisy picture.
-        noise: what was found in that; None where it is too small to tell.
-        left: whether it was left as it was, because there is nothing to remove.
-        scale: what was taken for black and white.
+        pixels: (C, H, W), with the dtype of the noisy picture.
+        noise: the estimated noise of that; None if it is too small for an estimate.
+        left: whether the picture was left unchanged, because it has hardly any noise.
+        scale: the values that were taken for black and white.
     """
 
     pixels: Tensor
@@ -64,8 +64,8 @@ class BlindDenoiser:
     """Denoises pictures whose noise it estimates, Gaussian or Poisson, grey or in colour.
 
     Args:
-        denoiser: of a network that is told the level of the noise in its last channel.
-        strength: what the estimated level is multiplied by; more than 1 removes more.
+        denoiser: the denoiser of a network whose last input channel is the noise level.
+        strength: a factor for the estimated level; more than 1 removes more.
         flips: whether each picture is denoised in its eight flips and quarter turns, of which the mean is taken; it
             takes eight times as long.
 
@@ -160,7 +160,7 @@ class BlindDenoiser:
         scale = scale or usual(pixels)
         noise = noise or estimate_noise_model(pixels, scale)
         level = self.strength * (noise.level if noise else 0.0)
-        if noise is None or level < HARDLY_ANY:  # nobody sees so little, and details of a clean picture are no noise
+        if noise is None or level < HARDLY_ANY:  # so little is invisible, and the details of a clean picture must stay
             return Denoised(pixels.clone(), noise, left=True, scale=scale)
         output = torch.empty(pixels.shape, dtype=pixels.dtype, device=pixels.device)
         tiles = self.denoiser.tiles(pixels.shape[1], pixels.shape[2], beyond=WINDOW // 2)
@@ -177,8 +177,8 @@ class BlindDenoiser:
         return Denoised(output, noise, scale=scale)
 
     def _restored(self, noisy: Tensor, noise: NoiseModel) -> Tensor:
-        """Return pictures (1, C, H, W) without their noise, floats from 0 to 255 as they are."""
-        # The network knows nothing of what is far beyond black and white, such as stars and broken pixels.
+        """Return pictures (1, C, H, W) without their noise; the values of both are floats from 0 to 255."""
+        # The network was not trained for values far beyond black and white, such as those of stars and broken pixels.
         x = noisy.clamp(-255, 2 * 255)
         if noise.kind is NoiseKind.GAUSSIAN:
             y = self._clean(x, self.strength * noise.level)

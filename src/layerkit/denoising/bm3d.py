@@ -1,11 +1,11 @@
-"""BM3D, for those who have installed the package ``bm3d``; its licence is not a free one, so nothing depends on it.
+"""BM3D, if the package ``bm3d`` is installed; its licence is not a free one, so nothing depends on it.
 
-Dabov, Foi, Katkovnik, Egiazarian 2007, "Image denoising by sparse 3-D transform-domain collaborative filtering". Blocks
-that look alike are stacked, and each stack is made sparse by a transform of all three dimensions.
+Dabov, Foi, Katkovnik, Egiazarian 2007, "Image denoising by sparse 3-D transform-domain collaborative filtering".
+Similar blocks are stacked, and each stack is made sparse by a transform of all three dimensions.
 
 The package takes a second for each channel of a picture, however small that is, and one that is smaller than its
-blocks ends the process. So small pictures lie side by side on a sheet, each continued on all sides by its mirror image.
-A block may find blocks like it in another picture then, which can only do it good.
+blocks ends the process. So small pictures are placed side by side on a sheet, each extended on all sides by its mirror
+image. Blocks may then also be stacked with similar ones of another picture, which can only improve the result.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import math
 import numpy as np
 
 SHEET_PIXELS = 2**20
-"""A sheet has about so many pixels, or one picture."""
+"""A sheet has about this many pixels, or one picture."""
 MARGIN = 8
 """By how much a picture is continued on each side, in pixels: a block of BM3D."""
 
 
 def bm3d_is_installed() -> bool:
-    """Return whether the package is there."""
+    """Return whether the package is installed."""
     return importlib.util.find_spec("bm3d") is not None
 
 

@@ -1,13 +1,13 @@
-"""No more is taken from a picture than there is noise in it.
+"""Limits what is removed from a picture to the amount of its noise.
 
-A network that is not sure takes fine details for noise. How much noise there is, is known: let r be what a network adds
-to a noisy picture, and s^2 the variance of the noise. Removing all of the noise and nothing else makes the mean of r^2
-about s^2; where it is larger, the surplus is details. If r = -n + e, with n the noise and e an error that has nothing
-to do with it, then of all a r the one with
+A network may mistake fine details for noise. But the amount of noise is known: let r be the change that a network makes
+to a noisy picture, and s^2 the variance of the noise. If exactly the noise is removed, the mean of r^2 is about s^2; if
+it is larger, details are removed too. If r = -n + e, with n the noise and e an independent error, then the multiple a r
+with
 
     a = s^2 / mean r^2 = s^2 / (s^2 + mean e^2)
 
-leaves the smallest squared error, as in Wiener's filter. The mean is taken over a window around each pixel and over all
+has the smallest squared error, as in Wiener's filter. The mean is taken over a window around each pixel and over all
 channels, and a is never more than 1.
 """
 
@@ -21,7 +21,7 @@ WINDOW = 9
 
 
 def within_budget(noisy: Tensor, denoised: Tensor, level: float | Tensor) -> Tensor:
-    """Return pictures (N, C, H, W) between the noisy and the denoised ones, as far from the former as noise goes.
+    """Return pictures (N, C, H, W) between the noisy and the denoised ones, with only the amount of noise removed.
 
     Args:
         noisy, denoised: (N, C, H, W).

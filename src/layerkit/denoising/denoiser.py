@@ -1,9 +1,9 @@
-"""From noisy pictures of any size to clean ones, through a network that was trained on small crops.
+"""Denoises pictures of any size with a network that was trained on small crops.
 
-A network takes only some sizes: with two convolutions of stride 2, multiples of 4. And a large picture does not fit
-into memory at once. So a picture is continued at the bottom and the right, by repeating its edge, up to a size that the
-network keeps, and walked in tiles that overlap just enough for every pixel to come out as if the picture had gone
-through in one piece. Where the tiles lie is said by :mod:`layerkit.denoising.geometry`.
+A network accepts only some sizes: with two convolutions of stride 2, multiples of 4. And a large picture does not fit
+into memory at once. So a picture is extended at the bottom and the right, by repeating its edge, up to a size that the
+network keeps, and processed in tiles. The tiles overlap just enough for every pixel to have the same result as if the
+picture were processed in one piece. :mod:`layerkit.denoising.geometry` chooses the tiles.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from layerkit.denoising.together import MOST, each
 from layerkit.errors import DataError, RunError
 
 Progress = Callable[[int, int], None]
-"""Is called with the number of finished tiles and that of all tiles."""
+"""Called with the number of finished tiles and the number of all tiles."""
 
 Side = Annotated[int, Field(ge=1)]
 """The side of a tile, in pixels."""
 
 SIDE = 512
-"""The side of tiles where nobody says another, in pixels. Smaller ones read more beside their own pixels, and are less
-work at a time for several threads; in larger ones each channel of a layer's output takes megabytes."""
+"""The default side of tiles, in pixels. With smaller tiles the halos are a larger share of the work, and there is less
+work at a time for several threads; with larger ones each channel of a layer's output takes megabytes."""
 
 
 class _Job(NamedTuple):
@@ -106,7 +106,7 @@ class Denoiser:
 
         Raises:
             ShapeError: when ``images`` does not have that shape, or the network cannot take pictures of this size.
-            DataError: when the values are of another kind, or not finite.
+            DataError: when the values have another dtype, or are not finite.
             RunError: when the network's answer is not finite.
             StateError: when another thread is in the middle of a training step of the network, or trains it meanwhile.
         """
@@ -205,7 +205,7 @@ class Denoiser:
         answer = self.geometry.answer(scale.to_unit(tile.copy_(x)))
         place = output[batch, :, rows.start : rows.stop, columns.start : columns.stop]
         answer = answer[:, :, rows.answer, columns.answer][:, :, : place.shape[2], : place.shape[3]]
-        # NaN is least and greatest of any numbers it is among.
+        # If a value is NaN, so are the minimum and the maximum.
         if answer.numel() and not all(end.isfinite() for end in answer.aminmax()):
             raise RunError("the network's answer is not finite: its weights have diverged; train with a smaller step")
         place.copy_(scale.pixels(answer.mul(255), images.dtype))

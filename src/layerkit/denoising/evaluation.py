@@ -1,4 +1,4 @@
-"""How much better pictures are after a network than before."""
+"""Measures how much a network improves pictures."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ NOTHING_LEARNED = 0.5
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The quality of noisy pictures, and of what a network makes of them, against the clean ones.
+    """The quality of noisy pictures, before and after denoising, against the clean pictures.
 
     Attributes:
-        pictures: how many.
+        pictures: the number of pictures.
         noisy, denoised: their quality before and after.
-        constant: PSNR of one constant image, in dB, as a network reaches it without looking at its input.
-        estimated: whether nobody knows the clean ones, so that all is estimated from pairs of noisy pictures.
-        seconds: that the network took for one picture; evaluations that differ in nothing else are equal.
+        constant: the PSNR of the best constant image in dB, which a network can reach without using its input.
+        estimated: whether all is estimated from pairs of noisy pictures, because there are no clean pictures.
+        seconds: the network's time for one picture; it does not count when evaluations are compared.
     """
 
     pictures: int
@@ -61,11 +61,11 @@ def evaluate(denoiser: Denoiser, noisy: Tensor, clean: Tensor | None = None, aga
     """Return how close ``denoiser`` brings noisy pictures to the clean ones.
 
     Args:
-        denoiser: whose work is judged.
-        noisy: (N, C, H, W), values from 0 to 1. Of channels beyond those of the other pictures only the network
-            knows; they are not judged.
-        clean: the clean ones, if they are known.
-        again: if they are not, the same with independent noise, from which the quality is estimated; see
+        denoiser: the denoiser to evaluate.
+        noisy: (N, C, H, W), values from 0 to 1. Channels beyond those of the other pictures are only an input of the
+            network, and are not measured.
+        clean: the clean pictures, if they are known.
+        again: otherwise the same pictures with independent noise, from which the quality is estimated; see
             :func:`layerkit.denoising.metrics.estimate`.
 
     Raises:
@@ -81,7 +81,7 @@ def evaluate(denoiser: Denoiser, noisy: Tensor, clean: Tensor | None = None, aga
         before, after = measure(noisy, clean), measure(denoised, clean)
         return Evaluation(len(noisy), before, after, constant_psnr(clean), seconds=seconds)
     if again is None:
-        raise DataError("pictures are judged by clean ones, or by the same with noise drawn anew; neither was given")
+        raise DataError("evaluation needs clean pictures, or the same pictures with independent noise; give either")
     colour = noisy.mean(dim=(0, 2, 3), keepdim=True).expand_as(noisy)
     constant = estimate(colour, noisy, again).headline
     before, after = estimate(noisy, noisy, again), estimate(denoised, noisy, again)

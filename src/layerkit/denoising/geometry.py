@@ -1,10 +1,10 @@
-"""Tiles of a picture, and what they need to know of a network, measured on the network itself.
+"""Chooses the tiles of a picture from properties of the network, which are measured on the network itself.
 
-What is measured holds for every layer, a stranger's too:
+So they are right for every layer, also for those of plugins:
 
 - *step* and *smallest*: the network keeps the sizes that are multiples of ``step`` and at least ``smallest``.
 - *grid*: shifting the picture by a multiple of ``grid`` shifts the answer. Tiles begin at such multiples.
-- *reach*: how many pixels away a pixel, or the edge of a tile, can be felt.
+- *reach*: how many pixels away a pixel, or the edge of a tile, affects the output.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Span:
 class Geometry:
     """The sizes and tiles that suit a network; each is measured when it is first asked for.
 
-    Whoever asks sees to it that the network is evaluated.
+    The caller must put the network into evaluation mode.
 
     Args:
         network: maps (N, C, H, W) to the same shape for those sizes that it keeps.
@@ -123,8 +123,8 @@ class Geometry:
 
         Args:
             height, width: of the picture, in pixels.
-            side: at most so many pixels of its own has a tile along one axis, as far as the network takes tiles.
-            beyond: how far from its own pixels, in pixels, the answer of a tile must be right as well.
+            side: the most pixels that a tile has along one axis, without its halo, if the network can use tiles.
+            beyond: how far beyond its own pixels, in pixels, the result of a tile must be right as well.
 
         Raises:
             ShapeError: when the network cannot take pictures of this size.
@@ -171,7 +171,7 @@ class Geometry:
         """The grid and the reach; None if the network sees the whole picture, or too much of it to be worth tiles.
 
         They are measured on a copy in double precision. In single precision a convolution may make neighbouring outputs
-        of shared sums, and then a pixel is felt, by rounding, where it has no weight.
+        from shared sums, and then a pixel affects outputs, by rounding, where it has no weight.
         """
         if self.sizes is None:
             return None
@@ -193,7 +193,7 @@ class Geometry:
         return None
 
     def _reach(self, grid: int, side: int) -> int | None:
-        """Return how far pixels and edges can be felt, or None where that is more than a third of ``side`` pixels."""
+        """Return how far pixels and edges affect the output; None if that is more than a third of ``side`` pixels."""
         generator = torch.Generator().manual_seed(0)
         picture = torch.rand(1, self.input_shape[0], side, side, generator=generator).to(self.number)
         whole = self.answer(picture)
@@ -205,7 +205,7 @@ class Geometry:
         spread = int(torch.maximum(middle - felt, felt - (middle + grid - 1)).max()) if len(felt) else 0
         if spread >= side // 3:
             return None
-        # The layers inside the network pad the edge of a tile. If the grid is right, that is felt near the edge only.
+        # The layers inside the network pad the edge of a tile. If the grid is right, only outputs near it change.
         inside = slice(grid, side - grid)
         felt = _differing(self.answer(picture[:, :, inside, inside]), whole[:, :, inside, inside])
         last = side - 2 * grid - 1

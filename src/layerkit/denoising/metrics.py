@@ -124,7 +124,7 @@ def estimate(images: Tensor, noisy: Tensor, again: Tensor) -> Quality:
     """Return the quality of ``images``, made from ``noisy`` alone and clipped to 0..1, without the clean originals.
 
     ``noisy`` and ``again``, y1 = x + n1 and y2 = x + n2, are the same originals with independent noise of mean zero.
-    The second noise knows nothing of f(y1), so the mixed term of |f(y1) - x - n2|^2 has mean zero:
+    The second noise is independent of f(y1), so the mixed term of |f(y1) - x - n2|^2 has mean zero:
 
         E|f(y1) - y2|^2 = E|f(y1) - x|^2 + E|n2|^2   and   E|y1 - y2|^2 = E|n1|^2 + E|n2|^2 = 2 E|n|^2,
 
@@ -180,9 +180,9 @@ def ssim(images: Tensor, reference: Tensor) -> Tensor | None:
 
 
 def constant_psnr(reference: Tensor) -> float:
-    """Return the mean PSNR, in dB, of answering every picture with one and the same colour, the mean of them all.
+    """Return the mean PSNR, in dB, of answering each picture with one constant colour, the mean of all pictures.
 
-    That is the best a network can do without looking at its input: a run that scores no better has learned nothing.
+    That is the best a network can do without using its input: a run that scores no better has learned nothing.
 
     Raises:
         ShapeError: when ``reference`` is not (N, C, H, W), or there is no picture to measure.

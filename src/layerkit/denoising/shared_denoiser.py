@@ -1,4 +1,4 @@
-"""Pictures denoised by several processes, each its part of them."""
+"""Denoises pictures with several processes, each of which does a part of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from layerkit.distributed.group import Processes, part_of
 
 
 class SharedDenoiser(Denoiser):
-    """A denoiser whose pictures are shared by the processes of a group; each is given all pictures, and gets all.
+    """A denoiser that divides pictures among the processes of a group; each is given all, and gets all results.
 
     Args:
         network: the same everywhere.

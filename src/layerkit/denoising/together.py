@@ -1,8 +1,8 @@
-"""Several tiles of a picture at once, each in a thread of its own.
+"""Processes several tiles of a picture at once, each in a separate thread.
 
-Inside a tile a network is many short operations, and threads that share each of them meet after each. Beside a program
-that takes a core, the others then wait for the one that has none, some thousand times a picture. Threads with a tile
-each do not wait for anybody.
+For one tile a network runs many short operations. Threads that share the operations have to wait for each other after
+each of them; if another program uses a core, this happens thousands of times for a picture. Threads that process whole
+tiles need not wait for each other.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TypeVar
 import torch
 
 MOST = 4
-"""So many tiles are worked on at once, because each takes memory."""
+"""The most tiles that are processed at once, because each needs memory."""
 
 Job = TypeVar("Job")
 

@@ -1,14 +1,14 @@
-"""Classical methods with the parameters that suit some pictures best, and what they reach with these.
+"""Tunes the parameters of classical methods to pictures, and measures the results.
 
-A method gets the best of a small grid of parameters on the very pictures that it is measured on, which favours it over
-a network that has never seen them. The best are those with
+A method gets the best of a small grid of parameters on the same pictures that it is measured on, which is an advantage
+over a network that has never seen them. The best are those with
 
 - the highest mean PSNR, where the clean pictures are known;
-- the smallest squared distance to other noisy versions y2 of the same pictures, where only those are known. With noise
-  of mean zero that knows nothing of the first one's, E|f(y1) - y2|^2 is E|f(y1) - x|^2 and the variance of the noise,
+- the smallest squared distance to other noisy versions y2 of the same pictures, where only those are known. For noise
+  of mean zero that is independent of the first, E|f(y1) - y2|^2 is E|f(y1) - x|^2 and the variance of the noise,
   which is the same for all parameters: see :func:`layerkit.denoising.metrics.estimate`.
 
-A method that is told how strong the noise is gets what the pairs tell.
+A method that needs the noise level gets the one that is estimated from the pairs.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from layerkit.denoising.metrics import Quality, estimate, measure, psnr
 from layerkit.errors import DataError
 
 TUNING_PIXELS = 2**16
-"""Parameters are tuned on about so many pixels, and on four pictures at least."""
+"""About how many pixels parameters are tuned on; at least four pictures are used."""
 TUNING_PICTURES = 64
-"""Parameters are tuned on so many pictures at most: a method takes its time for each, however small it is."""
+"""The most pictures that parameters are tuned on, because each takes some time, however small it is."""
 TUNING_SIDE = 128
 """Parameters are tuned on the middle of a larger picture: its height and width, in pixels."""
 
 
 @dataclass(frozen=True)
 class BaselineResult:
-    """What a tuned method reaches.
+    """The result of a tuned method.
 
     Attributes:
         name: of the method.
-        parameters: with which it does best.
-        quality: of the pictures after it; an estimate where the clean ones are not known.
-        seconds: that it takes for one picture.
+        parameters: the best ones.
+        quality: of its results; an estimate where the clean ones are not known.
+        seconds: its time for one picture.
     """
 
     name: str
@@ -54,7 +54,7 @@ class BaselineResult:
 def tune(validation: Validation, baselines: Sequence[Baseline] = BASELINES) -> list[Tuned]:
     """Return each method with those parameters of its grid that do best on these pictures.
 
-    Of many or large pictures a part is tried, evenly chosen.
+    Of many or large pictures an evenly chosen part is used.
 
     Args:
         validation: the pictures, with the clean ones or with the same noisy again.
@@ -81,7 +81,7 @@ def tune(validation: Validation, baselines: Sequence[Baseline] = BASELINES) -> l
 
 
 def measure_baselines(validation: Validation, baselines: Sequence[Baseline] = BASELINES) -> list[BaselineResult]:
-    """Return what each method reaches, tuned on the pictures that it is measured on.
+    """Return the result of each method, tuned on the pictures that it is measured on.
 
     Raises:
         DataError: when there is nothing to judge by.

@@ -1,1 +1,1 @@
-"""Several processes that do one work together, started by torchrun."""
+"""Several processes that train or evaluate together, started by torchrun."""

@@ -1,7 +1,7 @@
-"""Gradients in a few flat tensors, each summed over all processes while earlier layers are still at their backward.
+"""Gradients in a few flat tensors, each summed over all processes while the backward of earlier layers is computed.
 
-To sum many small tensors costs many times the latency of a network; to sum all at the end, the processors wait for the
-network. So the gradients of some layers lie side by side in one *bucket*, in the order in which backward comes to
+Summing many small tensors costs many times the latency of the connection; if all are summed at the end, the processors
+wait for it. So the gradients of some layers lie side by side in one *bucket*, in the order in which backward computes
 them, from the last layer to the first (Li et al. 2020, "PyTorch Distributed: experiences on accelerating data parallel
 training", section 3.2). A bucket is ready as soon as backward is done with its last layer.
 """
@@ -21,9 +21,9 @@ from layerkit.contracts.watching import Backward, Forward, watching
 from layerkit.distributed.group import Group, Wait
 
 BUCKET_BYTES = 2**18
-"""A bucket with so many bytes takes no more gradients."""
+"""A bucket with this many bytes takes no more gradients."""
 ALIGNED = 64
-"""Every gradient begins at a multiple of so many bytes, as a tensor of its own does."""
+"""Every gradient begins at a multiple of this many bytes, as a separate tensor does."""
 
 
 @dataclass(eq=False)
@@ -65,7 +65,7 @@ class Buckets:
             self._buckets.append(_bucket(several))
         self.flats = [bucket.flat for bucket in self._buckets]
         modules = frozenset[Module]().union(*(bucket.modules for bucket in self._buckets))
-        # A single one is ready when all is done, which nobody has to watch.
+        # A single bucket is ready only at the end, so nothing has to be watched.
         self._watchers = [(module, _Watcher(self, module)) for module in modules if len(self._buckets) > 1]
         self._group: Group | None = None
         self._begun: list[Wait] = []
@@ -94,13 +94,13 @@ class Buckets:
             wait()
 
     def done_with(self, module: Module) -> None:
-        """Take down that backward is done with a module, and begin the sums that waited for it alone."""
+        """Note that backward is done with a module, and start the sums that only waited for it."""
         for bucket in self._buckets:
             bucket.waiting.discard(module)
         self._begin_ready()
 
     def _begin_ready(self) -> None:
-        # In one order everywhere, whatever is ready first: the processes must not sum different buckets.
+        # In the same order in all processes, whichever is ready first: they must not sum different buckets.
         if self._group is not None:
             for bucket in self._buckets[len(self._begun) :]:
                 if bucket.waiting:

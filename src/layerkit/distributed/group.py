@@ -1,6 +1,6 @@
-"""Processes that do one work together, over ``torch.distributed``.
+"""Processes that work together over ``torch.distributed``.
 
-Each has a *rank*, from 0 on. All of them ask for the same operations in the same order: what one gives, all get.
+Each has a *rank*, from 0 on. All of them call the same operations in the same order.
 Tensors are summed by ``SUM`` alone, since gloo takes ``AVG`` without an error and gives another number.
 """
 
@@ -25,7 +25,7 @@ Wait = Callable[[], object]
 
 
 class Group(Protocol):
-    """Those who share a work.
+    """Processes that work together.
 
     Attributes:
         rank: the number of this process, from 0.
@@ -46,7 +46,7 @@ class Group(Protocol):
 
 
 class Alone:
-    """A group of one process, which waits for nobody."""
+    """A group of one process, which never waits."""
 
     rank, size = 0, 1
 
@@ -116,7 +116,7 @@ class Processes:
 
     @contextmanager
     def ending_together(self) -> Iterator[None]:
-        """Let no process go on alone: where one fails inside ``with``, all raise one error with its rank and reason.
+        """Stop all processes together: if one fails inside ``with``, all raise the same error with its rank and reason.
 
         Raises:
             ProcessError: instead of every error of layerkit, and of a lack of memory. Any other is raised as it is in

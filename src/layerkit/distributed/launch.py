@@ -1,4 +1,4 @@
-"""Whether torchrun has started this process beside others; it says so in the environment."""
+"""Finds out from the environment whether torchrun has started this process together with others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from layerkit.distributed.group import Processes
 
 TIMEOUT = 120.0
-"""Seconds that a process waits for the others before it takes them for lost."""
+"""Seconds that a process waits for the others before it considers them lost."""
 
 _FROM_TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 

@@ -1,9 +1,9 @@
-"""Why a common work has ended: the first reason that a process gives, or which process gives no answer any more.
+"""Finds out why processes have failed: the first reason that one gives, or which process no longer answers.
 
-When a process ends, its connections break, and the others learn that something is wrong, but not what. So the reason
-is written to the store that torchrun keeps for its processes, before the connections break. A process that was killed
-writes nothing. Then the others are called, and each answers from a thread of its own, whatever it is waiting for; who
-does not answer is lost.
+When a process ends, its connections break, and the others notice that something is wrong, but not what. So a failing
+process writes its reason to the store that torchrun keeps for its processes, before the connections break. A process
+that was killed writes nothing. Then the others are called, and each answers from a separate thread, even while it
+waits; a process that does not answer is lost.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class RollCall:
         self._answering.start()
 
     def close(self) -> None:
-        """Answer no more."""
+        """Stop answering."""
         self._closed.set()
         self._answering.join()
 

@@ -1,1 +1,1 @@
-"""Pictures for people: the loss curve, sheets of pictures, a network's diagram."""
+"""Draws figures: the loss curve, sheets of pictures, a network's diagram."""

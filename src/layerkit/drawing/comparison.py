@@ -1,7 +1,7 @@
-"""A denoised picture beside what classical methods make of the noisy one.
+"""Draws a comparison of a denoised picture with the results of classical methods on the noisy picture.
 
-There is no clean picture to tune them on, so their parameters are those for Gaussian noise of the size that is
-estimated from the picture.
+There is no clean picture to tune these methods on, so their parameters are those for Gaussian noise of the standard
+deviation that is estimated from the picture.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from layerkit.drawing.sheet import Row, write_sheet
 from layerkit.errors import ShapeError
 
 SIDE = 768
-"""Height and width, in pixels, of the middle that is compared of a larger picture; the methods take seconds for it."""
+"""The height and width, in pixels, of the middle part of a larger picture that is compared, which takes seconds."""
 WIDE_PANEL, DETAIL = 320, 80
-"""The longer side of a picture, in pixels of the PNG, and that of the detail, in the picture's own pixels."""
+"""The longer side of a picture, in pixels of the PNG, and the side of the detail, in pixels of the picture."""
 
 
 def compare(path: str | Path, noisy: Tensor, denoised: Tensor, scale: Scale | None = None) -> None:
-    """Write a noisy picture, what classical methods make of it, and the network's answer, side by side.
+    """Write a noisy picture, the results of classical methods, and that of the network, side by side.
 
     Args:
         path: the PNG file to write.
@@ -38,7 +38,7 @@ def compare(path: str | Path, noisy: Tensor, denoised: Tensor, scale: Scale | No
     scale = scale or Scale()
     noise = estimate_noise(scale.values(noisy) / 255)
     before, after = (scale.values(middle(pixels, SIDE)) / 255 for pixels in (noisy, denoised))
-    # A picture that is too small for an estimate, or without noise, gets the least that all of them can do.
+    # For a picture without noise, or too small for an estimate, the smallest noise that all methods accept is used.
     classical = fit_to_noise(max(1.0, noise or 0.0))
     versions = {"noisy": before} | {fitted.name: fitted.apply(before[None])[0] for fitted in classical}
     size = "of unknown size" if noise is None else f"of about {noise:.0f} of 255, by an estimate"
@@ -49,12 +49,12 @@ def compare(path: str | Path, noisy: Tensor, denoised: Tensor, scale: Scale | No
 
 
 def draw_versions(path: str | Path, versions: Mapping[str, Tensor], note: str) -> None:
-    """Write versions of one picture side by side, and below them the middle of each enlarged.
+    """Write versions of one picture side by side, and below them the enlarged middle of each.
 
     Args:
         path: the PNG file to write.
         versions: name and picture, (C, H, W) of one shape, values from 0 to 1, clipped for display; C is 1 or 3.
-        note: what there is to know about them, in one line.
+        note: a line of text about them.
 
     Raises:
         ShapeError: when the shapes differ, or cannot be shown as pictures.
@@ -66,6 +66,6 @@ def draw_versions(path: str | Path, versions: Mapping[str, Tensor], note: str) -
         raise ShapeError(f"a comparison needs pictures of one shape (1 or 3, H, W), not {shapes}")
     pictures = [picture.detach().float().cpu().clamp(0, 1) for picture in versions.values()]
     rows = [Row(pictures, WIDE_PANEL)]
-    if max(shape) > 2 * DETAIL:  # in a smaller one every pixel can be seen already
+    if max(shape) > 2 * DETAIL:  # in a smaller picture every pixel is visible anyway
         rows = [Row(pictures, WIDE_PANEL, marked=DETAIL), Row([middle(p, DETAIL) for p in pictures], WIDE_PANEL)]
     write_sheet(path, list(versions), rows, note)

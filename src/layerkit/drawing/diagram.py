@@ -1,4 +1,4 @@
-"""A network as a drawing: its layers from top to bottom, containers as frames around theirs, short cuts as arrows."""
+"""Draws a network as a diagram: layers from top to bottom, containers as frames, skip connections as arrows."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ROW, GAP, MARGIN = 0.46, 0.26, 0.34
-"""Height of a layer's box, of the arrow below it, and the room a frame adds on each side, in inches."""
+"""The height of a layer's box and of the arrow below it, and the margin of a frame on each side, in inches."""
 WIDTH = 4.6
 """Width of the innermost boxes, in inches."""
 INK, FRAME, BOX, JOIN = "#222222", "#8a8a8a", "#eaf2fa", "#c0392b"
 Describe = Callable[[LayerSpec], str]
 JOINED = {"residual": "+", "skip": "concat"}
-"""Containers whose input goes around their content, and how it comes back."""
+"""Containers with a connection around their content, and how it joins the output."""
 
 
 def draw_network(path: str | Path, title: str, input_shape: Shape, steps: list[Step], describe: Describe) -> None:
     """Draw a traced network into a file.
 
     Args:
-        path: ends with .svg, .png or .pdf.
-        title: in one line.
-        input_shape: of one sample.
-        steps: of :func:`layerkit.spec.tracing.trace`.
-        describe: gives a layer's own fields as text.
+        path: the file to write; its suffix is .svg, .png or .pdf.
+        title: the title, one line.
+        input_shape: the shape of one sample.
+        steps: the steps of :func:`layerkit.spec.tracing.trace`.
+        describe: returns a layer's fields as text.
 
     Raises:
-        UserError: when the file's suffix is another one.
+        UserError: when the file has another suffix.
         RunError: when the file cannot be written.
     """
     from matplotlib.figure import Figure
@@ -55,7 +55,7 @@ def draw_network(path: str | Path, title: str, input_shape: Shape, steps: list[S
     axes.text(width / 2, -0.62, _shape(input_shape), ha="center", va="center", fontsize=9, color=INK)
     _Drawing(axes, width / 2, describe).layers(steps, 0, len(steps), -0.75)
     buffer = io.BytesIO()
-    # A picture of more than some 65,000 rows cannot be made.
+    # A picture of more than about 65,000 rows cannot be written.
     figure.savefig(buffer, format=suffix, dpi=min(120, 60_000 / height))
     write_atomically(path, buffer.getvalue())
 
@@ -69,13 +69,13 @@ def _shape(shape: Shape) -> str:
 
 
 class _Drawing:
-    """Draws boxes downwards around one vertical line; ``top`` is where the next one begins."""
+    """Draws boxes from top to bottom, centred on one vertical line; ``top`` is the upper edge of the next box."""
 
     def __init__(self, axes: Axes, middle: float, describe: Describe) -> None:
         self.axes, self.middle, self.describe = axes, middle, describe
 
     def layers(self, steps: list[Step], first: int, last: int, top: float) -> float:
-        """Draw the steps ``first`` to ``last`` and what is in them; return where they end."""
+        """Draw the steps ``first`` to ``last`` and their content; return the lower edge of the last."""
         index = first
         while index < last:
             end = _end(steps, index, last)

@@ -10,7 +10,7 @@ from layerkit.drawing.style import BLUE, DPI, GRID, INK, RED, write_figure
 from layerkit.errors import ShapeError
 
 SMOOTHED = 10
-"""So many points of a long loss curve are averaged, because they scatter more than they fall."""
+"""How many points of a long loss curve are averaged, because single points scatter too much."""
 
 
 def loss_curve(path: str | Path, images_seen: Sequence[int], losses: Sequence[float], title: str) -> None:
@@ -19,9 +19,9 @@ def loss_curve(path: str | Path, images_seen: Sequence[int], losses: Sequence[fl
     Args:
         path: the PNG file to write.
         images_seen: how many images had been used for training at each point.
-        losses: the mean loss of the images since the point before. One that is not finite is marked as a cross on
+        losses: the mean loss of the images since the point before. A loss that is not finite is marked by a cross on
             the axis and leaves a gap in the line.
-        title: what was trained, in one line.
+        title: the title, one line.
 
     Raises:
         ShapeError: when there is no point, or not as many losses as counts.

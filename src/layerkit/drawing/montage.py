@@ -1,4 +1,4 @@
-"""Pictures before and after denoising, a row each, as in Fig. 5 of the report."""
+"""Draws pictures before and after denoising, one row each, as in Fig. 5 of the report."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ PANEL = 256
 
 
 def montage(path: str | Path, noisy: Tensor, denoised: Tensor, clean: Tensor | None, count: int = 5) -> None:
-    """Write the first ``count`` pictures before and after denoising, a row each, as in the report's Fig. 5.
+    """Write the first ``count`` pictures before and after denoising, one row each, as in the report's Fig. 5.
 
-    The columns are noisy, denoised and, where it is known, clean; beneath a picture stands its PSNR against the clean
-    one. Pixels of small pictures stay visible as squares of the same size.
+    The columns are noisy, denoised and, where it is known, clean; the caption of a picture is its PSNR against the
+    clean one. Pixels of small pictures stay visible as squares of the same size.
 
     Args:
         path: the PNG file to write.

@@ -1,4 +1,4 @@
-"""Sheets of pictures: rows of them side by side, with names above, and captions beneath."""
+"""Draws sheets of pictures: rows of pictures, with names above the columns and captions below the pictures."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Row:
     """Pictures side by side on a sheet, one for every column.
 
     Attributes:
-        pictures: (C, H, W) of one shape each, values from 0 to 1.
+        pictures: (C, H, W) each, all of the same shape, values from 0 to 1.
         panel: the longer side of a picture, in pixels of the PNG.
-        captions: what stands beneath each picture; None for a row without.
-        marked: side of the middle part that a frame marks, in the picture's pixels; 0 for none.
+        captions: the text below each picture; None for a row without captions.
+        marked: the side of the middle part that is marked with a frame, in the picture's pixels; 0 for none.
     """
 
     pictures: Sequence[Tensor]
@@ -33,12 +33,12 @@ class Row:
 
 
 def write_sheet(path: str | Path, names: Sequence[str], rows: Sequence[Row], foot: str) -> None:
-    """Write rows of pictures, with a name above every column and a line of text at the foot if there is one.
+    """Write rows of pictures, with a name above every column and an optional line of text at the foot.
 
     Args:
         path: the PNG file to write.
-        names: of the columns.
-        rows: top to bottom; each has a picture for every column.
+        names: the names of the columns.
+        rows: the rows from top to bottom; each has a picture for every column.
         foot: the line of text; empty for none.
 
     Raises:
@@ -47,7 +47,7 @@ def write_sheet(path: str | Path, names: Sequence[str], rows: Sequence[Row], foo
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
-    # One axes covers the sheet and counts pixels of the PNG, from the top left corner.
+    # One matplotlib axes covers the sheet; its coordinates are pixels of the PNG, from the top left corner.
     sizes = [_panel_size(row.pictures[0].shape[1], row.pictures[0].shape[2], row.panel) for row in rows]
     steps = [size[0] + (GAP if row.captions is None else LINE) for row, size in zip(rows, sizes, strict=True)]
     column_width = max(size[1] for size in sizes)
@@ -89,7 +89,7 @@ def write_sheet(path: str | Path, names: Sequence[str], rows: Sequence[Row], foo
 
 
 def _panel_size(height: int, width: int, panel: int) -> tuple[int, int]:
-    """Return the height and width at which a picture is shown; a small one is enlarged a whole number of times."""
+    """Return the height and width at which a picture is shown; a small one is enlarged by a whole factor."""
     longer = max(height, width)
     scale = panel // longer if longer <= panel else panel / longer
     return max(1, round(height * scale)), max(1, round(width * scale))

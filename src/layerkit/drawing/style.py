@@ -1,4 +1,4 @@
-"""Colours and sizes of all figures, and how they are written."""
+"""Colours and sizes of all figures, and the function that writes them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ INK, PALE_INK, GRID, BLUE, RED = "#222222", "#666666", "#d9d9d9", "#1f6fb4", "#c
 
 
 def write_figure(path: str | Path, figure: Figure) -> None:
-    """Write a figure as a PNG file, in one piece.
+    """Write a figure as a PNG file, atomically.
 
-    It is drawn through matplotlib's objects, never through pyplot, whose current figure is global state.
+    It is drawn through matplotlib's objects and not through pyplot, whose current figure is global state.
 
     Raises:
         RunError: when the file cannot be written.

@@ -1,1 +1,1 @@
-"""Networks to and from other frameworks, and the proof of each export: it is loaded again and compared."""
+"""Exports networks to other frameworks and imports their weights; each export is loaded again and compared."""

@@ -1,4 +1,4 @@
-"""The page that a model hub shows of a network, from its spec and what its training recorded."""
+"""The model card that a model hub shows, made from the network's spec and the records of its training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an export computes what the network does, on batches and sizes that it was not exported with."""
+"""Compares an export with its network, on batches and sizes that it was not exported with."""
 
 from __future__ import annotations
 

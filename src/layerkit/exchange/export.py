@@ -1,4 +1,4 @@
-"""Exports: a folder with a network for another program, which is compared with the network before it is there."""
+"""Exports a network into a folder for another program, and compares the two before the folder appears."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _PREFIX = "module."
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of a state dict.
+    """The result of importing a state dict.
 
     Attributes:
         names: what each tensor of the network is called in the file.

@@ -1,4 +1,4 @@
-"""Validation pictures that stand for all of them, before and after a network, as a page shows them."""
+"""Chooses representative validation pictures, and writes them before and after denoising for the page."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from layerkit.experiments.results import finite
 
 COUNT = 5
 LONGEST = 256
-"""The longer side at which a page shows a picture at most, in pixels."""
+"""The longest side of a picture on the page, in pixels."""
 TILES = "tiles.png"
 """The name of a file of :func:`write_tiles` in a run's folder."""
 Ratios = tuple[tuple[float | None, float | None], ...]
 
 
 def varied_examples(denoiser: Denoiser, validation: Validation) -> Examples:
-    """Return some validation pictures, the noisiest first, with what a network makes of them.
+    """Return some validation pictures, the noisiest first, with their denoised versions.
 
-    They lie at the middle of every fifth of all pictures in the order of their PSNR: hard and easy ones, whichever
-    photographs those are. Where the clean pictures are not known they are chosen at even distances.
+    All pictures are sorted by PSNR and divided into fifths, and the middle one of each fifth is taken, so that easy and
+    hard pictures are shown. If the clean pictures are not known, pictures are chosen at even distances.
     """
     noisy, clean, _ = validation
     if clean is None:
@@ -41,7 +41,7 @@ def varied_examples(denoiser: Denoiser, validation: Validation) -> Examples:
 
 
 def ratios(shown: Examples) -> Ratios:
-    """Return the PSNR of each picture before and after, in dB; None where the clean ones are not known."""
+    """Return the PSNR of each picture before and after, in dB; None where the clean pictures are not known."""
     if shown.clean is None:
         return ((None, None),) * len(shown.noisy)
     before = psnr(shown.noisy.clamp(0, 1), shown.clean).tolist()
@@ -50,7 +50,7 @@ def ratios(shown: Examples) -> Ratios:
 
 
 def write_tiles(path: Path, shown: Examples) -> None:
-    """Write pictures as one PNG file without any text, pixel for pixel: a row each, noisy, denoised and clean.
+    """Write pictures as one PNG file without text, pixel for pixel: one row each, noisy, denoised and clean.
 
     Raises:
         RunError: when it cannot be written.
@@ -64,11 +64,11 @@ def write_tiles(path: Path, shown: Examples) -> None:
 
 
 def read_tiles(path: Path, rows: int, columns: int) -> list[list[str]]:
-    """Return the pictures of :func:`write_tiles` as ``data:`` addresses, row by row; none if the file is none of these.
+    """Return the pictures of :func:`write_tiles` as ``data:`` URLs, row by row; none if it is not such a file.
 
     Args:
-        path: of the file.
-        rows, columns: of pictures.
+        path: the file.
+        rows, columns: the numbers of rows and columns of pictures.
     """
     try:
         with Image.open(path, formats=["PNG"]) as sheet:

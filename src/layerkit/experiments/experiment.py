@@ -1,4 +1,4 @@
-"""What an experiment file holds, as frozen and strict models."""
+"""The content of an experiment file, as frozen and strict models."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 @dataclass(frozen=True)
 class Written:
-    """Marks a text that is written in a certain way, and of which a mistake says what was expected.
+    """Annotates a string that must match a pattern, with an error message that says what is expected.
 
     Attributes:
-        pattern: a regular expression for the whole text.
-        expected: what a mistake says, after "expected".
+        pattern: a regular expression for the whole string.
+        expected: the end of the message, after "expected".
     """
 
     pattern: str
@@ -77,10 +77,10 @@ Targets = Literal["noisy", "clean"]
 
 
 class Variant(StrictModel):
-    """One way to train, where a grid of values does not fit."""
+    """One way to train, for sweeps that are not a grid of values."""
 
-    name: Text = Field(description="What tables call it.")
-    series: str = Field(default="", max_length=200, description="The line of a curve that it lies on.")
+    name: Text = Field(description="The name in tables.")
+    series: str = Field(default="", max_length=200, description="The line of a curve that it belongs to.")
     base: BasePath | None = Field(default=None, description="Its own architecture, in place of the experiment's.")
     set: Overrides = Field(default_factory=dict, description="Values that replace those of the architecture, by path.")
 
@@ -94,13 +94,13 @@ class Figure(StrictModel):
         "clean targets."
     )
     x: OverridePath | None = Field(default=None, description="The value of the resolved architecture along a curve.")
-    x_label: str = Field(default="", max_length=200, description="What that value is called.")
+    x_label: str = Field(default="", max_length=200, description="The label of that axis.")
     x_log: bool = Field(default=False, description="Whether it is drawn on a logarithmic axis.")
-    seconds: bool = Field(default=False, description="Whether the training's seconds are drawn beside the PSNR.")
+    seconds: bool = Field(default=False, description="Whether the training's seconds are drawn below the PSNR.")
     report_factor: float = Field(
-        default=1.0, gt=0, le=1e6, description="The report's number for what is 1 here: its scale is another one."
+        default=1.0, gt=0, le=1e6, description="The factor from our scale to the report's scale."
     )
-    report_label: str = Field(default="", max_length=200, description="What that scale of the report is called.")
+    report_label: str = Field(default="", max_length=200, description="The label of the report's scale.")
 
     @model_validator(mode="after")
     def _curve_needs_x(self) -> Self:
@@ -110,7 +110,7 @@ class Figure(StrictModel):
 
 
 class ReportedLayer(StrictModel):
-    """A row of the report's table of layers, in its own words."""
+    """A row of the report's table of layers, in the words of the report."""
 
     name: Text
     channels: int | None = Field(default=None, ge=1, description="Channels of its output, where the report has them.")
@@ -118,7 +118,7 @@ class ReportedLayer(StrictModel):
 
 
 class Reported(StrictModel):
-    """What the report has, read from its figures: lists of numbers, of one length, and its table of layers."""
+    """The report's numbers, read from its figures: lists of equal length, and its table of layers."""
 
     x: Numbers = Field(default=(), description="Places along the axis, on the report's scale.")
     psnr: Numbers = Field(default=(), description="PSNR in dB.")
@@ -138,7 +138,7 @@ class Reported(StrictModel):
 
 
 class Claim(StrictModel):
-    """A sentence of the report that results can bear out; the first lines of a page judge it."""
+    """A sentence of the report that results can confirm or not; the first lines of the page judge it."""
 
     text: Text = Field(description="What the report says.")
     of: Literal["psnr", "seconds", "loss"] = Field(description="The numbers that it is about.")
@@ -157,7 +157,7 @@ class Claim(StrictModel):
 
 
 class Quick(StrictModel):
-    """What the quick form replaces."""
+    """The values that the quick form replaces."""
 
     set: Overrides = Field(default_factory=dict, description="Values that replace those of all others, by path.")
     vary: Grid = Field(default_factory=dict, description="Shorter lists of values for paths that vary.")
@@ -166,30 +166,30 @@ class Quick(StrictModel):
 
 
 class Experiment(StrictModel):
-    """A sweep: which trainings, and what is drawn from them."""
+    """A sweep: its trainings, and the figure that is drawn from them."""
 
     schema_: str | None = Field(
-        default=None, alias="$schema", max_length=2048, description="The JSON Schema that an editor may use."
+        default=None, alias="$schema", max_length=2048, description="The JSON Schema of this file, for editors."
     )
     format: Literal[1] = Field(description="The version of this file format.")
-    name: Name = Field(description="A short name of small letters, digits, - and _; figures' files have it.")
+    name: Name = Field(description="A short name of small letters, digits, - and _, for the figure's file.")
     title: Text = Field(description="The heading above the figure.")
-    description: str = Field(default="", max_length=20_000, description="What is seen, in a few sentences.")
+    description: str = Field(default="", max_length=20_000, description="What the figure shows, in a few sentences.")
     base: BasePath = Field(description='The architecture that is trained, from this file, such as "../table1.json".')
     set: Overrides = Field(default_factory=dict, description="Values that replace those of the architecture, by path.")
     vary: Grid = Field(default_factory=dict, description="Values by path; all combinations are trained.")
-    variants: tuple[Variant, ...] = Field(default=(), max_length=200, description="Ways to train that are no grid.")
+    variants: tuple[Variant, ...] = Field(default=(), max_length=200, description="Ways to train, instead of a grid.")
     targets: Annotated[tuple[Targets, ...], Field(min_length=1, max_length=2)] = Field(
-        default=("noisy",), description="What is trained towards: another noisy version, or the clean picture."
+        default=("noisy",), description="The training targets: another noisy version, or the clean picture."
     )
     seeds: Seeds = (0,)
     timed: bool = Field(
         default=False,
-        description="The seconds matter: trials of the first seed run one at a time, with nothing of the sweep beside "
-        "them, and never resume.",
+        description="Whether the seconds matter: then trials of the first seed run one at a time, with no other trial "
+        "of the sweep on the machine, and are never resumed.",
     )
     pictures_only: bool = Field(
-        default=False, description="Needs pictures that noise is added to; left out for files of noisy pairs."
+        default=False, description="Whether it needs clean pictures; then it is left out for files of noisy pairs."
     )
     figure: Figure
     reported: Reported = Field(default_factory=Reported)
@@ -201,7 +201,7 @@ class Experiment(StrictModel):
     @field_validator("format", mode="before")
     @classmethod
     def _known_format(cls, value: Any) -> Any:
-        if value != FORMAT or type(value) is not int:  # to pydantic true and 1.0 are the literal 1
+        if value != FORMAT or type(value) is not int:  # pydantic accepts true and 1.0 for 1
             raise PydanticCustomError("format", "this layerkit reads format {format}", {"format": FORMAT})
         return value
 

@@ -1,4 +1,4 @@
-"""From JSON to a valid experiment, or every mistake with its place."""
+"""Turns JSON into a valid experiment, or reports every mistake with its place."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from layerkit.wording import show
 
 @dataclass(frozen=True)
 class ExperimentFile:
-    """An experiment with the text it came from, so that mistakes found later still have their place."""
+    """An experiment with its JSON text, so that mistakes that are found later still have their place."""
 
     path: Path
     text: str
     experiment: Experiment
 
     def base(self, name: str) -> Path:
-        """Return the path of an architecture that the experiment names; its type keeps it near the file.
+        """Return the path of an architecture that the experiment names, at most one folder above the file.
 
-        A link is followed: it was put there by whoever the folder belongs to, not by the file.
+        Symbolic links are followed, because the owner of the folder made them, and not the file.
         """
         return self.path.parent / name
 
@@ -39,7 +39,7 @@ class ExperimentFile:
 
 
 def is_experiment(tree: Any) -> bool:
-    """Return whether a JSON value is meant as an experiment: it names an architecture and has no layers of its own."""
+    """Return whether a JSON value is meant as an experiment: it names an architecture and has no ``layers``."""
     return isinstance(tree, dict) and "layers" not in tree and not tree.keys().isdisjoint({"base", "figure", "vary"})
 
 

@@ -1,4 +1,4 @@
-"""The packages and the machine that a training or a measurement ran with."""
+"""Describes the packages and the machine that a training or a measurement ran with."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import torch
 from layerkit.contracts.specs import KindName
 
 PACKAGES = ("torch", "numpy", "scikit-image")
-"""Packages besides layerkit and the plugins whose versions a result keeps."""
+"""The packages, in addition to layerkit and the plugins, whose versions a result records."""
 
 
 def surroundings(requires: Mapping[KindName, Mapping[str, str]]) -> dict[str, Any]:
-    """Return packages, machine and time as a result keeps them; ``requires`` is what the architecture needs."""
+    """Return packages, machine and time as a result records them; ``requires`` are the architecture's packages."""
     packages = dict(package.split("==", 1) for names in requires.values() for package in names.values())
     for name in ("layerkit", *PACKAGES):
         try:
@@ -38,7 +38,7 @@ def surroundings(requires: Mapping[KindName, Mapping[str, str]]) -> dict[str, An
 
 
 def processor() -> str:
-    """Return the model of the processor, as far as the system tells."""
+    """Return the model of the processor, if the system reports it."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))

@@ -1,4 +1,4 @@
-"""A lock on this machine: trials run beside one another, but nothing runs beside one that is timed."""
+"""A lock on this machine: several trials may run at the same time, but a timed trial runs alone."""
 
 from __future__ import annotations
 
@@ -19,30 +19,31 @@ POLL_SECONDS = 0.2
 def machine_lock(
     folder: Path, exclusive: bool, asked_to_stop: Callable[[], int | None], waits: Callable[[], None]
 ) -> Iterator[None]:
-    """Wait until a trial may run on this machine, and keep out what may not run beside it.
+    """Wait until a trial may run on this machine, and keep out the trials that may not run at the same time.
 
-    Everybody enters through one gate. Whoever shares the machine takes a free place behind it and opens the gate again;
-    whoever wants it alone keeps the gate shut and waits until every place is free.
+    There is one lock, the gate, and there are many places. A process that shares the machine locks the gate, locks a
+    free place and releases the gate. A process that needs the machine alone keeps the gate locked and waits until every
+    place is free.
 
     Args:
-        folder: of the sweep; only processes that work on it know of one another.
+        folder: the folder of the sweep; only processes that work on it are considered.
         exclusive: whether no other trial may run on this machine meanwhile.
-        asked_to_stop: gives the signal that asks for the end, or None.
-        waits: called once when there is something to wait for.
+        asked_to_stop: returns the signal that asked for a stop, or None.
+        waits: called once if it is necessary to wait.
 
     Raises:
-        StoppedError: when it was asked to stop while it waited.
+        StoppedError: when it was asked to stop while waiting.
         RunError: when the system refuses.
     """
     machine = folder / "machines" / (platform.node() or "here")
     places = machine / "places"
     places.mkdir(parents=True, exist_ok=True)
-    waits = cache(waits)  # told once, however often it is tried
+    waits = cache(waits)  # called only once, however often it is tried
     with ExitStack() as held, ExitStack() as gate:
         gate.callback(_locked(machine, asked_to_stop, waits).release)
         if exclusive:
             for place in places.iterdir():
-                _locked(place, asked_to_stop, waits).release()  # nobody takes it again while the gate is shut
+                _locked(place, asked_to_stop, waits).release()  # no process can take it again while the gate is locked
         else:
             held.callback(_free_place(places).release)
             gate.close()
@@ -68,6 +69,6 @@ def _locked(folder: Path, asked_to_stop: Callable[[], int | None], waits: Callab
             pass
         signal = asked_to_stop()
         if signal is not None:
-            raise StoppedError("stopped while it waited for other trials on this machine", signal)
+            raise StoppedError("stopped while waiting for other trials on this machine", signal)
         waits()
         time.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""From an experiment to its trials: every architecture resolved and checked before the first one is trained."""
+"""Makes the trials of an experiment: every architecture is resolved and checked before the first is trained."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from layerkit.spec.tracing import written_layers
 from layerkit.wording import json_path, show
 
 MAX_LAYERS_IN_ALL = 50_000
-"""Layers that the architectures of all trials may have together, copies not counted, since all are in memory."""
+"""The most layers in the architectures of all trials together, without copies, since all are in memory."""
 _OUTSIDE = {"$schema", "name", "description", "requires"}
-"""What a spec holds that its training does not depend on."""
+"""The fields of a spec that its training does not depend on."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Trial:
     """One training.
 
     Attributes:
-        architecture: resolved, with its seed.
-        clean_targets: whether it is trained towards clean pictures.
-        variant, series: the name of its variant and the line that it lies on; empty without variants.
-        values: what varies, by path.
+        architecture: the resolved architecture with its seed.
+        clean_targets: whether its targets are clean pictures.
+        variant, series: the name of its variant and the line that it belongs to; empty without variants.
+        values: the values that vary, by path.
         timed: whether its seconds matter.
     """
 
@@ -53,18 +53,18 @@ class Trial:
 
     @property
     def targets(self) -> str:
-        """What the trial is trained towards: "clean" or "noisy" pictures."""
+        """The kind of its targets: "clean" or "noisy" pictures."""
         return "clean" if self.clean_targets else "noisy"
 
     @property
     def label(self) -> str:
-        """What tells this trial from the others of its experiment, in a line."""
+        """A line that distinguishes this trial from the others of its experiment."""
         parts = [self.variant, *(f"{path} = {show(value)}" for path, value in self.values.items())]
         parts += ["clean targets"] if self.clean_targets else []
         return ", ".join(part for part in (*parts, f"seed {self.seed}") if part)
 
     def resolved(self) -> dict[str, Any]:
-        """Return the architecture as plain data, without what its training does not depend on."""
+        """Return the architecture as plain data, without the fields that its training does not depend on."""
         tree = json.loads(self.architecture.to_json())
         return {key: value for key, value in tree.items() if key not in _OUTSIDE}
 
@@ -79,7 +79,7 @@ class Trial:
         return here
 
     def key(self, data: str) -> str:
-        """Return what tells this training from every other one; ``data`` does so for data sets."""
+        """Return a text that identifies this training; ``data`` is the fingerprint of the data set."""
         content = {"architecture": self.resolved(), "clean_targets": self.clean_targets, "data": data}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
 
@@ -122,18 +122,18 @@ def _resolved(file: ExperimentFile, variant: Variant, overrides: dict[str, Any],
     try:
         architecture = load_architecture(base, overrides=overrides, catalogue=catalogue)
     except SpecError as error:
-        # A mistake in the architecture's own file is told with its place there.
+        # A mistake in the architecture's own file is reported with its place there.
         raise file.error(*(_in_file(problem, file, variant, overrides) for problem in error.problems)) from None
     if architecture.training is None:
         place = _place_of_base(file, variant)
         raise file.error(Problem(f'{base} has no "training" block; name an architecture that has', place))
-    # A run is continued when its spec is the same, and a new description does not make it another.
+    # A run is continued if its spec is the same, and a new description makes no difference.
     changes = {"schema_": None, "name": "trial", "description": "", "requires": None}
     return architecture.model_copy(update=changes)
 
 
 def _in_file(problem: Problem, file: ExperimentFile, variant: Variant, overrides: dict[str, Any]) -> Problem:
-    """Return a problem of an architecture as one of the experiment, where that is what must be changed."""
+    """Return a problem of an architecture as one of the experiment, if the experiment's file must be changed."""
     base = variant.base or file.experiment.base
     for path, value in reversed(overrides.items()):
         keys = keys_of(path)
@@ -154,7 +154,7 @@ def _place_of_base(file: ExperimentFile, variant: Variant) -> jsontext.Path:
 
 
 def _origin(file: ExperimentFile, variant: Variant, path: str, value: Any) -> jsontext.Path:
-    """Return where in the experiment's file the value for ``path`` stands."""
+    """Return the place of the value for ``path`` in the experiment's file."""
     experiment = file.experiment
     if value in experiment.vary.get(path, ()):
         return "vary", path, experiment.vary[path].index(value)

@@ -1,4 +1,4 @@
-"""The result of a trial: one file, written in one piece, from which every figure and table is drawn."""
+"""The result of a trial: one file, written atomically, from which all figures and tables are drawn."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from layerkit.denoising.metrics import METRICS, headline
 from layerkit.disk import write_atomically
 
 UNEVEN = 1.25
-"""How many times the fastest epoch's seconds the slowest may take on a machine that does nothing else."""
+"""The largest ratio of the slowest to the fastest epoch's seconds on a machine without other programs."""
 Pairs = tuple[tuple[float, float], ...]
 
 
 Recorded = dict[str, float | None]
-"""A quality as a file has it: values by name of metric, None where one is not known, not defined or not finite."""
+"""A quality as it is stored: values by the name of the metric, None where one is unknown, undefined or not finite."""
 
 
 def recorded(quality: Mapping[str, Any]) -> Recorded:
-    """Return the record of a quality, which may come from a file."""
+    """Return a quality, which may come from an untrusted file, in the form that is stored."""
     return {metric.name: finite(quality.get(metric.name)) for metric in METRICS}
 
 
 def finite(value: Any) -> float | None:
-    """Return a number if it is one that JSON can hold, else None."""
+    """Return a number if it is finite, so that JSON can hold it, else None."""
     return value if isinstance(value, float) and math.isfinite(value) else None
 
 
@@ -41,25 +41,25 @@ class EpochRecord(StrictModel):
 
 
 class TrialResult(StrictModel):
-    """What became of a trial.
+    """The result of a trial.
 
     Attributes:
-        key: what tells the training from all others, from :meth:`layerkit.experiments.plan.Trial.key`.
-        status: "done"; "diverged", as it would again; or "failed" for a reason that may be gone at the next attempt.
+        key: identifies the training, see :meth:`layerkit.experiments.plan.Trial.key`.
+        status: "done"; "diverged", which would happen again; or "failed", which another attempt may avoid.
         message: why it is not done.
         architecture, clean_targets, seed: what was trained.
-        data: what the data set calls itself.
+        data: the description of the data set.
         samples: pairs in one epoch.
-        epochs: in their order.
+        epochs: the records of the epochs, in order.
         curve: (pictures seen, mean loss since the point before).
-        pictures: how many were measured in the end.
+        pictures: the number of pictures measured at the end.
         noisy, denoised: their quality before and after.
-        constant: the PSNR of one constant image.
-        estimated: whether quality is estimated from pairs of noisy pictures, as nobody knows the clean ones.
-        examples: PSNR of the montage's pictures, (noisy, denoised).
-        timed: no other trial ran beside it, and it was never interrupted.
-        packages, machine: what it ran with, and on.
-        finished: when, in UTC.
+        constant: the PSNR of one constant image, in dB.
+        estimated: whether quality is estimated from pairs of noisy pictures, because there are no clean pictures.
+        examples: PSNR of the montage's pictures in dB, (noisy, denoised).
+        timed: whether no other trial ran at the same time, and it was never interrupted.
+        packages, machine: the packages and the machine that it ran with.
+        finished: the time when it finished, in UTC.
     """
 
     format: Literal[1] = 1
@@ -86,35 +86,35 @@ class TrialResult(StrictModel):
 
     @property
     def seconds(self) -> float:
-        """Seconds of training, without validation, of all parts of a training that was interrupted."""
+        """Seconds of training without validation; the parts of an interrupted training are added up."""
         return sum(epoch.seconds for epoch in self.epochs)
 
     @property
     def steady_seconds(self) -> float:
-        """What the training takes when each epoch is as fast as the fastest: whatever else runs only slows it down."""
+        """The seconds of training if each epoch were as fast as the fastest; other programs only slow it down."""
         return len(self.epochs) * min((epoch.seconds for epoch in self.epochs), default=0.0)
 
     @property
     def uneven(self) -> bool:
-        """Whether epochs took so different times that something else must have run beside some of them."""
+        """Whether the times of epochs differ so much that other programs must have slowed down some of them."""
         seconds = [epoch.seconds for epoch in self.epochs]
         return bool(seconds) and max(seconds) > UNEVEN * min(seconds)
 
     @property
     def settled(self) -> bool:
-        """Whether the training need not be tried again; one that failed may go better next time."""
+        """Whether the training need not be tried again; one that failed may succeed next time."""
         return self.status != "failed"
 
     @property
     def psnr(self) -> float | None:
-        """The headline after denoising, in dB; None where nothing was denoised, or the trial is not done."""
+        """The main PSNR after denoising, in dB; None if nothing was denoised, or the trial is not done."""
         if self.denoised is None or self.status != "done":
             return None
         return headline(self.denoised)
 
 
 def read_result(path: Path, key: str) -> TrialResult | None:
-    """Return the result in a file; None when there is none, or it is not of this training or cannot be read."""
+    """Return the result in a file; None if there is none, or it belongs to another training or cannot be read."""
     try:
         result = TrialResult.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
@@ -123,7 +123,7 @@ def read_result(path: Path, key: str) -> TrialResult | None:
 
 
 def write_result(path: Path, result: TrialResult) -> None:
-    """Write a result in one piece.
+    """Write a result atomically.
 
     Raises:
         RunError: when it cannot be written.

@@ -8,16 +8,16 @@ from layerkit.experiments.results import TrialResult, read_result, write_result
 
 
 class Store:
-    """Where results, runs and the page lie.
+    """The places of results, runs and the page.
 
-    - ``results/KEY.json``: the result of a trial, the truth;
+    - ``results/KEY.json``: the result of a trial, from which everything else is drawn;
     - ``runs/KEY/``: the run of a trial, as ``layerkit train`` writes it, and ``tiles.png``, the pictures of its montage
       side by side, pixel for pixel;
-    - ``timed/`` and ``machines/``: locks of what is timed, and of what runs on each machine;
+    - ``timed/`` and ``machines/``: locks for timed trials, and for the trials on each machine;
     - ``figures/NAME.svg`` or ``.png``, and ``report.html``.
 
     Args:
-        folder: is made when something is written.
+        folder: the folder, which is made when something is written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -30,12 +30,12 @@ class Store:
         return self.folder / "runs" / key
 
     def result(self, key: str, timed: bool = False) -> TrialResult | None:
-        """Return a trial's result, if there is one that counts; ``timed`` asks for one whose seconds matter."""
+        """Return a trial's result, or None; with ``timed`` only a result whose seconds were measured counts."""
         result = read_result(self._path(key), key)
         return None if result is None or (timed and not result.timed) else result
 
     def settled(self, key: str, timed: bool = False) -> bool:
-        """Return whether a trial has a result that counts and need not be tried again."""
+        """Return whether a trial need not be tried again; ``timed`` is as in :meth:`result`."""
         result = self.result(key, timed)
         return result is not None and result.settled
 

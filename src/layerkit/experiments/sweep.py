@@ -1,7 +1,7 @@
-"""From trials to results: whatever has none yet is trained, by this process or by others that share the folder.
+"""Trains the trials that have no result yet, by this process or by others that share the folder.
 
-Nothing hands out the trials. Each process walks through them: one with a result is done, one whose run is locked is
-being trained by another process, and every other one is taken by locking its run.
+There is no central scheduler. Each process goes through the trials: one with a result is done, one whose run is locked
+is being trained by another process, and every other trial is claimed by locking its run.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from layerkit.training.session import Session
 
 
 class Observer(Protocol):
-    """Shows how a sweep goes, and says when it should stop."""
+    """Shows the progress of a sweep, and says when it should stop."""
 
     def asked_to_stop(self) -> int | None:
-        """Return the number of the signal that asked for the end, or None."""
+        """Return the number of the signal that asked for a stop, or None."""
 
     def watch(self, session: Session) -> AbstractContextManager[Display]:
-        """Return what a training is shown on."""
+        """Return the display for a training."""
 
     def begins(self, trial: Trial) -> None:
         """Show that the training of a trial begins."""
@@ -47,8 +47,8 @@ class Planned:
     """An experiment's trials by key, in their order.
 
     Attributes:
-        name: of the experiment.
-        trials: equal trainings have one key and stand here once.
+        name: the name of the experiment.
+        trials: the trials by key; equal trainings have the same key and are listed once.
     """
 
     name: str
@@ -66,13 +66,13 @@ def wanted(plans: Iterable[Planned]) -> dict[str, bool]:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Works on experiments until each trial has a result, or another process is at it.
+    """Works on experiments until each trial has a result, or is being trained by another process.
 
     Attributes:
-        store: where everything is kept.
+        store: the folder for all results.
         data: the name of the data set.
-        catalogue: of the components that may be named.
-        observer: is told what happens.
+        catalogue: the components that may be named.
+        observer: shows the progress.
     """
 
     store: Store
@@ -84,17 +84,17 @@ class Sweep:
         """Train the trials of an experiment that have no result.
 
         A trial that diverges or fails has a result that says so. One that failed for another reason than divergence is
-        tried again by the next process that comes by.
+        tried again by the next process that works on the sweep.
 
         Raises:
-            StoppedError: when it was asked to stop, and has saved.
-            RunError: when something cannot be written.
+            StoppedError: when it was asked to stop; everything is saved.
+            RunError: when a file cannot be written.
         """
         tried: set[str] = set()
         with ExitStack() as stack:
             timed = [key for key in self._missing(planned) if planned.trials[key].timed]
             if timed:
-                # One process, because times of two machines cannot be compared.
+                # Timed by one process only, because times of two machines cannot be compared.
                 folder = self.store.folder / "timed" / planned.name
                 folder.mkdir(parents=True, exist_ok=True)
                 try:
@@ -108,16 +108,16 @@ class Sweep:
                     left = f"{len(missing)} of {len(planned.trials)} trials"
                     self.observer.says(f"{planned.name}: other processes train what is left, {left}")
                     return
-                # Once more: another process may have been killed meanwhile, with its trial unfinished.
+                # Look again, because another process may have been killed meanwhile, with its trial unfinished.
                 tried |= here
 
     def _missing(self, planned: Planned) -> list[str]:
-        """Return the keys of the trials that must be trained; timed ones first, which others wait for."""
+        """Return the keys of the trials that must be trained, with timed ones first, since others wait for them."""
         missing = [key for key, trial in planned.trials.items() if not self.store.settled(key, trial.timed)]
         return sorted(missing, key=lambda key: not planned.trials[key].timed)
 
     def _train(self, key: str, planned: Planned) -> bool:
-        """Train a trial, unless it is settled meanwhile; return False where another process is at it."""
+        """Train a trial, unless it has a result by now; return False if another process is training it."""
         trial = planned.trials[key]
         with machine_lock(self.store.folder, trial.timed, self.observer.asked_to_stop, lambda: self._waits(planned)):
             try:

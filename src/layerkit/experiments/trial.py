@@ -22,7 +22,7 @@ from layerkit.training.run import Run, Settings
 from layerkit.training.session import Session
 
 Watch = Callable[[Session], AbstractContextManager[Display]]
-"""Gives what a training is shown on."""
+"""Returns the display for a training."""
 
 
 def open_run(
@@ -34,16 +34,16 @@ def open_run(
     anew: bool,
     earlier: Callable[[], TrialResult | None],
 ) -> Run | None:
-    """Return the run of a trial, locked against other processes: new, or as far as it has come, finished included.
+    """Return the run of a trial, locked against other processes: a new one, or the existing one, finished or not.
 
     Args:
-        folder: of this trial alone.
-        trial: what is trained.
+        folder: the folder of this trial.
+        trial: the trial.
         data: the name of the data set.
-        catalogue: of the components that may be named.
-        anew: whether a run that is there is thrown away.
-        earlier: gives the result that the trial has. It is called while the folder is locked; if the trial needs no
-            other attempt, None is returned.
+        catalogue: the components that may be named.
+        anew: whether an existing run is deleted.
+        earlier: returns the existing result of the trial, or None. It is called while the folder is locked; if the
+            trial need not be tried again, None is returned.
 
     Raises:
         FolderInUseError: when another process trains it.
@@ -54,14 +54,14 @@ def open_run(
     if folder.exists():
         with Run.lock(folder) as run:
             result = earlier()
-            if result is not None and result.settled:  # by a process that has just let go of it
+            if result is not None and result.settled:  # by a process that has just released it
                 return None
-            # Another attempt at a training that failed does not begin with the files that it failed on.
+            # A new attempt does not continue with the files of the failed one.
             if anew or (run.finished and result is not None):
                 for path in (run.checkpoint, run.metrics, run.architecture):
                     path.unlink(missing_ok=True)
             if run.settings.exists():
-                run.write_settings(settings)  # the same data may lie elsewhere on this machine
+                run.write_settings(settings)  # the same data may have another path on this machine
     return Run.start(folder, architecture, settings, finished=True)
 
 
@@ -77,17 +77,17 @@ def train(
     """Train to the end and return the result; a training that fails has one too.
 
     Args:
-        run: where the trial stands.
-        trial: what is trained.
-        key: of the trial.
-        catalogue: of the components that may be named.
-        watch: gives what the training is shown on.
+        run: the run of the trial.
+        trial: the trial.
+        key: the key of the trial.
+        catalogue: the components that may be named.
+        watch: returns the display for the training.
         says: shows a line of text.
-        asked_to_stop: gives the signal that asks for the end, or None.
+        asked_to_stop: returns the signal that asked for a stop, or None.
 
     Raises:
-        StoppedError: when it was asked to stop, and has saved.
-        RunError: when something cannot be written.
+        StoppedError: when it was asked to stop; everything is saved.
+        RunError: when a file cannot be written.
     """
     about = {
         "key": key,
@@ -116,7 +116,7 @@ def _curve(session: Session) -> tuple[tuple[float, float], ...]:
 
 
 def _epochs(run: Run) -> tuple[EpochRecord, ...]:
-    """Return the epochs that the run has recorded; those before an interruption are among them."""
+    """Return the epochs that the run has recorded, including those before an interruption."""
     return tuple(
         EpochRecord(
             epoch=event["epoch"],

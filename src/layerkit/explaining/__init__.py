@@ -1,1 +1,1 @@
-"""One training step of a network on a tiny input, with every number in sight, for whoever learns backpropagation."""
+"""Explains one training step of a network on a tiny input, with every number shown, for learning backpropagation."""

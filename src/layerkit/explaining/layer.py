@@ -1,4 +1,4 @@
-"""What one layer did, as sums that can be followed on paper, each beside what it comes to by finite differences."""
+"""Explains the passes of one layer as sums that can be checked on paper, and compares them with finite differences."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from layerkit.contracts.module import Module
 from layerkit.explaining.walk import Passed
 
 STEP = 1e-6
-"""Of the finite differences, in double precision: their error is about its square."""
+"""The step of the finite differences, in double precision; their error is about its square."""
 MOST_CHECKED = 24
-"""So many numbers of each gradient are checked by finite differences."""
+"""How many numbers of each gradient are checked by finite differences."""
 _NOTHING = 1e-9
 
 

@@ -12,7 +12,7 @@ from layerkit.explaining.text import number, shown
 from layerkit.explaining.walk import Walk
 
 MOST_CHANNELS, MOST_SIDE = 3, 8
-"""So many channels, rows and columns of a tensor are drawn."""
+"""The most channels, rows and columns of a tensor that are drawn."""
 
 
 @dataclass(frozen=True)

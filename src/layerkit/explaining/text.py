@@ -10,11 +10,11 @@ from layerkit.explaining.walk import Walk
 
 MINUS = "\N{MINUS SIGN}"
 MOST_TERMS, MOST_ROWS = 9, 4
-"""So many terms of a sum, and numbers of a gradient, are printed."""
+"""The most terms of a sum, and numbers of a gradient, that are printed."""
 
 
 def number(value: float) -> str:
-    """Return a number with four digits that count."""
+    """Return a number with four significant digits."""
     return f"{value + 0.0:.4g}".replace("-", MINUS)  # no -0
 
 

@@ -34,7 +34,7 @@ class Passed:
         module: what was built from it, in training mode, as it was before the pass.
         x, y: (1, ...), input and output.
         grad_y: (1, ...), the gradient of the loss with respect to y.
-        grad_x: (1, ...), that with respect to x; None where nobody needs it.
+        grad_x: (1, ...), that with respect to x; None where it is not needed.
         gradients: of the loss with respect to the parameters, by name.
     """
 

@@ -1,1 +1,1 @@
-"""From installed plugins to the catalogue of all components."""
+"""Finds the installed plugins and makes the catalogue of all components."""

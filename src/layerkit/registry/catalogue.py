@@ -1,4 +1,4 @@
-"""From loaded plugins to the catalogue: frozen tables of everything that a spec may name."""
+"""The catalogue, made from the loaded plugins: frozen tables of everything that a spec may name."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Component:
 
     @property
     def example(self) -> dict[str, Any]:
-        """A typical use of the component, as it stands in a spec."""
+        """A typical use of the component, as it is written in a spec."""
         return {"type": self.name, **self.spec.example}
 
     @property
     def summary(self) -> str:
-        """The first line of the spec's docstring, which is not inherited."""
+        """The first line of the spec's own docstring, not of an inherited one."""
         return (self.spec.__doc__ or "").strip().split("\n")[0]
 
 
@@ -54,9 +54,10 @@ class Catalogue:
     """Everything that a spec may name, made once and passed on.
 
     Attributes:
-        components: every component, by the name of its kind and its own.
+        components: every component by (kind, name).
         plugins: every plugin that was found, with its status.
-        requires: while a saved spec is read, the package that provided each component then, by kind and name.
+        requires: while a saved spec is read, the package that provided each component when it was saved, by kind and
+            name.
     """
 
     components: Mapping[tuple[KindName, str], Component]
@@ -83,8 +84,8 @@ class Catalogue:
         """Return the spec class that the ``type`` of a JSON object names.
 
         Raises:
-            ValidationError: when ``type`` is missing or names nothing. Its context has a function under ``remedy`` that
-                returns what :meth:`remedy` says: to find the nearest name takes time, and not every mistake is shown.
+            ValidationError: when ``type`` is missing or unknown. Its context has a function ``remedy`` that calls
+                :meth:`remedy` later, because finding the nearest name is slow and not every mistake is shown.
         """
         if "type" not in value:
             raise _type_error("missing_type", f"missing; say which {kind} this is, such as {self._sample(kind)}", value)
@@ -95,7 +96,7 @@ class Catalogue:
             raise _type_error("component", message, name)
         component = self.components.get((kind, name))
         if component is None:
-            # Not functools.partial: pydantic takes the repr of everything in the context, here of the whole catalogue.
+            # Not functools.partial, whose repr, which pydantic asks for, would include that of the whole catalogue.
             raise _type_error("component", f"unknown {kind} {show(name)}", name, lambda: self.remedy(kind, name))
         return component.spec
 
@@ -103,7 +104,7 @@ class Catalogue:
         return " or ".join(f'"{name}"' for name in self.names(kind)[:2])
 
     def remedy(self, kind: KindName, name: str) -> str:
-        """Return what to do about a name that no loaded plugin provides, with the plugins that are not loaded."""
+        """Return what to do about a name that no loaded plugin provides; plugins that are not loaded are listed too."""
         text = self._nearest(kind, name)
         blocked = [plugin.name for plugin in self.plugins if plugin.status == "blocked"]
         if blocked:
@@ -154,7 +155,7 @@ def _installed(settings: PluginSettings) -> Catalogue:
 def collect(plugins: Iterable[Plugin]) -> Catalogue:
     """Call the hooks of each loaded plugin and check what they return.
 
-    A plugin is taken whole or not at all, and one that is not taken is marked as failed, with the reason.
+    A plugin with any mistake is left out entirely, and marked as failed with the reason.
 
     Raises:
         PluginError: when layerkit's own components are among those that fail.
@@ -232,10 +233,10 @@ def checked_name(spec: Any, kind: Kind) -> str:
         raise PluginError(f"{spec.__name__}: its field {hiding[0]} hides {hidden}; rename it")
     unknown = [str(key) for key in spec.example if key not in spec.model_fields]
     if unknown:
-        raise PluginError(f"{spec.__name__}: its example has fields that it does not: {', '.join(unknown)}")
+        raise PluginError(f"{spec.__name__}: its example has fields that the spec does not have: {', '.join(unknown)}")
     for key, wanted in _STRICT.items():
         if spec.model_config.get(key) != wanted:
-            raise PluginError(f"{spec.__name__}: its model_config must leave {key}={wanted!r} as layerkit.Spec has it")
+            raise PluginError(f"{spec.__name__}: its model_config must keep {key}={wanted!r}, as in layerkit.Spec")
     return names[0]
 
 

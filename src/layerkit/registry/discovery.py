@@ -1,7 +1,7 @@
-"""From entry points to loaded plugins: sorted, one by one, each failure kept to its plugin and remembered.
+"""Loads plugins from entry points, one by one in a fixed order; a failure affects its plugin only and is recorded.
 
 ``pluggy.PluginManager.load_setuptools_entrypoints`` is not used: there one failing import ends the whole load, the
-order is that of the directories, and a second entry point of the same name is skipped in silence.
+order is that of the directories, and a second entry point of the same name is skipped silently.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class PluginSettings:
     """Which plugins to load.
 
     Attributes:
-        enabled: False loads the built-in components alone.
-        without: names of distributions or entry points that are not even imported.
-        strict: any plugin that fails is an error instead of a note.
+        enabled: False loads only the built-in components.
+        without: names of distributions or entry points that are left out without being imported.
+        strict: whether a plugin that fails is an error; otherwise it is only reported.
     """
 
     enabled: bool = True
@@ -58,7 +58,7 @@ class PluginSettings:
 
 @dataclass(frozen=True)
 class Plugin:
-    """One entry point of the group ``layerkit``, and what became of it.
+    """One entry point of the group ``layerkit``, and the result of loading it.
 
     Attributes:
         name: the name of the entry point.
@@ -67,7 +67,7 @@ class Plugin:
         module: the module that the entry point names.
         status: ``loaded``, ``failed``, or ``blocked`` when the settings leave it out.
         reason: why it is not loaded.
-        note: what its author should correct although it is loaded.
+        note: a problem of a loaded plugin that its author should correct.
         components: the kind and name of everything that it provides.
         hooks: its implementation of each hook, by the hook's name.
     """
@@ -83,7 +83,7 @@ class Plugin:
     hooks: Mapping[str, Callable[[], Any]] = field(default_factory=dict, repr=False)
 
     def failed(self, reason: str) -> Plugin:
-        """Return the plugin as one that cannot be used, with the reason."""
+        """Return the plugin marked as failed, with the reason."""
         return replace(self, status="failed", reason=reason, components=(), hooks={})
 
     def __str__(self) -> str:
@@ -124,7 +124,7 @@ def _distribution(entry_point: EntryPoint) -> tuple[str, str]:
     try:
         metadata = entry_point.dist.metadata
         return metadata["Name"] or "unknown", metadata["Version"] or "?"
-    except Exception:  # METADATA is lost or damaged, and importlib.metadata passes on whatever error that leads to
+    except Exception:  # METADATA is missing or damaged, which can lead to any error in importlib.metadata
         return "unknown", "?"
 
 
@@ -165,7 +165,7 @@ def _load(plugin: Plugin, entry_point: EntryPoint, manager: pluggy.PluginManager
 
 
 def _fault(plugin: Plugin, callers: list[pluggy.HookCaller]) -> str:
-    """Return what is wrong with a plugin's hooks: one that is not layerkit's, or one twice; "" if nothing is."""
+    """Return what is wrong with a plugin's hooks: none, an unknown one, or one twice; "" if nothing is wrong."""
     if not callers:
         return f"{plugin.module} has no function marked with @layerkit.hookimpl"
     known = [kind.hook for kind in KINDS.values()]
@@ -179,11 +179,11 @@ def _fault(plugin: Plugin, callers: list[pluggy.HookCaller]) -> str:
 
 
 def run_foreign(call: Callable[[], Any]) -> tuple[Any, BaseException | None, str]:
-    """Call a plugin's code and return what it returned, what it raised, and what it printed.
+    """Call a plugin's code and return its result, the exception that it raised, and the text that it printed.
 
-    Its output is kept from standard output, where it would get into what other programs read. Everything it raises is
-    caught except the user's own interrupt: SystemExit, and what test tools derive from BaseException, must not end the
-    tool either.
+    The text is kept away from standard output, which other programs may read. Every exception is caught except the
+    user's interrupt: SystemExit, and the exceptions that test tools derive from BaseException, must not end the
+    program.
     """
     printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="replace", write_through=True)
     result, fault = None, None
@@ -198,12 +198,12 @@ def run_foreign(call: Callable[[], Any]) -> tuple[Any, BaseException | None, str
 
 
 def _needs_other_layerkit(entry_point: EntryPoint) -> str:
-    """Return the reason if the plugin's package requires another version of layerkit; "" if it does not."""
+    """Return that the plugin's package requires another version of layerkit, if it does; "" otherwise."""
     if entry_point.dist is None:
         return ""
     try:
         requirements = [Requirement(text) for text in entry_point.dist.requires or ()]
-    except Exception:  # METADATA is lost or damaged, which alone is no reason not to use the plugin
+    except Exception:  # METADATA is missing or damaged, which is no reason to refuse the plugin
         return ""
     for requirement in requirements:
         applies = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
@@ -215,7 +215,7 @@ def _needs_other_layerkit(entry_point: EntryPoint) -> str:
 
 
 def describe(error: BaseException) -> str:
-    """Return an exception as one line: its class, what it says, and the line of the plugin that raised it."""
+    """Return an exception as one line: its class, its message, and the line of the plugin that raised it."""
     try:
         said = " ".join(str(error).split())
     except Exception:

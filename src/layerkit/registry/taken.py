@@ -1,4 +1,4 @@
-"""Names that a new package must not have, since it would shadow another, as far as that is known offline."""
+"""Names that a new package must not have because it would shadow another, as far as that is known offline."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ WELL_KNOWN = frozenset(_NAMES.split())
 
 
 def why_taken(name: str) -> str:
-    """Return whose name this is already, as a part of a sentence; "" where nobody is known to have it.
+    """Return why a name is taken, as a part of a sentence; "" if it is not known to be taken. Nothing is imported.
 
     Args:
-        name: of a distribution; its package has ``_`` for each ``-``. Nothing is imported.
+        name: the name of a distribution; its package has ``_`` in place of each ``-``.
     """
     package, canonical = name.replace("-", "_"), canonicalize_name(name)
     if package in sys.stdlib_module_names:
@@ -41,5 +41,5 @@ def why_taken(name: str) -> str:
 
 
 def _installed() -> list[str]:
-    """Return the names of the distributions that are installed; one whose metadata are damaged has none."""
+    """Return the names of the installed distributions, except those with damaged metadata."""
     return [name for found in importlib.metadata.distributions() if (name := found.metadata["Name"])]

@@ -1,1 +1,1 @@
-"""A page on this computer on which pictures are denoised."""
+"""A web page on this computer that denoises pictures."""

@@ -1,11 +1,11 @@
-"""The page, and the one thing that it asks for: a denoised picture.
+"""The web page, and the one request that it makes: for a denoised picture.
 
 ``POST /denoise?strength=1.5`` takes the bytes of a picture file and gives those of a PNG file; the header ``X-Found``
-says which noise was found. What cannot be done is told in a sentence, ``{"error": "..."}``, with a status of 400 or
-more. Pictures are in memory alone.
+says which noise was found. Errors are returned as a sentence, ``{"error": "..."}``, with a status of 400 or more.
+Pictures are kept only in memory.
 
-A page from elsewhere has no business here. One whose own name leads to this computer (DNS rebinding) gives that name in
-the header ``Host``; one that sends a picture to this address is told by its ``Origin``.
+Requests from other pages are refused. A page whose own name leads to this computer (DNS rebinding) sends that name in
+the header ``Host``; one that sends a picture to this address is recognized by its ``Origin``.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from layerkit.denoising.denoiser import Denoiser, Progress
-from layerkit.errors import LayerkitError
-from layerkit.serving.upload import Answer, TooLargeError, denoised_file
+from layerkit.errors import LayerkitError, TooLargeError
+from layerkit.serving.upload import Answer, denoised_file
 
 PAGE = files("layerkit") / "serving" / "page"
 HOSTS = ("127.0.0.1", "localhost")
-"""What this computer calls itself."""
+"""The names of this computer."""
 MEGABYTE = 1_000_000
 MAX_PIXELS = 50_000_000
 """Of a picture: a small file can hold very many."""
 AT_ONCE = 2
 """Pictures that are denoised at once; others wait, so that memory is bounded."""
 LOOK_EVERY = 0.2
-"""Seconds between two looks at whether somebody still waits for a picture."""
+"""Seconds between two checks of whether the client still waits for a picture."""
 _KINDS = {"style.css": "text/css", "script.js": "text/javascript", "icon.svg": "image/svg+xml"}
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
@@ -49,7 +49,7 @@ _HEADERS = {
 
 
 class _NobodyWaits(Exception):
-    """Whoever asked for a picture has gone, or asked for another one."""
+    """The client that asked for a picture has gone, or asked for another one."""
 
 
 def application(denoiser: Denoiser, max_megabytes: int) -> Starlette:
@@ -91,7 +91,7 @@ def application(denoiser: Denoiser, max_megabytes: int) -> Starlette:
 
 
 def _check(request: Request) -> None:
-    """Refuse what does not come from this page, or is no picture.
+    """Refuse a request that does not come from this page, or is no picture.
 
     Raises:
         HTTPException: 403 or 415.

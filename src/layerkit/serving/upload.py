@@ -1,4 +1,4 @@
-"""From the bytes of a picture file to those of the denoised picture, all in memory."""
+"""Turns the bytes of a picture file into those of the denoised picture, all in memory."""
 
 from __future__ import annotations
 
@@ -13,16 +13,12 @@ from torch import Tensor
 
 from layerkit.denoising.blind import BlindDenoiser
 from layerkit.denoising.denoiser import Denoiser, Progress
-from layerkit.errors import DataError
+from layerkit.errors import DataError, TooLargeError
 
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
-"""What Pillow may decode: it knows some forty more formats, few of them needed and many of them rarely tested."""
+"""The formats that Pillow may decode; its forty others are seldom needed, and many of them are rarely tested."""
 COMPRESSION = 1
 """Of PNG files, from 0 to 9: more takes seconds for a large picture, and the browser is on this computer."""
-
-
-class TooLargeError(DataError):
-    """A picture of more pixels than can be taken."""
 
 
 class Answer(NamedTuple):

@@ -1,1 +1,1 @@
-"""From JSON text to a valid architecture and its network, or to every mistake with its place."""
+"""Turns JSON text into a valid architecture and its network, or reports every mistake with its place."""

@@ -1,7 +1,7 @@
-"""Whether a network and its training agree: what the loss and the data need of it, found before anything starts.
+"""Checks, before anything starts, that a network fits its training: what the loss and the data need of it.
 
-The data give pairs of pictures of the network's input, (C, H, W), and the loss compares what the network makes of the
-one with the other. So what comes out of the last layer must have the shape of the input.
+The data are pairs of pictures with the shape of the network's input, (C, H, W). The loss compares the network's output
+for the first picture of a pair with the second. So the output of the last layer must have the shape of the input.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ def disagreements(
     """Return why a network cannot be trained as its file says, each with its path in the file.
 
     Args:
-        training: the file's block.
-        given: the file's block on the network's input.
-        steps: its layers with their shapes.
-        data: the name or the path of what it is to be trained on; None where that is not known yet.
+        training: the ``training`` block of the file.
+        given: the ``input`` block of the file.
+        steps: the network's layers with their shapes.
+        data: the name or the path of the training data; None where that is not known yet.
 
     Raises:
         DataError: when there are no such data.
@@ -49,7 +49,7 @@ def _output(input_shape: tuple[int, int, int], steps: Sequence[Step]) -> Iterato
 
 def _remedy(wanted: tuple[int, int, int], given: Shape, steps: Sequence[Step]) -> str:
     if len(given) != 3:
-        return "let the last layer give pictures"
+        return "let the last layer return pictures"
     if given[1:] != wanted[1:]:
         smaller = "add padding for what kernels cut off, and upsampling for strides and pooling"
         return smaller if given[1] <= wanted[1] and given[2] <= wanted[2] else "upsample less, or pad less"
@@ -67,7 +67,7 @@ def _targets(training: Training) -> Iterator[Problem]:
     if noise.masks_targets and not loss.takes_masked:
         masked = json.dumps({"type": "masked", "loss": loss.model_dump(mode="json")})
         yield Problem(
-            f'marks values of its targets as unknown, which the loss "{loss.type}" does not leave out; '
+            f'marks some target values as unknown, but the loss "{loss.type}" cannot leave them out; '
             f'take {masked} as "loss"',
             ("training", "noise"),
             noise.type,
@@ -79,7 +79,7 @@ def _channels(given: Input, data: str | Path | None) -> Iterator[Problem]:
     if known is not None and given.channels - given.noise_level not in known:
         colours, numbers = ("1 channel (gray) or 3 (RGB)", "1 or 3")
         if given.noise_level:
-            colours, numbers = f"{colours}, and one more is the noise's level", "2 or 4"
+            colours, numbers = f"{colours}, and one more for the noise level", "2 or 4"
         yield Problem(
             f'pictures have {colours}, and the data "{data}" are pictures; write {numbers}, or train on a file of '
             "pairs (.npz)",

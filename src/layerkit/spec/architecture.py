@@ -1,4 +1,4 @@
-"""What an architecture file holds, as frozen and strict models."""
+"""The content of an architecture file, as frozen and strict models."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Input(StrictModel):
 
     noise_level: bool = Field(
         default=False,
-        description="Whether the last channel tells the network how strong the noise is: in every pixel its standard "
-        "deviation, 1 for 255 of 255. It counts among the channels.",
+        description="Whether the last of the channels tells the network how strong the noise is: it holds the standard "
+        "deviation of the noise in every pixel, for values from 0 to 1.",
     )
 
     @property
@@ -45,30 +45,32 @@ class Input(StrictModel):
 
 
 class Training(StrictModel):
-    """How the network is trained, unless the command line says otherwise."""
+    """How the network is trained; the command line can override each value."""
 
-    loss: AnyLoss = Field(description="What is made small.")
-    optimizer: AnyOptimizer = Field(description="How the weights change.")
-    noise: AnyNoise = Field(description="What is to be removed.")
+    loss: AnyLoss = Field(description="The loss that the training minimizes.")
+    optimizer: AnyOptimizer = Field(description="The rule by which each step changes the weights.")
+    noise: AnyNoise = Field(description="The noise that the network learns to remove.")
     schedule: AnySchedule | None = Field(
-        default=None, description="How the learning rate changes over all epochs; without one it stays as it is."
+        default=None, description="How the learning rate changes over all epochs; without a schedule it is constant."
     )
-    batch_size: int = Field(default=4, ge=1, le=65_536, description="Pictures in one step.")
-    epochs: int = Field(default=2, ge=1, le=1_000_000, description="Passes over all samples.")
+    batch_size: int = Field(default=4, ge=1, le=65_536, description="Pairs of pictures in one step.")
+    epochs: int = Field(default=2, ge=1, le=1_000_000, description="How often the training goes through all pairs.")
     samples: int = Field(
         default=50_000,
         ge=1,
         le=100_000_000,
-        description="Pairs in one epoch, where they are cut from pictures; a data set of pairs has its own number.",
+        description="Pairs in one epoch, where they are cut from pictures. A data set of pairs has its own number.",
     )
-    seed: int = Field(default=0, ge=0, le=2**63 - 1, description="Of the weights, the crops, the order and the noise.")
+    seed: int = Field(
+        default=0, ge=0, le=2**63 - 1, description="The seed of the weights, the crops, their order and the noise."
+    )
 
 
 class Architecture(StrictModel):
-    """A network, as one file declares it."""
+    """The content of an architecture file: a network and, if it is to be trained, how."""
 
     schema_: str | None = Field(
-        default=None, alias="$schema", max_length=2048, description="The JSON Schema that an editor may use."
+        default=None, alias="$schema", max_length=2048, description="The JSON Schema of this file, for editors."
     )
     format: Literal[1] = Field(description="The version of this file format.")
     name: str = Field(min_length=1, max_length=200, description="A short name.")
@@ -94,27 +96,27 @@ class Architecture(StrictModel):
     @field_validator("format", mode="before")
     @classmethod
     def _known_format(cls, value: Any) -> Any:
-        # To pydantic true and 1.0 are the literal 1.
+        # Pydantic accepts true and 1.0 for the literal 1.
         if value != FORMAT or type(value) is not int:
             raise PydanticCustomError("format", "this layerkit reads format {format}", {"format": FORMAT})
         return value
 
     @property
     def network(self) -> SequentialSpec:
-        """All layers as one."""
+        """All layers as one sequence."""
         return SequentialSpec(type="sequential", layers=self.layers)
 
     @property
     def unread_training(self) -> UnreadTraining | None:
-        """A ``training`` block that cannot be read here, as data; None where there is no such block or it was read.
+        """The ``training`` block as plain data if it could not be read; None if it was read or there is none.
 
-        A checkpoint has one where a package that its block names is not installed. Then ``training`` is None, and
+        This happens with a checkpoint whose block names a package that is not installed. Then ``training`` is None, and
         :meth:`to_json` writes the block back as it was.
         """
         return self._unread_training
 
     def with_unread_training(self, unread: UnreadTraining) -> Architecture:
-        """Return the architecture with a block that cannot be read in the place of ``training``."""
+        """Return the architecture with a block that cannot be read in place of ``training``."""
         copy = self.model_copy(update={"training": None})
         copy._unread_training = unread
         return copy
@@ -124,8 +126,8 @@ class Architecture(StrictModel):
         """How the network is trained.
 
         Raises:
-            SpecError: when that cannot be read here; the message says which packages to install.
-            UserError: when nothing says how.
+            SpecError: when the ``training`` block cannot be read here; the message says which packages to install.
+            UserError: when there is no such block.
         """
         if self.training is not None:
             return self.training
@@ -139,8 +141,8 @@ class Architecture(StrictModel):
     def build_noise(self) -> Noise:
         """Return the noise that the network is trained to remove.
 
-        Where that is not known, the noise raises a UserError when a picture is to be drawn, so that data which come
-        with noise of their own can still be used.
+        Where that is not known, the returned noise raises a UserError when it is asked to draw, so that data that
+        already are noisy can still be used.
         """
         unread = self._unread_training
         noise = self.training.noise if self.training else unread.noise if unread else None

@@ -1,11 +1,10 @@
 """Named constants of an architecture file: ``"define": {"width": 44}``, used as ``"$width"``.
 
-A constant is one number, text, true or false, and stands for nothing but that value: there are no expressions. It may
-be used wherever ``layers`` and ``training`` hold such a value, except as a ``type``, since that decides which other
-fields there are.
+A constant is one number, string, true or false; there are no expressions. It may be used wherever ``layers`` and
+``training`` hold such a value, except as a ``type``, since the type decides which other fields there are.
 
-A long text that is named often stands for far more than its file holds. What constants stand for in all is therefore
-counted while their values are put in the tree, where each is the same object everywhere, and before anything is copied.
+A long string that is used many times could expand to far more text than its file holds. The total length of all
+replaced values is therefore limited. It is counted while the values are put into the tree, before anything is copied.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ NAME = r"[A-Za-z_][A-Za-z0-9_]{0,63}"
 
 
 class Expanded(NamedTuple):
-    """A tree without constants, the constant that stood at each path, and the mistakes in their use."""
+    """A tree without constants, the name of the constant that was at each path, and the mistakes in their use."""
 
     tree: Any
     used: Mapping[Path, str]
@@ -35,9 +34,10 @@ class Expanded(NamedTuple):
 
 
 def expand(tree: Any) -> Expanded:
-    """Return ``tree`` with the value of each constant where its name stood, and without their definitions.
+    """Return ``tree`` with the value of each constant in place of its name, and without the definitions.
 
-    The paths of all other values stay as they are. A name that cannot be replaced is left, and is one of the problems.
+    The paths of all other values stay as they are. A name that cannot be replaced is left in the tree and reported as a
+    problem.
 
     Raises:
         SpecError: when ``define`` itself is wrong.
@@ -51,7 +51,7 @@ def expand(tree: Any) -> Expanded:
             plain[key] = replacing.replaced(plain[key], (key,))
     used, problems = replacing.used, replacing.problems
     if not problems:
-        # A constant that is misspelt on the command line would change nothing, and nobody would notice.
+        # Otherwise a constant that is misspelt on the command line would be ignored silently.
         unused = [name for name in replacing.values if name not in set(used.values())]
         problems = [Problem(f'nothing uses "${name}"; use it or remove it', (DEFINE, name)) for name in unused]
     return Expanded(plain, used, tuple(problems))
@@ -73,18 +73,18 @@ def _definitions(define: Any) -> dict[str, Any]:
 
 
 def from_constant(name: str) -> str:
-    """Return what a message ends with whose value came from a constant."""
+    """Return the end of a message about a value that came from a constant."""
     return f'(from the constant "{name}")'
 
 
 class _Replacing:
-    """Puts values in the place of constants, and keeps an account of them.
+    """Replaces constants with their values, and records where.
 
     Args:
-        values: of the constants, by name.
+        values: the values of the constants by name.
 
     Attributes:
-        used: the constant that stood at each path.
+        used: the name of the constant that was at each path.
         problems: the mistakes in their use.
     """
 
@@ -96,7 +96,7 @@ class _Replacing:
         self._length = 0
 
     def replaced(self, value: Any, path: Path, kind: str | None = None) -> Any:
-        """Return a value with no constants inside; ``kind`` is the type of the component around it."""
+        """Return a value without constants inside; ``kind`` is the type of the component around it."""
         if isinstance(value, dict):
             kind = kind_around(value, ()) or kind
             return {key: self.replaced(inner, (*path, key), kind) for key, inner in value.items()}
@@ -105,14 +105,14 @@ class _Replacing:
         if not (isinstance(value, str) and value.startswith("$")):
             return value
         name = value[1:]
-        # Suggestions only for the problems that are shown.
+        # Suggestions are computed only for the problems that are shown.
         fault = _fault(name, path, self.values if len(self.problems) < MAX_PROBLEMS or name in self.values else {})
         if fault:
             self.problems.append(Problem(fault, path, kind))
             return value
         self._length += self._lengths[name]
         if self._length > MAX_BYTES:
-            message = f"up to here constants stand for more than {MAX_BYTES:,} characters; use shorter texts"
+            message = f"up to here the values of constants have more than {MAX_BYTES:,} characters; use shorter strings"
             raise SpecError((Problem(f"{message} {from_constant(name)}", path, kind),))
         self.used[path] = name
         return self.values[name]
@@ -120,7 +120,7 @@ class _Replacing:
 
 def _fault(name: str, path: Path, values: Mapping[str, Any]) -> str:
     if path[-1] == "type":
-        return "a constant cannot stand for a type; write the name of the component"
+        return "a constant cannot be used as a type; write the name of the component"
     if name in values:
         return ""
     if not re.fullmatch(NAME, name):

@@ -1,4 +1,4 @@
-"""What pydantic found wrong with a spec, in plain words: the place, what was expected, what was given, the remedy."""
+"""Explains pydantic's errors in plain words: the place, what was expected, what was given, and the remedy."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ MAX_PROBLEMS = 20
 def problems_of(
     error: ValidationError, tree: Any, fields_at: Callable[[Path], Iterable[str]], known: Iterable[Problem] = ()
 ) -> tuple[Problem, ...]:
-    """Return the problems in a validation error of ``tree``, one a place, at most twenty.
+    """Return the problems in a validation error of ``tree``, one for each place, at most twenty.
 
     Args:
-        error: what pydantic raised.
+        error: the error that pydantic raised.
         tree: the value that was validated.
-        fields_at: gives the names of the fields that the object at a path may have.
-        known: problems that were found before, each of which says more of its place than pydantic can.
+        fields_at: returns the names of the fields that the object at a path may have.
+        known: problems that were found before; they replace pydantic's errors at the same places.
     """
     known = list(known)
     places = {problem.path for problem in known}
@@ -34,16 +34,16 @@ def problems_of(
         path = _path_in(detail["loc"], tree, missing=detail["type"] in ("missing", "missing_type"))
         if path not in places:
             found.setdefault(path, detail)
-    # When all items of a list are refused, pydantic also calls the list too short.
+    # When all items of a list are refused, pydantic also reports that the list is too short.
     around = {path[:length] for path in found for length in range(len(path))}
     inmost = [(path, detail) for path, detail in found.items() if path not in around]
-    # Sentences only for those that are shown: a hostile spec has a hundred thousand mistakes.
+    # Messages are made only for those that are shown, since a hostile spec may have a hundred thousand mistakes.
     shown = [Problem(_message(*item, fields_at), item[0], kind_around(tree, item[0])) for item in inmost[:MAX_PROBLEMS]]
     return at_most_twenty([*known, *shown], len(known) + len(inmost))
 
 
 def at_most_twenty(problems: list[Problem], total: int) -> tuple[Problem, ...]:
-    """Return the first twenty problems, and where ``total`` is larger, one more that says how many are not shown."""
+    """Return the first twenty problems, and if ``total`` is larger, one more that counts those that are not shown."""
     rest = total - MAX_PROBLEMS
     if rest <= 0:
         return tuple(problems)
@@ -73,7 +73,7 @@ def kind_around(tree: Any, path: Path) -> str | None:
     kind, here = None, tree
     for key in (*path, None):
         if isinstance(here, dict) and isinstance(here.get("type"), str):
-            # What is not a name at all is shown by the message, with quotes and escapes.
+            # If it is not a possible name, the message shows it, with quotes and escapes.
             kind = here["type"] if re.fullmatch(r"\w{1,64}", here["type"]) else None
         try:
             here = here[key]

@@ -1,4 +1,4 @@
-"""Where two specs differ, in words."""
+"""Describes in words where two specs differ."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_SHOWN = 3
 
 
 class Difference(NamedTuple):
-    """A place where two trees of JSON values differ, and what each of them has there, as it is written in a message."""
+    """A place where two trees of JSON values differ, and the value of each tree there, as text for a message."""
 
     path: Path
     one: str
@@ -23,7 +23,7 @@ class Difference(NamedTuple):
 def differences(one: Any, other: Any, path: Path = ()) -> Iterator[Difference]:
     """Yield the innermost places where two trees differ, in the order of the first.
 
-    Of components of two types, only the types are compared.
+    If two components have different types, only the types are reported.
     """
     if isinstance(one, dict) and isinstance(other, dict):
         keys = ["type"] if one.get("type") != other.get("type") else list(one | other)
@@ -44,7 +44,7 @@ def how_they_differ(one: Any, other: Any, in_one: str, in_other: str) -> str:
 
     Args:
         one, other: the trees.
-        in_one, in_other: where each comes from, such as "in net.json".
+        in_one, in_other: the source of each, such as "in net.json".
     """
     found = differences(one, other)
     shown = [

@@ -1,17 +1,17 @@
-"""What a layer does, in a few words from its own fields."""
+"""A short description of what a layer does, made from its fields."""
 
 from __future__ import annotations
 
 from layerkit.contracts.specs import LayerSpec
 
 FROM_OUTPUT = ("type", "out_channels", "out_features")
-"""Fields that are seen from the shape of the output."""
+"""Fields that can be seen from the shape of the output."""
 WITHOUT_EFFECT = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "gain": 1}
-"""Fields of layers with windows, with the values that change nothing."""
+"""Fields of layers with windows, with the values that have no effect."""
 
 
 def function_of(layer: LayerSpec) -> str:
-    """Return a layer's own fields, but those that its output shows, hold layers, or are without effect."""
+    """Return a layer's fields, except those that show in its output shape, hold layers, or have no effect."""
     shown = {}
     for name, field in type(layer).model_fields.items():
         value = getattr(layer, name)

@@ -1,4 +1,4 @@
-"""From JSON to a valid architecture: the one loader for files, strings, overrides and checkpoints."""
+"""The loader that turns JSON into a valid architecture, for files, strings, overrides and checkpoints."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def load_architecture(
 ) -> Architecture:
     """Return the architecture that a file, or a JSON text, declares.
 
-    Its names, values, shapes and sizes are all checked; what is returned can be built, and trained if the file says
-    how.
+    All names, values, shapes and sizes are checked: the returned architecture can be built, and trained if it has a
+    ``training`` block.
 
     Args:
         source: the path of a file, or a text that begins with ``{``.
         overrides: values by path that replace those of the file, such as ``{"training.optimizer.lr": 0.5}``.
-        catalogue: of the components that may be named; by default everything installed.
-        data: the name or path of what the network is to be trained on, if it must be fit for that.
+        catalogue: the components that may be named; by default everything installed.
+        data: the name or path of training data; if given, the network is also checked for being trainable on them.
 
     Raises:
         SpecError: with every mistake that was found, up to twenty.
@@ -70,7 +70,7 @@ def read_architecture(
     catalogue: Catalogue | None = None,
     data: str | Path | None = None,
 ) -> Architecture:
-    """Return the architecture that a JSON text declares; ``source`` is what errors call the text.
+    """Return the architecture that a JSON text declares; ``source`` is the name of the text in errors.
 
     Raises:
         SpecError: with every mistake that was found, up to twenty.
@@ -85,14 +85,14 @@ def read_architecture(
 
 
 def read_network(text: str, source: str, *, catalogue: Catalogue | None = None) -> Architecture:
-    """Return the architecture that a JSON text declares, of which only the network must be readable.
+    """Return the architecture that a JSON text declares, even if its ``training`` block cannot be read.
 
     A ``training`` block with mistakes becomes the architecture's
-    :attr:`~layerkit.spec.architecture.Architecture.unread_training`: most of all one that names what no installed
-    package provides, and one that does not agree with the network.
+    :attr:`~layerkit.spec.architecture.Architecture.unread_training`. Typical mistakes are components that no installed
+    package provides, and a block that does not fit the network.
 
     Raises:
-        SpecError: with every mistake that was found, up to twenty, when the network without that block has some too.
+        SpecError: with every mistake that was found, up to twenty, when the network itself has mistakes.
     """
     catalogue = catalogue or installed()
     try:
@@ -105,7 +105,7 @@ def read_network(text: str, source: str, *, catalogue: Catalogue | None = None) 
             raise mistakes
         architecture = _checked(_without_training(expanded), catalogue)
     except SpecError as error:
-        # Shapes are looked at only when all values are right, so that the block's mistakes may have hidden this one.
+        # Shapes are checked only when all values are valid, so mistakes in the block may have hidden this one.
         hidden = all(problem.path[:1] == (TRAINING,) for problem in mistakes.problems)
         raise (located(error, text, source, {}) if hidden else mistakes) from None
     training = expanded.tree[TRAINING]
@@ -144,7 +144,7 @@ def _checked(expanded: Expanded, catalogue: Catalogue, data: str | Path | None =
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return a spec file's bytes, of one that is too long a few more than are allowed.
+    """Return a spec file's bytes; of a file that is too long, only a few more bytes than are allowed.
 
     Raises:
         SpecError: when it cannot be read.
@@ -162,7 +162,7 @@ def _validate(expanded: Expanded, catalogue: Catalogue) -> Architecture:
         raise SpecError((Problem(f"expected an object {{...}} with a network, got {show(tree)}"),))
     layers = written_layers(tree)
     if layers > MAX_LAYERS:
-        message = f"with all inside others, these are {layers:,} layers; at most {MAX_LAYERS:,} are built"
+        message = f"with nested layers these are {layers:,} layers; at most {MAX_LAYERS:,} are built"
         raise SpecError((Problem(message, ("layers",)),))
     catalogue = replace(catalogue, requires=readable_requirements(tree.get("requires")))
     try:
@@ -196,7 +196,7 @@ def _traced(architecture: Architecture, tree: Any) -> list[Step]:
     """Return the network's layers with their shapes.
 
     Raises:
-        SpecError: when the shapes do not fit each other, or the network is not affordable.
+        SpecError: when the shapes do not fit each other, or the network is too large.
     """
     try:
         steps = trace(architecture.network, architecture.input.shape)
@@ -207,7 +207,7 @@ def _traced(architecture: Architecture, tree: Any) -> list[Step]:
 
 
 def _check_saved_form(architecture: Architecture) -> None:
-    """Refuse what a checkpoint would be saved with and nobody could load: every default makes the text longer."""
+    """Refuse an architecture whose checkpoint could not be loaded, because its text is too long with every default."""
     try:
         jsontext.check_size(architecture.to_json(), "")
     except SpecError as error:
@@ -220,7 +220,7 @@ def located(error: SpecError, text: str, source: str, overrides: Mapping[str, An
     places = jsontext.places(text)
     problems = []
     for problem in error.problems:
-        if problem.source != Problem.source:  # a value from outside the text, which knows its place
+        if problem.source != Problem.source:  # a value from outside the text, whose problem already has a place
             problems.append(problem)
             continue
         override = overridden_at(problem.path, overrides)

@@ -13,10 +13,10 @@ from layerkit.wording import show
 
 
 def parse_override(assignment: str) -> tuple[str, Any]:
-    """Return (path, value) of a text ``path=value``; the value is JSON, or else a text without quotes.
+    """Return (path, value) of a text ``path=value``; the value is JSON, or else a string without quotes.
 
     Raises:
-        SpecError: when there is no ``=``, or the value is JSON that no spec may hold.
+        SpecError: when there is no ``=``, or the value is JSON that is not allowed in a spec.
     """
     path, equals, text = assignment.partition("=")
     if not equals or not re.fullmatch(PATH, path):
@@ -32,7 +32,7 @@ def parse_override(assignment: str) -> tuple[str, Any]:
 
 
 PATH = r"[^.\[\]=]+(\.[^.\[\]=]+|\[\d{1,6}\])*"
-"""How a path is written: keys after dots, and indices in brackets."""
+"""The syntax of a path: keys after dots, and indices in brackets."""
 
 
 def keys_of(path: str) -> jsontext.Path:
@@ -44,14 +44,14 @@ def apply_overrides(tree: Any, overrides: Mapping[str, Any]) -> Any:
     """Return a copy of ``tree`` with the values at some paths replaced; the objects around them must exist.
 
     Raises:
-        SpecError: when a path leads nowhere, or a value could not stand in a JSON text.
+        SpecError: when a path does not exist, or a value cannot be written as JSON.
     """
     if not overrides:
         return tree
     tree = copy.deepcopy(tree)
     for path, value in overrides.items():
         _replace(tree, keys_of(path), jsontext.from_python(value, f"--set {path}"))
-    # All overrides together must still make what a file may hold.
+    # The result of all overrides must keep the limits of a file.
     return jsontext.from_python(tree, "the spec with its overrides")
 
 
@@ -61,7 +61,7 @@ def _replace(tree: Any, path: jsontext.Path, value: Any) -> None:
         *around, last = path
         for key in around:
             here = here[key]
-        # A member may be added to an object; of a list, only what is there can be replaced.
+        # A member may be added to an object; in a list only existing items can be replaced.
         fits = isinstance(last, str) if isinstance(here, dict) else isinstance(here, list) and last in range(len(here))
         if not fits:
             raise TypeError
@@ -72,7 +72,7 @@ def _replace(tree: Any, path: jsontext.Path, value: Any) -> None:
 
 
 def overridden_at(path: jsontext.Path, overrides: Mapping[str, Any]) -> str | None:
-    """Return the override, as it is written, that the value at ``path`` came from."""
+    """Return the override, as it was written, that set the value at ``path``."""
     for name, value in reversed(list(overrides.items())):
         keys = keys_of(name)
         if path[: len(keys)] == keys:

@@ -1,4 +1,4 @@
-"""The reference: a page in Markdown for every component of a catalogue, made from its spec, and one for the hooks."""
+"""The reference: a Markdown page for every component of a catalogue, made from its spec, and a page for the hooks."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _hooks() -> str:
         "# Hooks",
         "",
         f"A plugin is a package with an entry point in the group `{PROJECT}` that names a module. The module "
-        "has functions of these names, marked with `@layerkit.hookimpl`; it needs only those it has something for.",
+        "implements one or more of these functions, each marked with `@layerkit.hookimpl`.",
     ]
     for kind in KINDS.values():
         base, summary = kind.spec.__name__, inspect.getdoc(getattr(HOOKS, kind.hook))
@@ -57,7 +57,7 @@ def _page(component: Component) -> str:
     schema = component_schema(component)
     fields = schema.get("properties", {})
     required = schema.get("required", [])
-    # Of the model and not of the schema, which does not have what a default_factory makes.
+    # Taken from the model, because the schema does not have the defaults that come from a default_factory.
     defaults = {
         info.alias or name: to_jsonable_python(info.get_default(call_default_factory=True))
         for name, info in component.spec.model_fields.items()
@@ -85,7 +85,7 @@ def _page(component: Component) -> str:
 
 
 def _value(field: Schema, schema: Schema) -> str:
-    """Return what a field may hold as a phrase: ``whole number, 1 to 64``."""
+    """Return the allowed values of a field as a phrase: ``whole number, 1 to 64``."""
     if REGISTERED in field:
         return f"any {field[REGISTERED]}"
     if "$ref" in field:
@@ -114,7 +114,7 @@ _RANGES = (("minimum", "maximum", ""), ("minItems", "maxItems", " items"), ("min
 
 
 def _bounds(field: Schema, schema: Schema) -> Iterator[str]:
-    """Yield what limits a value: the range of a number, the length and the items of a list."""
+    """Yield the constraints of a value: the range of a number, the length and the items of a list."""
     for low, high, unit in _RANGES:
         if low in field and field.get(low) == field.get(high):
             yield f"{_json(field[low])}{unit}"

@@ -1,4 +1,4 @@
-"""Which package provides each component that an architecture names, so that whoever lacks one knows what to install."""
+"""Records the package of each component that an architecture names, so that messages can say what to install."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def with_requirements(architecture: Architecture, catalogue: Catalogue) -> Archi
 
 
 def readable_requirements(given: Any) -> Requires:
-    """Return a ``requires`` that anybody may have written, or ``{}`` where it is not valid."""
+    """Return the ``requires`` block of an untrusted file, or ``{}`` if it is not valid."""
     try:
         return _REQUIRES.validate_python(given, strict=True)
     except ValidationError:

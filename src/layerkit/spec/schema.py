@@ -1,10 +1,9 @@
 """The JSON Schemas (2020-12) of the files that people write, for editors and validators.
 
-That of an architecture file has every component of a catalogue, and admits what the models of
-:mod:`layerkit.spec.architecture` admit. What a JSON Schema cannot say is left to layerkit:
-whether shapes fit, whether the network and its training agree, whether a network is affordable, whether a constant is
-defined and has a value that fits, what a spec's own validators ask for, and that 1.0 is no whole number, which to JSON
-Schema it is.
+The schema of an architecture file has every component of a catalogue, and accepts what the models of
+:mod:`layerkit.spec.architecture` accept. Some mistakes cannot be expressed in a JSON Schema and are found by layerkit
+only: shapes that do not fit, a network that does not fit its training or is too large, constants that are undefined or
+have unsuitable values, violations of a spec's own validators, and 1.0 in place of a whole number.
 """
 
 from __future__ import annotations
@@ -58,12 +57,12 @@ def architecture_schema(catalogue: Catalogue) -> Schema:
 
 
 def is_schema(tree: Any) -> bool:
-    """Return whether a JSON value is a JSON Schema, such as lies beside the files that name it."""
+    """Return whether a JSON value is a JSON Schema, which may be in the same folder as the files that refer to it."""
     return isinstance(tree, dict) and tree.get("$schema") == DIALECT
 
 
 def component_schema(component: Component) -> Schema:
-    """Return the schema of one component's spec, in which the keyword ``REGISTERED`` marks components inside it."""
+    """Return the schema of one component's spec, where the keyword ``REGISTERED`` marks fields that hold components."""
     schema: Schema = component.spec.model_json_schema(schema_generator=SchemaGenerator)
     return schema
 
@@ -72,12 +71,12 @@ def _any_of_kind(kind: KindName, components: list[Component]) -> Schema:
     return {
         "type": "object",
         "required": ["type"],
-        # Says nothing that the alternatives do not; editors offer these names, and list them where another one stands.
+        # Redundant for validation; editors use it to offer these names, and to list them when the name is wrong.
         "properties": {"type": {"enum": [component.name for component in components]}},
         "oneOf": [{"$ref": f"#/$defs/{kind}.{component.name}"} for component in components],
-        # Editors then say what is wrong with the component that "type" names, and not with all the others.
+        # With this, editors report mistakes of the component that "type" names, and not of all the others.
         "discriminator": {"propertyName": "type"},
-        # Not a keyword of JSON Schema: VS Code offers these where a component may stand.
+        # Not a keyword of JSON Schema: VS Code offers these snippets where a component is allowed.
         "defaultSnippets": [
             {"label": component.name, "description": component.summary, "body": component.example}
             for component in components
@@ -90,7 +89,7 @@ def _component(component: Component) -> dict[str, Schema]:
     own = f"{component.kind}.{component.name}"
     schema = component.spec.model_json_schema(ref_template=f"#/$defs/{own}.{{model}}", schema_generator=SchemaGenerator)
     inner = schema.pop("$defs", {})
-    if set(schema) == {"$ref"}:  # a spec that contains itself is given by reference
+    if set(schema) == {"$ref"}:  # pydantic describes a spec that can contain itself by a reference
         schema = inner[schema["$ref"].removeprefix(f"#/$defs/{own}.")]
     for name, value in component.spec.example.items():
         schema["properties"][name].setdefault("examples", [value])
@@ -99,7 +98,7 @@ def _component(component: Component) -> dict[str, Schema]:
 
 
 class SchemaGenerator(GenerateJsonSchema):
-    """Pydantic's generator without titles that repeat a field's name, and strict about the keys of a dictionary."""
+    """Pydantic's generator, without titles that repeat a field's name, and with the allowed keys of dictionaries."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -112,7 +111,7 @@ class SchemaGenerator(GenerateJsonSchema):
 
 
 def _linked(schema: Any) -> Any:
-    """Return a schema in which each mark of a kind is a reference to the components of that kind."""
+    """Return a schema with each ``REGISTERED`` keyword replaced by a reference to the components of that kind."""
     if isinstance(schema, list):
         return [_linked(item) for item in schema]
     if not isinstance(schema, dict):
@@ -124,11 +123,11 @@ def _linked(schema: Any) -> Any:
 
 
 def _with_constants(schema: Schema) -> Schema:
-    """Return the schema of an object that also admits a constant wherever it admits a number, text, true or false."""
+    """Return an object's schema that also accepts a constant in place of each number, string, true or false."""
     if "properties" not in schema:
         return schema
     properties = {
-        # What "type" is decides which other fields there are.
+        # The value of "type" decides which other fields there are, so it cannot be a constant.
         name: value if name == "type" else _admitting(value)
         for name, value in schema["properties"].items()
     }
@@ -136,7 +135,7 @@ def _with_constants(schema: Schema) -> Schema:
 
 
 def _admitting(schema: Schema) -> Schema:
-    """Return a schema of which every scalar may also be a constant."""
+    """Return a schema that also accepts a constant in place of every scalar."""
     if "anyOf" in schema:
         members = [_admitting(member) if "anyOf" in member else _inside(member) for member in schema["anyOf"]]
         more = [_CONSTANT] if any(map(_is_scalar, members)) else []
@@ -153,7 +152,7 @@ def _is_scalar(schema: Schema) -> bool:
 
 
 def _inside(schema: Schema) -> Schema:
-    """Return the schema of a list or an object with constants admitted for what it holds."""
+    """Return the schema of a list or an object that accepts constants inside."""
     result = _with_constants(schema)
     for keyword in ("items", "additionalProperties"):
         if isinstance(schema.get(keyword), dict):

@@ -1,7 +1,7 @@
-"""JSON text as a tree of plain values, read with suspicion, and where in the text each value stands.
+"""Strict reading of untrusted JSON text into plain values, and the place of each value in the text.
 
-Python's own reader keeps the last of two equal keys, takes NaN, and reads numbers of any length; in a spec all three
-are mistakes. The size and depth of a text are bounded before anything walks through it.
+Python's own reader keeps the last of two equal keys, accepts NaN, and reads numbers of any length; in a spec all three
+are mistakes. The size and depth of a text are checked before it is parsed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from layerkit.wording import show
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32
 MAX_VALUES = 40_000
-"""Values and names of members: a mistake in each of them takes a kilobyte or two until all are known."""
+"""The limit of values and keys together; each mistake found takes a kilobyte or two of memory."""
 MAX_DIGITS = 40
 MAX_FLOAT_DIGITS = 1_000
 
@@ -26,9 +26,9 @@ Path = tuple[str | int, ...]
 
 
 class _Refused(ValueError):
-    """What the hooks of the JSON reader raise; they do not know where in the text they are.
+    """Raised by the hooks of the JSON reader, which do not know the place in the text.
 
-    ``token`` is the number as it is written; None stands for a key that its object already has.
+    ``token`` is the refused number as it is written; None means a key that its object already has.
     """
 
     def __init__(self, message: str, token: str | None) -> None:
@@ -40,7 +40,7 @@ def decode(data: bytes, source: str) -> str:
     """Return a file's bytes as text.
 
     Raises:
-        SpecError: when they are too many, or not UTF-8.
+        SpecError: when there are too many bytes, or they are not UTF-8.
     """
     if len(data) > MAX_BYTES:
         raise _error(source, TOO_LONG)
@@ -54,7 +54,7 @@ def decode(data: bytes, source: str) -> str:
 
 
 def parse(text: str, source: str) -> Any:
-    """Return the value that a JSON text stands for.
+    """Return the value of a JSON text.
 
     Raises:
         SpecError: when the text is not JSON, is too long or too deep, has too many values, repeats a key, or has an
@@ -78,7 +78,7 @@ def parse(text: str, source: str) -> Any:
 
 
 def from_python(value: Any, source: str) -> Any:
-    """Return a value that a program gave, as it is when written as JSON and read again.
+    """Return a program's value as it is after being written as JSON and read again.
 
     Raises:
         SpecError: when JSON cannot write it, or :func:`parse` would not read it.
@@ -91,7 +91,7 @@ def from_python(value: Any, source: str) -> Any:
         raise _error(source, f"expected a value that JSON can write, got {show(value)}: {error}") from None
     try:
         return parse(text, source)
-    except SpecError as error:  # the text is not the caller's, nor are places in it
+    except SpecError as error:  # the caller did not write this text, so its lines and columns say nothing
         raise _error(source, error.problems[0].message) from None
 
 
@@ -100,7 +100,7 @@ def _error(source: str, message: str, line: int | None = None, column: int | Non
 
 
 def _written(value: Any, source: str) -> str:
-    """Return a value as JSON; where that is too long, it is not written to its end."""
+    """Return a value as JSON; writing stops once the text is too long."""
     text = io.StringIO()
     for part in json.JSONEncoder().iterencode(value):
         if text.tell() + len(part) > MAX_BYTES:
@@ -114,13 +114,13 @@ NOT_JSON = "not JSON: "
 
 
 def _not_json(error: json.JSONDecodeError) -> str:
-    """Return what is wrong, with a remedy for what other languages allow."""
+    """Return what is wrong, with a hint where other languages allow it."""
     rest = error.doc[error.pos :]
     before = error.doc[: error.pos].rstrip()
     if rest[:1] in ("/", "#"):
         hint = '; JSON has no comments, "description" is the place for them'
     elif rest[:1] == "'":
-        hint = '; texts stand in double quotes "..."'
+        hint = '; write strings in double quotes "..."'
     elif rest[:1] in ("}", "]") and before.endswith(","):
         hint = "; remove the comma before it"
     elif re.match(r"True\b|False\b|None\b", rest):
@@ -158,16 +158,16 @@ def _finite(token: str) -> float:
     return value
 
 
-# A JSON text is a sequence of these and white space. A string that does not end matches to the end of its line, so that
-# it cannot hide brackets; the real reader refuses it afterwards.
+# The tokens of a JSON text. A string without a closing quote matches to the end of its line, so that it cannot hide
+# brackets; the JSON reader refuses it afterwards.
 _TOKEN = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"?|[\[\]{},:]|[^\s\[\]{},:"]+')
 
 
 def check_size(text: str, source: str) -> None:
-    """Refuse a JSON text that is too long or too deep, or has too many values, before anything walks through it.
+    """Refuse a JSON text that is too long or too deep, or has too many values, before it is parsed.
 
     Raises:
-        SpecError: when it is.
+        SpecError: when a limit is exceeded.
     """
     if len(text) > MAX_BYTES:
         raise _error(source, TOO_LONG)
@@ -176,7 +176,7 @@ def check_size(text: str, source: str) -> None:
         values += match[0] not in "]},:"
         if values > MAX_VALUES:
             place = line_and_column(text, match.start())
-            raise _error(source, f"more than {MAX_VALUES:,} values and names; a repeat stands for many layers", *place)
+            raise _error(source, f'more than {MAX_VALUES:,} values and keys; use "repeat" for equal layers', *place)
         if match[0] in "[{":
             depth += 1
             if depth > MAX_DEPTH:
@@ -187,7 +187,7 @@ def check_size(text: str, source: str) -> None:
 
 
 def _first_number(text: str, token: str) -> int:
-    """Return the offset of a number that begins like ``token``; where there are several, all are wrong."""
+    """Return the offset of the first number that begins with ``token``; if there are more, they are wrong too."""
     return next(match.start() for match in _TOKEN.finditer(text) if match[0].startswith(token))
 
 
@@ -202,13 +202,13 @@ def _second_key(text: str) -> int:
 
 
 def line_and_column(text: str, offset: int) -> tuple[int, int]:
-    """Return the place of a character, both counted from 1."""
+    """Return the line and column of a character, both counted from 1."""
     start = text.rfind("\n", 0, offset) + 1
     return text.count("\n", 0, offset) + 1, offset - start + 1
 
 
 def places(text: str) -> dict[Path, int]:
-    """Return the offset of every value of a valid JSON text by its path; that of an object's member is its key's."""
+    """Return the offset of every value of a valid JSON text by its path; for a member of an object, that of its key."""
     return dict(_walk(text))
 
 
@@ -233,7 +233,7 @@ def _walk(text: str) -> Iterator[tuple[Path, int]]:
             yield tuple(path), start
             key_next = False
         else:
-            # A member of an object has been yielded with its key.
+            # A member of an object has already been yielded with its key.
             if not path or isinstance(path[-1], int):
                 yield tuple(path), start
             if token == "[":

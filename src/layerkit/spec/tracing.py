@@ -1,4 +1,4 @@
-"""Shapes and costs of a network, layer by layer, from its spec alone."""
+"""Computes shapes and costs of a network, layer by layer, from its spec without building it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ MAX_ACTIVATIONS = 2**30
 
 @dataclass(frozen=True)
 class Step:
-    """One layer of a network and what it costs for one sample; a container's costs are those of its content.
+    """One layer of a network with its shapes and costs for one sample; a container has the costs of its layers.
 
     Attributes:
-        path: JSON path from the architecture.
-        depth: how many containers it is in.
-        container: whether it has layers inside, which follow.
+        path: the JSON path of the layer in the architecture.
+        depth: the number of containers around it.
+        container: whether it has layers inside; their steps follow.
     """
 
     path: tuple[str | int, ...]
@@ -38,7 +38,7 @@ class Step:
 
     @property
     def activations(self) -> int:
-        """Numbers in the output."""
+        """The number of values in the output."""
         return prod(self.output_shape)
 
 
@@ -50,7 +50,7 @@ def trace(network: LayerSpec, input_shape: Shape) -> list[Step]:
     """
     count = expanded_count(network) - 1
     if count > MAX_LAYERS:
-        message = f"with all inside others and every copy, these are {count:,} layers; at most {MAX_LAYERS:,} are built"
+        message = f"with nested layers and every copy these are {count:,} layers; at most {MAX_LAYERS:,} are built"
         raise ShapeError(message, ("layers",))
     with chains_kept():
         network.output_shape(input_shape)
@@ -58,7 +58,7 @@ def trace(network: LayerSpec, input_shape: Shape) -> list[Step]:
 
 
 def written_layers(tree: Any) -> int:
-    """Return how many layers stand in a spec that nobody has checked yet; copies are not counted."""
+    """Return how many layers are written in a spec that has not been checked yet; copies are not counted."""
     if isinstance(tree, dict):
         layers = tree.get("layers")
         return sum(map(written_layers, tree.values())) + (len(layers) if isinstance(layers, list) else 0)
@@ -81,14 +81,14 @@ def _steps(inner: tuple[Inner, ...], prefix: tuple[str | int, ...], depth: int) 
 
 
 def once(steps: list[Step]) -> list[Step]:
-    """Return the steps without the further copies of repeated layers, which stand at the same place in the spec."""
+    """Return the steps with only the first copy of each repeated layer; all copies have the same path in the spec."""
     return list({step.path: step for step in reversed(steps)}.values())[::-1]
 
 
 def built_from(steps: list[Step], network: Module) -> Iterator[tuple[Step, Module]]:
-    """Yield the modules inside a network, each with the step that it was built from; copies of a layer share the first.
+    """Yield the modules inside a network, each with its step; all copies of a layer share the first copy's step.
 
-    Modules that a layer has made for itself are left out, since no spec declares them.
+    Modules that a layer creates by itself are left out, since no spec declares them.
     """
     declared = {id(step.layer): step for step in once(steps)}
     for _, module in network.modules():
@@ -98,10 +98,10 @@ def built_from(steps: list[Step], network: Module) -> Iterator[tuple[Step, Modul
 
 
 def check_affordable(steps: list[Step]) -> None:
-    """Refuse a network whose parameters or activations would not fit into memory, before anything is made.
+    """Refuse a network whose parameters or activations would not fit into memory, before anything is built.
 
     Raises:
-        ShapeError: with the path of the layer at which a bound is passed.
+        ShapeError: with the path of the layer at which a limit is exceeded.
     """
     parameters = 0
     activations = prod(steps[0].input_shape) if steps else 0

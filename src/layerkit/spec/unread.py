@@ -1,7 +1,7 @@
-"""What stands for a ``training`` block that cannot be read where a network is only used.
+"""Replacements for a ``training`` block that cannot be read, so that the network can still be used.
 
-To denoise takes the packages of the layers and no others. A checkpoint whose block names an optimizer, a loss, a noise
-or a schedule that no installed package provides is loaded all the same, and the block is kept as data.
+Denoising needs only the packages of the layers. A checkpoint is loaded even if its ``training`` block names an
+optimizer, a loss, a noise or a schedule that no installed package provides; the block is then kept as plain data.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class UnreadTraining:
 
     Attributes:
         tree: the block, as plain JSON values.
-        problems: why it cannot be read: each with its place and what to install or mend.
-        noise: its noise, where that alone can be read.
+        problems: the reasons, each with its place and what to install or correct.
+        noise: the noise of the block; None where that cannot be read either.
     """
 
     tree: Any
@@ -32,15 +32,15 @@ class UnreadTraining:
     noise: NoiseSpec | None = None
 
     def error(self) -> SpecError:
-        """Return the error for whoever needs the block."""
+        """Return the error to raise when the block is needed."""
         return SpecError(self.problems)
 
 
 class UnknownNoise(Noise):
-    """Stands for a noise that nobody can draw here; data that come with noise of their own never ask for any.
+    """Takes the place of an unknown noise; it is never called with data that already are noisy.
 
     Args:
-        error: what is raised when a picture is to be drawn.
+        error: the error that is raised by every call.
     """
 
     def __init__(self, error: UserError) -> None:
@@ -55,7 +55,7 @@ class UnknownNoise(Noise):
         raise self.error
 
     def clean(self, source: Tensor) -> NoReturn:
-        """Refuse too, since what is clean depends on the noise: some make the picture smaller.
+        """Refuse too, since the clean picture depends on the noise: some noises make it smaller.
 
         Raises:
             UserError: always.

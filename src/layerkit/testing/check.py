@@ -86,7 +86,7 @@ class CheckFailed(AssertionError):
 
 
 class NotApplicable(Exception):
-    """The check says nothing about this case; the reason is shown."""
+    """The check does not apply to this case; the reason is shown."""
 
 
 class Rejected(Exception):

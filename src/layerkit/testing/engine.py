@@ -1,4 +1,4 @@
-"""One check on one component: cases are drawn, a failure is made small, and everything is counted."""
+"""Runs one check on one component: draws cases, minimizes a failing case, and counts everything."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from layerkit.testing.instruments.observation import settings_put_back
 from layerkit.testing.results import Failure, Outcome, Result
 
 MOST_REJECTED = 0.2
-"""More examples than this at a kink is a failure: a check that is never made proves nothing."""
+"""The largest share of examples at a kink; if it is larger the check fails, since too few examples were compared."""
 
 
 class _Enough(BaseException):
@@ -33,7 +33,7 @@ class _Fails(Exception):
 
 @dataclass
 class _Tally:
-    """What happened so far, and the last failure."""
+    """The counts so far, and the last failure."""
 
     examples: int = 0
     large: int = 0

@@ -1,4 +1,4 @@
-"""How thorough a run is."""
+"""Profiles, which say how many examples the checks of a run use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The battery over components, in this process or in several."""
+"""Runs the battery of checks on components, in this process or in several."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def run_parallel(
     """
     began = time.perf_counter()
     settings = _settings_of(chosen[0].catalogue)
-    # Not forked from here, for torch's threads do not survive that; from a process that has only imported the kit.
+    # Not forked from here, because torch's threads do not survive that, but from a process that only imported the kit.
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
     context.set_forkserver_preload([__name__])
@@ -119,7 +119,7 @@ def _settings_of(catalogue: Catalogue) -> PluginSettings:
 
 
 def _prepare() -> None:
-    # As many processes as cores: more threads would only be in each other's way.
+    # There are as many processes as cores, so more threads would only slow each other down.
     torch.set_num_threads(1)
 
 

@@ -1,1 +1,1 @@
-"""From a network to a better one, and what a run keeps on disk."""
+"""Trains networks, and keeps each run in a folder on disk."""

@@ -1,6 +1,6 @@
-"""A denoiser that knows nothing but the picture: it trains a network on each one before it applies it.
+"""A denoiser that needs nothing but the picture: it trains a network on each picture before it applies it.
 
-The pairs are those of :mod:`layerkit.data.alone`. Of what the network removes, no more is taken than there is noise
+The pairs are those of :mod:`layerkit.data.alone`. The network may not remove more than the estimated amount of noise
 (:mod:`layerkit.denoising.budget`).
 """
 
@@ -35,11 +35,11 @@ class _Trained(NamedTuple):
 
 
 class DenoisedAlone(NamedTuple):
-    """What became of a picture that a network was trained on.
+    """The result for a picture that a network was trained on.
 
     Attributes:
         pixels: (C, H, W), of the dtype of the noisy picture.
-        noise: what was found in that; None where it is too small to tell.
+        noise: the estimated noise of that; None if it is too small for an estimate.
         steps: of the training; 0 where there was none, because there is no other noise than impulses.
         impulses: the share of the values that have nothing to do with the picture, and were replaced by their
             neighbours' median.

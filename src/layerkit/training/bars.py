@@ -1,4 +1,4 @@
-"""Progress on a terminal: a bar an epoch, with loss, speed and time left."""
+"""Progress on a terminal: one bar per epoch, with loss, speed and remaining time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from layerkit.training.session import Session
 
 @contextmanager
 def bars(session: Session, console: Console) -> Iterator[Bars]:
-    """Give the bars that the events of a training are shown on."""
+    """Provide, inside ``with``, the bars that show the events of a training."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -28,22 +28,22 @@ def bars(session: Session, console: Console) -> Iterator[Bars]:
         TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),
     )
-    console.file = Enduring(console.file)  # type: ignore[assignment]  # it does what a file does
+    console.file = Enduring(console.file)  # type: ignore[assignment]  # it has the methods of a file
     with Progress(*columns, console=console) as progress:
         yield Bars(session, progress)
 
 
 class Enduring:
-    """A terminal that may be closed: what is written after that goes nowhere, and whoever writes goes on.
+    """A terminal that may be closed: after that, everything written is discarded without an error.
 
-    A training outlives the window that shows it, and saves what it has learned.
+    So a training continues after its window is closed, and saves its results.
     """
 
     def __init__(self, terminal: IO[str]) -> None:
         self._terminal = terminal
 
     def write(self, text: str) -> int:
-        """Write what can be written; see :meth:`io.TextIOBase.write`."""
+        """Write, unless the terminal is closed; see :meth:`io.TextIOBase.write`."""
         try:
             return self._terminal.write(text)
         except OSError:
@@ -51,14 +51,14 @@ class Enduring:
             return len(text)
 
     def flush(self) -> None:
-        """Write what waits; see :meth:`io.IOBase.flush`."""
+        """Flush, unless the terminal is closed; see :meth:`io.IOBase.flush`."""
         try:
             self._terminal.flush()
         except OSError:
             self._go_nowhere()
 
     def _go_nowhere(self) -> None:
-        """Take the place of the terminal, for what still waits in the buffers as well."""
+        """Discard everything from now on, including what is still in the buffers."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._terminal.fileno())
         os.close(nowhere)
@@ -68,15 +68,15 @@ class Enduring:
 
 
 class Bars:
-    """Bars of a training.
+    """The bars of a training.
 
     Args:
         session: the training.
-        progress: where the bars are.
+        progress: the display that the bars belong to.
     """
 
     INTERVAL = 0.1
-    """Seconds between two looks; looking at every step would cost more than some steps."""
+    """Seconds between two updates; updating at every step would take longer than some steps."""
 
     def __init__(self, session: Session, progress: Progress) -> None:
         self.session, self.progress = session, progress
@@ -92,7 +92,7 @@ class Bars:
         if self.task is None:
             label = f"epoch {event.epoch + 1}/{self.epochs}"
             self.task = self.progress.add_task(label, total=self.samples, loss="", speed="")
-            # The clock begins when the first step has ended, so that step is not counted.
+            # The clock starts when the first step has ended, so that step is not counted.
             self.done = event.batch * self.batch_size
             self.before = self.done + event.pictures
             self.start = self.last = now
@@ -108,14 +108,14 @@ class Bars:
 
     def epoch(self, event: EpochDone) -> None:
         """Show the end of an epoch."""
-        if self.task is not None:  # a training that goes on at the end of an epoch makes no step in it
+        if self.task is not None:  # a training resumed at the end of an epoch makes no step in it
             self.progress.remove_task(self.task)
             self.task = None
         self.progress.console.print(epoch_line(event, self.epochs))
 
 
 def epoch_line(event: EpochDone, epochs: int) -> str:
-    """Return what is said at the end of one of so many epochs."""
+    """Return the line that is printed at the end of an epoch; ``epochs`` is their total number."""
     text = f"epoch {event.epoch}/{epochs} took {event.train_seconds:.0f} s"
     if event.evaluation is None:
         return text

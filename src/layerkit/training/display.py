@@ -1,4 +1,4 @@
-"""A training shown to somebody from its first event to its last."""
+"""Runs a training and shows its events."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from layerkit.training.loop import EpochDone, StepDone
 from layerkit.training.session import Session
 
 Callback = Callable[[StepDone | EpochDone], None]
-"""Is told of each step and each epoch when it is done."""
+"""Called after each step and each epoch with its event."""
 
 
 class Display(Protocol):
-    """What the events of a training are shown on."""
+    """Shows the events of a training."""
 
     def step(self, event: StepDone) -> None:
         """Show a step."""
@@ -35,8 +35,8 @@ def train_shown(
 
     Args:
         session: the training.
-        display: what it is shown on; None where nobody looks.
-        asked_to_stop: gives the signal that asks for the end, or None.
+        display: shows the events; None to show nothing.
+        asked_to_stop: returns the signal that asked the training to stop, or None.
         callback: called with each event after it was shown.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A network at work without a trace."""
+"""Runs a network without changing its state."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from layerkit.contracts.module import Module
 
 @contextmanager
 def dry_run(network: Module) -> Iterator[None]:
-    """Let the network run inside ``with``, and leave it as it was: weights, gradients, statistics, random generators.
+    """Let the network run inside ``with``, and restore it afterwards: weights, gradients, statistics, random
+    generators.
 
-    So a training in which something is looked at, or measured, has the same bits as one in which it is not. Of torch's
-    own generators only that of the CPU is restored.
+    So a training is bit for bit the same whether or not something is inspected or measured in between. Of torch's
+    global generators only that of the CPU is restored.
     """
     state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     gradients = [gradient.clone() for _, gradient in network.param()]

@@ -1,8 +1,7 @@
-"""The processes of a training that write nothing.
+"""The processes of a training other than rank 0, which write nothing.
 
-Rank 0 has the run's folder: it reads the spec and the last checkpoint, writes down what happens and saves. The others
-are sent what they need to take the same steps. So nobody else reads or writes that folder, which may be on another
-machine.
+Rank 0 has the run's folder: it reads the spec and the last checkpoint, writes the metrics and saves. The others receive
+what they need to take the same steps. So they neither read nor write that folder, which may be on another machine.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from layerkit.training.run import Settings
 
 @dataclass(frozen=True)
 class Task:
-    """What all processes of a training have to know.
+    """The settings that all processes of a training need.
 
     Attributes:
         architecture: what is trained, and how.

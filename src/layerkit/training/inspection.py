@@ -1,10 +1,10 @@
-"""Layers held to their word in training.
+"""Checks during training that layers keep their promises.
 
-A layer that returns another shape than its spec promised, changes its input or drops a gradient, does harm elsewhere:
-an error in an innocent layer, or a network that learns less than it could. To watch every layer at every step would
-cost more than the step. So the first step of a run and every thousandth are *inspected* before they are taken: they are
-run with a few samples and every layer watched. A step that fails is inspected as it was. An inspection leaves no trace,
-so that nothing depends on when it takes place.
+A layer that returns another shape than its spec promised, changes its input or loses a gradient causes trouble
+elsewhere: an error in a correct layer, or a network that learns less than it could. Watching every layer at every step
+would take longer than the step. So the first step of a run and every thousandth are *inspected* before they are taken:
+they are run with a few samples while every layer is watched. A step that fails is inspected with all its samples. An
+inspection does not change the network, so the result of a training does not depend on inspections.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from layerkit.wording import json_path
 STEPS_BETWEEN = 1_000
 SAMPLES = 2
 MODERATE = 1e4
-"""Numbers up to this size must not become infinite in a layer; beyond it, it is training that has diverged."""
+"""For inputs up to this size a layer must return finite numbers; larger ones mean that the training has diverged."""
 
 
 Result = TypeVar("Result")
@@ -38,10 +38,10 @@ class Inspector:
     """Inspects steps of a network that was built from an architecture.
 
     Args:
-        network: built from ``architecture``.
-        loss: of its training.
-        architecture: says what every layer promised, and which loss trains it.
-        catalogue: knows which package each layer came from.
+        network: the network, built from ``architecture``.
+        loss: the loss of its training.
+        architecture: has the specs of the layers and of the loss, with their promises.
+        catalogue: has the package of each component.
     """
 
     def __init__(self, network: Module, loss: Loss, architecture: Architecture, catalogue: Catalogue) -> None:
@@ -55,20 +55,20 @@ class Inspector:
         self._steps = 0
 
     def before_step(self, noisy: Tensor, target: Tensor) -> None:
-        """Count a step, and inspect it on a few samples when its turn has come.
+        """Count a step, and inspect it on a few samples if it is the first or a thousandth.
 
         Raises:
-            BrokenLayerError: with the layer, its package and what it did.
+            BrokenLayerError: with the layer, its package and its fault.
         """
         if self._steps % STEPS_BETWEEN == 0:
             self.inspect(noisy[:SAMPLES], target[:SAMPLES])
         self._steps += 1
 
     def inspect(self, noisy: Tensor, target: Tensor) -> None:
-        """Run a step up to the change of the weights with every layer watched; nothing is different afterwards.
+        """Run a step without the change of the weights while every layer is watched; nothing is changed afterwards.
 
         Raises:
-            BrokenLayerError: with the layer, its package and what it did.
+            BrokenLayerError: with the layer, its package and its fault.
         """
         self.network.train()
         guards = ((layer[0], _Guard(*layer)) for layer in self._layers)
@@ -77,7 +77,7 @@ class Inspector:
             self.network.backward(self._gradient(prediction, target))
 
     def _gradient(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Return the loss's gradient with respect to the prediction, checked."""
+        """Return the loss's gradient with respect to the prediction after checking it."""
         loss: object = self.loss.forward(prediction, target)
         if not isinstance(loss, Tensor) or loss.numel() != 1:
             raise BrokenLayerError(f"{self._loss_name}: forward returned {_shown(loss)}, expected one number")
@@ -95,14 +95,14 @@ def _origin(spec: Spec, catalogue: Catalogue) -> str:
 
 
 class _Guard:
-    """Checks what goes into one layer, and what comes out of it."""
+    """Checks the inputs and outputs of one layer."""
 
     def __init__(self, module: Module, spec: LayerSpec, where: str) -> None:
         self.module, self.spec, self.where = module, spec, where
-        self._x: Tensor | None = None  # a copy of what the last forward was given
+        self._x: Tensor | None = None  # a copy of the last forward's input
 
     def forward(self, method: Forward, x: Tensor) -> Tensor:
-        """Return the layer's output, checked."""
+        """Return the layer's output after checking it."""
         given, moderate = x.clone(), self._moderate(x)
         self._x = given
         y: object = self._guarded("forward", lambda: method(x))
@@ -121,7 +121,7 @@ class _Guard:
         return y
 
     def backward(self, method: Backward, grad_output: Tensor) -> Tensor | None:
-        """Return the layer's input gradient, checked, with those of its parameters."""
+        """Return the layer's input gradient after checking it and the gradients of the parameters."""
         x = self._x
         if x is None:
             raise self._fault("backward was called before forward")
@@ -135,7 +135,7 @@ class _Guard:
         return checked
 
     def _input_gradient(self, grad_input: object, x: Tensor, moderate: bool) -> Tensor | None:
-        """Return what backward returned, checked; None only where it is not needed."""
+        """Return the input gradient after checking it; None only where it is not needed."""
         if grad_input is None and not self.module.needs_input_grad:
             return None
         if not isinstance(grad_input, Tensor) or grad_input.shape != x.shape or grad_input.dtype != x.dtype:

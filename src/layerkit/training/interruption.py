@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal (SIGHUP) end a training between two steps, after it is saved."""
+"""Lets Ctrl-C, SIGTERM and a closed terminal (SIGHUP) end a training between two steps, after it is saved."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from types import FrameType
 from layerkit.errors import StoppedError
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
-if hasattr(signal, "SIGHUP"):  # Windows has none
+if hasattr(signal, "SIGHUP"):  # not on Windows
     SIGNALS.append(signal.SIGHUP)
 
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], int | None]]:
-    """Catch these signals inside ``with``, and give a function that returns the one that has arrived, or None.
+    """Catch these signals inside ``with``, and provide a function that returns the signal that has arrived, or None.
 
-    Only the first is caught; a second does what it does anywhere else. Outside the main thread nothing is caught, since
-    signals arrive in the main thread alone.
+    Only the first signal is caught; a second one has its usual effect. Outside the main thread nothing is caught, since
+    signals arrive only in the main thread.
     """
     received: list[int] = []
 
@@ -43,7 +43,7 @@ def interruptible() -> Iterator[Callable[[], int | None]]:
 
 @contextmanager
 def going_on_with(command: str) -> Iterator[None]:
-    """Add to the message of a stop inside ``with`` which command goes on with the work."""
+    """Add to the message of a stop inside ``with`` the command that continues the work."""
     try:
         yield
     except StoppedError as stop:

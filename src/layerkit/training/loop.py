@@ -1,4 +1,4 @@
-"""The loop around the step: epochs of batches, with validation after each."""
+"""The training loop: epochs of mini-batches, with validation after each epoch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from layerkit.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class StepDone:
-    """One step: its place, its loss, how many pictures it saw, and the seconds that its epoch has taken so far."""
+    """One step: its position, its loss, how many pictures it saw, and the seconds that its epoch has taken so far."""
 
     epoch: int
     batch: int
@@ -30,7 +30,7 @@ class StepDone:
 
 @dataclass(frozen=True)
 class EpochDone:
-    """One epoch: its number from 1, what validation says, and the seconds that training and validation took."""
+    """One epoch: its number from 1, its validation, and the seconds that training and validation took."""
 
     epoch: int
     evaluation: Evaluation | None
@@ -55,14 +55,14 @@ def fit(
 
     Args:
         trainer: takes the steps.
-        pairs: what each epoch is made of.
+        pairs: the training pairs of each epoch.
         validation: pictures that are denoised and measured after each epoch; None for no such measurement.
-        denoiser: of the trainer's network, for validation.
-        epochs: where to stop; the trainer's progress is the share of all their steps.
+        denoiser: the denoiser of the trainer's network, for validation.
+        epochs: the number of epochs at which to stop; the trainer's progress is the share of all their steps.
         batch_size: pairs in one step.
-        epoch, batch: where to begin; both from 0.
-        seconds: that the steps of ``epoch`` before ``batch`` took when they were made; they count as part of it.
-        inspector: of the trainer's network; it names the layer at fault when a step fails.
+        epoch, batch: the position at which to begin; both from 0.
+        seconds: the time that the earlier steps of ``epoch`` took; it is counted as part of the epoch.
+        inspector: the inspector of the trainer's network; it names the faulty layer when a step fails.
     """
     like = next((parameter for parameter, _ in trainer.network.param()), torch.empty(0))
     steps = -(-len(pairs) // batch_size)

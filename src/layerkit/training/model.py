@@ -1,8 +1,7 @@
-"""From pictures in memory to a denoiser in three lines.
+"""Trains a denoiser on pictures in memory, in three lines.
 
-The form is the one that the course EE-559 "Deep Learning" of EPFL asks of a denoiser: ``train`` and ``predict`` on
-tensors with values from 0 to 255. What happens is what happens on the command line: a training is a run in a folder,
-and every command takes it.
+The interface is that of the course EE-559 "Deep Learning" of EPFL: ``train`` and ``predict`` on tensors with values
+from 0 to 255. Training works as on the command line: it is a run in a folder, which every command accepts.
 """
 
 from __future__ import annotations
@@ -45,9 +44,9 @@ class Model:
 
     Pictures are torch tensors or numpy arrays (N, C, H, W), uint8 or floats, with values from 0 to 255.
 
-    Each training is a run of its own: a folder ``NAME``, ``NAME-2``, ... in ``runs``, where NAME is the network's.
-    ``layerkit train --resume``, ``evaluate`` and ``denoise`` take it as any other. The pairs are written beside it, as
-    a data file.
+    Each training is a separate run: a folder ``NAME``, ``NAME-2``, ... in ``runs``, where NAME is the network's name.
+    ``layerkit train --resume``, ``evaluate`` and ``denoise`` accept it like any other run. The pairs are written into
+    ``runs`` too, as a data file.
 
     Args:
         architecture: the network and how it is trained: a file, a JSON text or an architecture. By default the network
@@ -56,8 +55,8 @@ class Model:
         runs: the folder of all runs.
 
     Attributes:
-        architecture: the network's.
-        folder: of the run that the network comes from; None where there is none.
+        architecture: the architecture of the network.
+        folder: the folder of the run that the network comes from; None where there is none.
 
     Raises:
         SpecError: when the architecture is not valid.
@@ -92,16 +91,16 @@ class Model:
         callback: Callback | None = None,
         quiet: bool = False,
     ) -> Self:
-        """Return the model of a run, trained to its end from wherever it stands, as ``layerkit train --resume`` does.
+        """Continue a run to its end, as ``layerkit train --resume`` does, and return its model.
 
         Args:
-            folder: of the run, whatever began it.
+            folder: the folder of the run, started by this class or by the command line.
             epochs: replaces the number of epochs that the run was started with.
             callback, quiet: as in :meth:`train`.
 
         Raises:
-            UserError: when there is no run, or it cannot go on.
-            RunError: as :meth:`train`.
+            UserError: when there is no run, or it cannot be continued.
+            RunError: as in :meth:`train`.
         """
         with Run.open(folder) as run:
             model = cls(run.architecture, runs=run.folder.parent)
@@ -118,30 +117,30 @@ class Model:
         callback: Callback | None = None,
         quiet: bool = False,
     ) -> Evaluation | None:
-        """Train, show the progress where there is a terminal, and return what validation says after the last epoch.
+        """Train, show the progress if there is a terminal, and return the validation after the last epoch.
 
-        A new model begins a training, or goes on with the same one where that was begun before and is not finished. A
-        model that has been trained, or was loaded from a run, goes on with that run for ``num_epochs`` more, on the
-        same pairs; from there on a schedule runs over the new number of epochs.
+        A new model starts a training, or continues the same training if it was started before and is not finished. A
+        model that has been trained, or was loaded from a run, continues that run for ``num_epochs`` more, on the same
+        pairs; from then on a schedule is stretched over the new number of epochs.
 
         Ctrl-C and SIGTERM save before they stop.
 
         Args:
-            train_input: noisy pictures (N, C, H, W), N at least 1, values from 0 to 255; noise may reach beyond.
-            train_target: the same scenes with independent noise (Noise2Noise), or clean.
+            train_input: noisy pictures (N, C, H, W), N at least 1, values from 0 to 255; noise may exceed this range.
+            train_target: the same scenes with independent noise (Noise2Noise), or without noise.
             num_epochs: passes over all pairs, at least 1.
-            validation: noisy pictures and the clean ones, (M, C, H, W) each, measured after every epoch.
+            validation: noisy and clean pictures, (M, C, H, W) each, measured after every epoch.
             callback: called with each :class:`~layerkit.training.loop.StepDone` and
                 :class:`~layerkit.training.loop.EpochDone`.
             quiet: show nothing.
 
         Raises:
             ShapeError: when the shapes do not fit together.
-            DataError: when the values are of another kind or not finite, or the pictures do not fit the network.
-            UserError: when the training cannot go on with these pairs, or nothing says how to train.
-            RunError: when the training diverges, or something cannot be written.
-            KeyboardInterrupt: after Ctrl-C; its text says how to go on.
-            StoppedError: after SIGTERM; so does this.
+            DataError: when the values have another dtype or are not finite, or the pictures do not fit the network.
+            UserError: when the training cannot be continued with these pairs, or the architecture has no ``training``.
+            RunError: when the training diverges, or a file cannot be written.
+            KeyboardInterrupt: after Ctrl-C; its message says how to continue.
+            StoppedError: after SIGTERM; its message says how to continue.
         """
         if type(num_epochs) is not int or num_epochs < 1:
             raise UserError(f"num_epochs must be a whole number of at least 1, not {num_epochs!r}")
@@ -161,13 +160,13 @@ class Model:
             return self._train(run, None if new else self._epochs + num_epochs, callback, quiet)
 
     def load_pretrained_model(self, path: str | Path | None = None) -> None:
-        """Take the network of a checkpoint.
+        """Load the network of a checkpoint.
 
         Args:
-            path: of the checkpoint, or of a run's folder; by default that of the last run with this network's name.
+            path: a checkpoint, or the folder of a run; by default the last run with this network's name.
 
         Raises:
-            CheckpointError: when there is none, it is damaged, or it holds another network than this model's.
+            CheckpointError: when there is none, or it is damaged, or it has another network than this model.
         """
         if path is None:
             path = last_checkpoint_in(self.runs, self.architecture.name)
@@ -201,22 +200,22 @@ class Model:
 
         Raises:
             UserError: when the model has neither been trained nor loaded.
-            ShapeError: when the shape is another, or the network cannot take pictures of this size.
-            DataError: when the values are of another kind, or not finite.
-            RunError: when the network's answer is not finite.
+            ShapeError: when x has another shape, or the network cannot take pictures of this size.
+            DataError: when the values have another dtype, or are not finite.
+            RunError: when the network's output is not finite.
         """
         if self._denoiser is None:
-            raise UserError("the model knows nothing yet; call train or load_pretrained_model first")
+            raise UserError("the model is not trained yet; call train or load_pretrained_model first")
         return self._denoiser.predict(x)
 
     def _new_run(self, pairs: ArrayPairs, num_epochs: int) -> Run:
-        """Return a run of a new training, or the same one where it was begun before."""
+        """Return the run of a new training, or the existing run if the same training was started before."""
         architecture = self._architecture_for(pairs, num_epochs)
         return Run.start_in(self.runs, architecture, Settings(data=str(pairs.write(self.runs))))
 
     def _architecture_for(self, pairs: ArrayPairs, num_epochs: int) -> Architecture:
         """Return the architecture for the size and the number of these pairs."""
-        self.architecture.trained  # noqa: B018 - refuses a network that nothing says how to train
+        self.architecture.trained  # noqa: B018 - raises an error if there is no training block
         channels, height, width = pairs.shape
         architecture = self.architecture
         if self._is_default and channels != architecture.input.channels:
@@ -248,7 +247,7 @@ class Model:
         return Run.open(self.folder)
 
     def _train(self, run: Run, epochs: int | None, callback: Callback | None, quiet: bool) -> Evaluation | None:
-        """Train a run to its end, of which ``epochs`` is the new one unless it is None, and take its network."""
+        """Train a run to its end, or to the new end ``epochs`` if it is not None, and load its network."""
         session = Session.open(run, installed(), epochs=epochs)
         console = Console(highlight=False)
         display = nullcontext() if quiet or not console.is_terminal else bars(session, console)

@@ -1,4 +1,4 @@
-"""From an architecture and the name of its data to all that a training works with."""
+"""Makes all objects that a training needs from an architecture and the name of its data."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from layerkit.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a training works with.
+    """The objects that a training needs.
 
     Attributes:
         trainer: takes the steps.
@@ -42,7 +42,7 @@ class Prepared:
 def prepare(
     architecture: Architecture, network: Module, settings: Settings, catalogue: Catalogue, group: Processes | None
 ) -> Prepared:
-    """Return what the training of a network works with.
+    """Return the objects that the training of a network needs.
 
     Args:
         architecture: says how it is trained.

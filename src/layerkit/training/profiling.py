@@ -1,9 +1,9 @@
-"""Where the time of a training step goes, layer by layer.
+"""Measures the time of a training step, layer by layer.
 
-Each layer's time is compared with that of bare matrix products of as many multiply-adds. The forward pass has those of
-the plain formula; the backward pass has as many for the weights, and as many again for the input. A layer near 100 % is
-as fast as its plain formula can be; one above needs fewer multiplications than that formula; one far below spends its
-time on something else.
+The time of each layer is compared with the time of bare matrix products with as many multiply-adds. The forward pass
+has those of the plain formula; the backward pass has as many for the weights, and as many again for the input. A layer
+near 100 % is as fast as its plain formula can be. A layer above 100 % needs fewer multiplications than that formula. A
+layer far below spends its time on something else.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from layerkit.spec.tracing import built_from, trace
 from layerkit.training.trainer import Trainer
 
 PRODUCT_SIDE = 512
-"""Rows and columns of the matrices whose product is timed for the speed of a bare product."""
+"""The number of rows and columns of the matrices whose product is timed as the bare product."""
 MAX_STEPS = 1000
 
 
 @dataclass
 class LayerTime:
-    """What one layer of the spec costs in a step, all copies together; a container's costs include its content.
+    """The time of one layer of the spec in a step, all copies together; a container includes its content.
 
     Attributes:
-        path: JSON path from the architecture.
-        depth: how many containers it is in.
-        multiply_adds: of the forward pass of the whole batch, by the plain formula.
-        forward, backward: seconds.
-        products: seconds of the bare products, forwards and backwards.
+        path: the JSON path of the layer in the architecture.
+        depth: the number of containers around it.
+        multiply_adds: the multiply-adds of the forward pass of the whole mini-batch, by the plain formula.
+        forward, backward: seconds of the two passes.
+        products: seconds of the bare products of both passes.
     """
 
     path: Path
@@ -67,7 +67,7 @@ class LayerTime:
 class Profile:
     """The layers, in order, and the seconds of a whole step.
 
-    The time that no layer took went to the loss, the optimizer and the slicing of the batch.
+    The time that does not belong to a layer was used by the loss, the optimizer and the slicing of the mini-batch.
     """
 
     layers: list[LayerTime]
@@ -80,7 +80,7 @@ class Profile:
 def profile(architecture: Architecture, batch_size: int, seconds: float = 3.0) -> Profile:
     """Return the times of a training step on random pictures, medians over as many steps as ``seconds`` allow.
 
-    The learning rate is 0, so that nothing diverges. Slices of a large batch are counted together.
+    The learning rate is 0, so that nothing diverges. The slices of a large mini-batch are counted together.
     """
     training = architecture.training
     network = build(architecture, seed=0)
@@ -117,10 +117,10 @@ def profile(architecture: Architecture, batch_size: int, seconds: float = 3.0) -
 
 
 class _Clock:
-    """Times the methods of one module; a step may call each of them several times, once a slice of the batch.
+    """Times the methods of one module; a step calls each of them once for every slice of the mini-batch.
 
     Attributes:
-        forward_times, backward_times: seconds in each step so far.
+        forward_times, backward_times: the seconds in each step so far.
     """
 
     def __init__(self) -> None:
@@ -143,19 +143,19 @@ class _Clock:
         return result
 
     def end_step(self) -> None:
-        """Keep the times of this step, and begin the next."""
+        """Store the times of this step, and start the next."""
         self.forward_times.append(self._forward)
         self.backward_times.append(self._backward)
         self._forward = self._backward = 0.0
 
 
 def _layers(architecture: Architecture, network: Module, batch_size: int) -> list[LayerTime]:
-    """Return the layers, copies of one layer as one, with their modules.
+    """Return the layers with their modules; the copies of a layer count as one.
 
-    Layers inside a stranger's container that builds them in a way of its own are left out: it is timed as a whole.
+    If a plugin's container builds the layers inside it in its own way, they are left out: it is timed as a whole.
     """
     layers: dict[Path, LayerTime] = {}
-    learned = False  # whether a layer in front learns something, so that the input gradient is asked for
+    learned = False  # whether an earlier layer has parameters, so that the input gradient is needed
     steps = trace(architecture.network, architecture.input.shape)
     for step in steps:
         blank = LayerTime(step.path, step.depth, step.layer, step.container, step.output_shape)
@@ -176,7 +176,7 @@ def _layers(architecture: Architecture, network: Module, batch_size: int) -> lis
 
 
 def _product(like: Tensor) -> tuple[Callable[[], Any], int]:
-    """Return a bare product of matrices, and its floating point operations."""
+    """Return a function that computes a bare matrix product, and the number of its floating point operations."""
     a, b = (torch.randn(PRODUCT_SIDE, PRODUCT_SIDE, dtype=like.dtype, device=like.device) for _ in range(2))
     out = torch.empty_like(a)
     return lambda: torch.mm(a, b, out=out), 2 * PRODUCT_SIDE**3

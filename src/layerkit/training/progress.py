@@ -1,4 +1,4 @@
-"""How far a training has come: its place between two steps, and its loss on the way there."""
+"""The progress of a training: its position between two steps, and its loss so far."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from pydantic import Field
 from layerkit.contracts.specs import StrictModel
 
 PICTURES_A_POINT = 1_000
-"""Pictures over which the loss is averaged for one point of the curve."""
+"""The number of pictures over which the loss is averaged for one point of the curve."""
 
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Seconds = Annotated[float, Field(ge=0)]
 
 
 class Position(StrictModel):
-    """Where a training stands between two steps, as a checkpoint keeps it.
+    """The position of a training between two steps, as a checkpoint keeps it.
 
-    Together with the weights, the states of random generators and the optimizer's state this is all that the rest of a
-    training depends on: its pairs are functions of seed, epoch and place.
+    The rest of a training depends only on this, the weights, the states of random generators and the optimizer's state,
+    because its pairs are functions of seed, epoch and position.
 
     Attributes:
-        epoch, batch: of the next step, both from 0.
-        pictures: seen since the beginning.
-        point_pictures, point_loss: pictures seen, and their losses added up, since the last point of the loss curve.
-        metrics: bytes in the metrics file.
-        metrics_sha256: their checksum, which a checkpoint has; empty in one of an older layerkit.
-        seconds: of training since the beginning, without validation; an interruption does not count.
-        epoch_seconds: of these, those of the epoch that the next step belongs to.
+        epoch, batch: the numbers of the next step's epoch and mini-batch, both from 0.
+        pictures: the number of pictures seen since the beginning.
+        point_pictures, point_loss: the pictures seen since the last point of the loss curve, and the sum of their
+            losses.
+        metrics: the size of the metrics file in bytes.
+        metrics_sha256: the checksum of the metrics file; empty in a checkpoint of an older layerkit.
+        seconds: the time of training since the beginning, without validation and interruptions.
+        epoch_seconds: the part of this time that belongs to the epoch of the next step.
         settings: what the run was started with besides its spec, which a checkpoint has; empty in one of an older
             layerkit.
     """
@@ -59,9 +60,9 @@ class LossCurve:
     """The loss against the pictures seen, the report's Fig. 1.
 
     Args:
-        points: those that an earlier part of the training has made.
-        pictures: seen since the beginning.
-        point_pictures, point_loss: of those, the pictures since the last point, and their losses added up.
+        points: the points of an earlier part of the training.
+        pictures: the number of pictures seen since the beginning.
+        point_pictures, point_loss: the pictures seen since the last point, and the sum of their losses.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class LossCurve:
         self.pictures, self.point_pictures, self.point_loss = pictures, point_pictures, point_loss
 
     def add(self, loss: float, pictures: int) -> Point | None:
-        """Add a batch's mean loss, and return the point that it completes, if it does."""
+        """Add the mean loss of a mini-batch; return the point if one is completed, otherwise None."""
         self.pictures += pictures
         self.point_pictures += pictures
         self.point_loss += loss * pictures

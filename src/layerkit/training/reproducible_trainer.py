@@ -1,8 +1,8 @@
 """One step of training with the same bits on any number of processes.
 
-A sum of floating-point numbers depends on the order of its terms, and who has which samples decides the order. Here the
-gradients of slices of the batch, whose size depends on the batch alone, are kept apart, gathered, and summed in the
-order of the slices; and each slice is computed by one thread.
+A sum of floating-point numbers depends on the order of its terms, which depends on which process has which samples.
+Here the gradients of slices of the mini-batch, whose size depends only on the mini-batch, are kept apart, gathered, and
+summed in the order of the slices; and each slice is computed by one thread.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from layerkit.training.shared_trainer import called, check_draws_nothing, count
 from layerkit.training.trainer import Trainer, check_finite, slices, threads
 
 SLICES = 8
-"""A batch is cut into so many slices, or more where so few are too large: so many processes have work at least."""
+"""The least number of slices of a mini-batch, and so the least number of processes that have work."""
 
 
 class ReproducibleTrainer(Trainer):

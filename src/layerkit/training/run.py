@@ -1,4 +1,4 @@
-"""The folder that a training writes: what was trained, how it went, and what came out."""
+"""The folder that a training writes: its settings, its metrics and its results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _REMEDY = "choose another folder with --output, or remove"
 
 
 class Settings(StrictModel):
-    """What a run was started with, besides its spec."""
+    """The settings that a run was started with, apart from its spec."""
 
     format: Literal[1] = 1
     data: str = Field(max_length=10_000)
@@ -37,17 +37,17 @@ class Settings(StrictModel):
 class Run:
     """A run's folder, locked against other processes until it is closed.
 
-    - ``architecture.json``: the spec as it was resolved, with defaults, overrides and the packages it needs;
+    - ``architecture.json``: the resolved spec, with defaults, overrides and the packages that it needs;
     - ``run.json``: the data it is trained on;
-    - ``metrics.jsonl``: a JSON object a line: the loss as training goes on, the quality after each epoch;
-    - ``checkpoint.safetensors``: the network, and all that is needed to go on;
+    - ``metrics.jsonl``: one JSON object per line: the loss during training, the quality after each epoch;
+    - ``checkpoint.safetensors``: the network, and everything that is needed to continue;
     - ``loss.png`` and ``montage.png``.
 
-    One is made with :meth:`open`, :meth:`start`, :meth:`start_in` or :meth:`lock`.
+    Use :meth:`open`, :meth:`start`, :meth:`start_in` or :meth:`lock` to make one.
 
     Args:
         folder: an existing folder.
-        lock: on that folder.
+        lock: the lock on that folder.
     """
 
     def __init__(self, folder: Path, lock: FolderLock) -> None:
@@ -74,7 +74,7 @@ class Run:
 
     @classmethod
     def lock(cls, folder: str | Path) -> Run:
-        """Lock an existing folder, whether it holds a run or not, and remove what a killed process left half written.
+        """Lock an existing folder, with or without a run, and remove the temporary files of a killed process.
 
         Raises:
             FolderInUseError: when another process trains in the folder.
@@ -97,13 +97,13 @@ class Run:
 
     @classmethod
     def start(cls, folder: str | Path, architecture: Architecture, settings: Settings, finished: bool = False) -> Run:
-        """Return a new run in ``folder``, or the one it holds if that was started in the same way and is not finished.
+        """Return a new run in ``folder``, or the existing run if it was started in the same way and is not finished.
 
         Args:
-            finished: whether one that is finished is returned as well.
+            finished: whether a finished run is returned as well.
 
         Raises:
-            UserError: when the folder holds another run, a finished one, or parts of one, or another process trains in
+            UserError: when the folder has another run, a finished run or parts of a run, or another process trains in
                 it; then nothing is changed.
             RunError: when it cannot be written.
         """
@@ -123,7 +123,7 @@ class Run:
 
     @classmethod
     def start_in(cls, parent: str | Path, architecture: Architecture, settings: Settings) -> Run:
-        """Return what :meth:`start` gives in the first fitting folder ``name``, ``name-2``, ... of ``parent``."""
+        """Return the result of :meth:`start` in the first suitable folder ``name``, ``name-2``, ... of ``parent``."""
         folders = folders_in(parent, architecture.name)
         while True:
             with suppress(FolderTakenError, FolderInUseError):
@@ -136,10 +136,10 @@ class Run:
         self.write_architecture(architecture)
 
     def _continues(self, architecture: Architecture, settings: Settings, finished: bool) -> bool:
-        """Return whether the folder holds the run of these; False where it holds none.
+        """Return whether the folder holds a run with this architecture and these settings; False if it has no run.
 
         Raises:
-            UserError: when it holds another run, or that run is finished and a finished one is not asked for.
+            UserError: when it holds another run, or a finished run that was not asked for.
         """
         if not self.architecture.exists():
             return False
@@ -176,7 +176,7 @@ class Run:
         write_atomically(self.architecture, architecture.to_json().encode())
 
     def write_settings(self, settings: Settings) -> None:
-        """Write what the run is started with.
+        """Write the settings that the run is started with.
 
         Raises:
             RunError: when it cannot be written.
@@ -184,15 +184,15 @@ class Run:
         write_atomically(self.settings, (settings.model_dump_json(indent=2) + "\n").encode())
 
     def read_settings(self) -> Settings:
-        """Return what the run was started with.
+        """Return the settings that the run was started with.
 
         Raises:
-            UserError: when the file that says so is missing or damaged.
+            UserError: when their file is missing or damaged.
         """
         try:
             return Settings.model_validate_json(self.settings.read_bytes())
         except (OSError, ValidationError):
-            raise UserError(f"{self.settings} is missing or damaged, so nobody knows what the run trains on") from None
+            raise UserError(f"{self.settings} is missing or damaged, so the data of the run are not known") from None
 
     # What happens
 
@@ -208,8 +208,8 @@ class Run:
         """Append one line to the metrics, and return the size of the file.
 
         Args:
-            durable: whether to wait until the disk has it; else it may wait for the next line that is, or for
-                :meth:`sync`.
+            durable: whether to wait until the line is on the disk; otherwise the next durable line, or :meth:`sync`,
+                brings it there.
 
         Raises:
             RunError: when it cannot be written.
@@ -219,7 +219,7 @@ class Run:
         return self.metrics.stat().st_size
 
     def sync(self) -> None:
-        """Wait until the disk has all that was recorded.
+        """Wait until everything recorded is on the disk.
 
         Raises:
             RunError: when it cannot be written.
@@ -227,16 +227,16 @@ class Run:
         append_lines(self.metrics, b"")
 
     def record_end(self) -> None:
-        """Record that everything is done."""
+        """Record that the run is finished."""
         self.record(_END, {})
 
     @property
     def epochs_recorded(self) -> int:
-        """How many epochs the metrics tell of; after each, a checkpoint is written before anything else happens."""
+        """The number of epochs in the metrics; each is recorded just before its checkpoint is written."""
         return sum(event.get("event") == "epoch" for event in self.events())
 
     def metrics_checksum(self, size: int) -> str:
-        """Return the SHA-256 of the first ``size`` bytes of the metrics, or "" where there are not so many."""
+        """Return the SHA-256 of the first ``size`` bytes of the metrics, or "" if there are fewer."""
         try:
             with self.metrics.open("rb") as file:
                 data = file.read(size)
@@ -246,15 +246,15 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether everything was done."""
+        """Whether the run is finished."""
         events = self.events()
         return bool(events) and events[-1].get("event") == _END
 
     def events(self, size: int | None = None) -> list[dict[str, Any]]:
-        """Return what was recorded; lines that cannot be read are left out.
+        """Return the recorded events; lines that cannot be read are left out.
 
         Args:
-            size: bytes of the file that count; None for all.
+            size: the number of bytes of the file to read; None for all.
         """
         try:
             lines = self.metrics.read_bytes()[:size].splitlines()
@@ -271,7 +271,7 @@ class Run:
         return events
 
     def rewind(self, size: int) -> None:
-        """Cut the metrics to the ``size`` they had, so that what was lost with a later state is not recorded twice.
+        """Cut the metrics to an earlier ``size`` in bytes, so that steps that are repeated are not recorded twice.
 
         Raises:
             RunError: when it cannot be written.
@@ -300,11 +300,11 @@ def last_checkpoint_in(parent: str | Path, name: str) -> Path | None:
 
 
 def _refuse_parts(folder: Path) -> None:
-    """Refuse a folder that holds something trained, without the file that says what it is."""
+    """Refuse a folder that holds metrics or a checkpoint, but not the architecture that belongs to them."""
     if (folder / ARCHITECTURE).exists():
         return
     for path in (folder / CHECKPOINT, folder / METRICS):
-        # Empty metrics are what a run leaves that was killed when it had just begun.
+        # A run that was killed at its very beginning leaves empty metrics.
         if path.exists() and path.stat().st_size:
             raise FolderTakenError(
                 f"{path} is there already, without the {ARCHITECTURE} of its run; put that back, {_REMEDY} this one"

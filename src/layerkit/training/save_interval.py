@@ -9,12 +9,12 @@ DEFAULT_MINUTES = 5.0
 
 
 class SaveInterval:
-    """Every so many steps, or minutes, whichever comes first; at the end of an epoch a training is saved anyway.
+    """Decides when to save: after some steps or minutes, whichever comes first. Each end of an epoch is saved anyway.
 
     Args:
-        steps: between two checkpoints; None for no such bound.
-        minutes: between two checkpoints; None for no such bound.
-        clock: the time in seconds.
+        steps: the most steps between two checkpoints; None for no limit.
+        minutes: the most minutes between two checkpoints; None for no limit.
+        clock: returns the time in seconds.
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class SaveInterval:
         self.restart()
 
     def restart(self) -> None:
-        """Begin anew, as after a checkpoint."""
+        """Start a new interval, as after a checkpoint."""
         self._steps_done, self._started = 0, self._clock()
 
     def count_step(self) -> None:

@@ -1,4 +1,4 @@
-"""A training in a run's folder: from wherever the run stands to its end, with everything saved on the way."""
+"""A training in a run's folder: from the present state of the run to its end, with everything saved on the way."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from layerkit.training.standing import Standing, standing_of
 
 
 class Session:
-    """The training of a run, ready to begin or to go on; :meth:`open` makes one.
+    """The training of a run, ready to begin or to continue; :meth:`open` makes one.
 
-    A run that goes on has the same bits as one that was never interrupted.
+    A run that was interrupted and continued is bit for bit the same as one that was not.
 
     Attributes:
-        run: where everything is written.
-        settings: what the run was started with.
-        architecture: the run's, with the packages that are installed now.
-        changed_packages: the packages it was begun with, where others are installed now.
-        dataset: of which ``pairs`` are the part to train on.
+        run: the run, in whose folder everything is written.
+        settings: the settings that the run was started with.
+        architecture: the architecture of the run, with the packages that are installed now.
+        changed_packages: the packages at the start of the run that are now installed in another version, or missing.
+        dataset: the data set; ``pairs`` is its part for training.
         curve: the loss so far.
-        metrics_lost: whether the metrics of the training so far are gone, so that the curve begins here.
+        metrics_lost: whether the earlier metrics are missing, so that the curve begins here.
     """
 
     def __init__(
@@ -73,20 +73,20 @@ class Session:
         epochs: int | None = None,
         group: Processes | None = None,
     ) -> Session:
-        """Return the training of a run, as its last checkpoint has it; nothing is written before :meth:`events`.
+        """Return the training of a run, in the state of its last checkpoint; nothing is written before :meth:`events`.
 
         Args:
-            run: where the spec, the data's name and the last checkpoint are read.
-            catalogue: of the components that may be named.
+            run: the run, which has the spec, the name of the data and the last checkpoint.
+            catalogue: the components that may be named.
             save_interval: when to save in the middle of an epoch; by default every five minutes.
-            epochs: replaces the number of epochs that the run was started with; from there on a schedule, and a loss
-                that looks at the progress, run over the new number.
+            epochs: replaces the number of epochs that the run was started with; from then on the schedule, and a loss
+                that depends on the progress, are stretched over the new number.
             group: the processes that train together, of which this one is rank 0 and the others
                 :func:`~layerkit.training.following.follow`; None for this one alone.
 
         Raises:
-            UserError: when the run cannot go on: its files are damaged or contradict each other, or its data or
-                packages are gone; or when several processes cannot train its network.
+            UserError: when the run cannot be continued, because its files are damaged or contradict each other, or its
+                data or packages are missing; or when several processes cannot train its network.
             ProcessError: when a process is lost.
         """
         settings, standing = run.read_settings(), standing_of(run, catalogue)
@@ -130,24 +130,24 @@ class Session:
         )
 
     def events(self, asked_to_stop: Callable[[], int | None] = lambda: None) -> Iterator[StepDone | EpochDone]:
-        """Train from where the run stands to its end, save on the way, and yield each step and epoch when it is done.
+        """Train from the present position to the end, save on the way, and yield each step and epoch when it is done.
 
         Args:
-            asked_to_stop: called after every step and epoch; gives the signal that asks for the end, or None.
+            asked_to_stop: called after every step and epoch; returns the signal that asked for a stop, or None.
 
         Raises:
             DivergedError: when the loss or the weights are not finite any more; the last checkpoint is kept.
-            BrokenLayerError: when a layer does not do what it must.
+            BrokenLayerError: when a layer breaks its contract.
             RunError: when something cannot be written; the last checkpoint is kept.
-            StoppedError: when it was asked to stop, and has saved.
+            StoppedError: when it was asked to stop; everything is saved.
         """
         training, position = self.architecture.trained, self.position
         if position.epoch < training.epochs:
-            # What was recorded after the last checkpoint is trained, and recorded, again.
+            # Steps after the last checkpoint are taken, and recorded, again.
             self.run.rewind(position.metrics)
         self.run.write_architecture(self.architecture)
         if self.metrics_lost:
-            self._save()  # the checkpoint that is there counts on the metrics that were lost
+            self._save()  # the existing checkpoint has the checksum of the lost metrics
         self.save_interval.restart()
         events = fit(
             self.trainer,
@@ -180,17 +180,17 @@ class Session:
     def _record(self, event: StepDone | EpochDone) -> None:
         """Write down what happened, and move on to the next step."""
         if isinstance(event, EpochDone):
-            # The seconds are those of the epoch: what is recorded of an evaluation is the same in every run.
-            values = asdict(event.evaluation) if event.evaluation else {}
-            values |= {"epoch": event.epoch, "seconds": event.train_seconds}
-            self._recorded = self.run.record("epoch", values)
+            values = {"epoch": event.epoch, "seconds": event.train_seconds}
+            # The seconds are those of the epoch, not those of the evaluation.
+            evaluation = asdict(event.evaluation) if event.evaluation else {}
+            self._recorded = self.run.record("epoch", values | evaluation | values)
             self._place = event.epoch, 0
             self._earlier_epochs_seconds += event.train_seconds
             self._epoch_seconds = 0.0
             return
         point = self.curve.add(event.loss, event.pictures)
         if point:
-            # To wait for the disk would take as long as some steps; it is enough when the next checkpoint waits.
+            # Waiting for the disk takes as long as some steps, and it is enough that the next checkpoint waits.
             values = {"epoch": event.epoch + 1, **asdict(point)}
             self._recorded = self.run.record("loss", values, durable=False)
         self._place, self._epoch_seconds = (event.epoch, event.batch + 1), event.seconds
@@ -240,7 +240,7 @@ def _for_epochs(architecture: Architecture, epochs: int | None) -> Architecture:
 
 
 def _changed_packages(before: Architecture, now: Architecture) -> list[str]:
-    """Return the packages of components that were there when the run was begun and are not those of now."""
+    """Return the packages at the start of the run that are now installed in another version, or missing."""
     old, new = (
         {package for names in (architecture.requires or {}).values() for package in names.values()}
         for architecture in (before, now)
@@ -249,7 +249,7 @@ def _changed_packages(before: Architecture, now: Architecture) -> list[str]:
 
 
 def _curve(run: Run, position: Position) -> LossCurve:
-    """Return the curve up to a position, from what was recorded; a record that is no point is left out."""
+    """Return the recorded curve up to a position; records that are not points of the curve are left out."""
     points = []
     for event in run.events(position.metrics):
         pictures, loss = event.get("pictures"), event.get("loss")

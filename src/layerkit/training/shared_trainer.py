@@ -1,8 +1,8 @@
 """One step of training that several processes take together.
 
-The batch stays the whole one, of which each process has a part. Its loss is the mean over all samples, so the gradient
-of the whole is the sum of the parts' gradients, each weighted with its share of the samples. When all have the sum,
-each takes the same step with its own optimizer.
+The mini-batch is the same as on one process; each process has a part of it. Its loss is the mean over all samples, so
+the gradient of the whole is the sum of the parts' gradients, each weighted with its share of the samples. When all
+processes have the sum, each takes the same step with its own optimizer.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Where a run stands, from the files in its folder, once it is certain that they belong together.
+"""Reads the state of a run from the files in its folder, and checks that these belong together.
 
-``architecture.json`` says what is trained, and ``run.json`` on what. A checkpoint holds the same, and the size and
-checksum of the metrics up to it. So files of another run, or files that were changed by hand, contradict each other,
-and a training that went on with them would not be the one that was asked for.
+``architecture.json`` says what is trained, and ``run.json`` on which data. A checkpoint holds the same, and the size
+and checksum of the metrics at that time. So files of another run, or files that were changed by hand, contradict each
+other, and continuing with them would be a different training.
 
-Two things may differ. The packages are those of the layerkit that last wrote the file. And the number of epochs may be
-changed while a run goes on: a checkpoint has the number of the time when it was saved.
+Two things may differ. The packages are those that were installed when the file was last written. And the number of
+epochs may be changed for a run; a checkpoint has the number from the time when it was saved.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from layerkit.training.run import Run, Settings
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a run stands.
+    """The state of a run.
 
     Attributes:
-        architecture: what is trained.
-        checkpoint: the last one; None before the first.
+        architecture: the architecture that is trained.
+        checkpoint: the last checkpoint; None before the first.
         position: how far the training had come.
-        metrics_lost: whether there was something in the metrics, and the file is gone.
+        metrics_lost: whether the metrics had lines and the file is missing.
     """
 
     architecture: Architecture
@@ -44,7 +44,7 @@ class Standing:
 
 
 def standing_of(run: Run, catalogue: Catalogue) -> Standing:
-    """Return where a run stands; nothing is written.
+    """Return the state of a run; nothing is written.
 
     Raises:
         UserError: when its files are damaged, or contradict each other.
@@ -53,7 +53,7 @@ def standing_of(run: Run, catalogue: Catalogue) -> Standing:
     if not run.checkpoint.exists():
         if run.epochs_recorded > 1 or run.finished:
             raise UserError(
-                f"{run.checkpoint} is missing, and {run.metrics.name} tells of a training that had one; "
+                f"{run.checkpoint} is missing, but {run.metrics.name} belongs to a training that had one; "
                 f"put it back, or remove {run.metrics} to begin again"
             )
         return Standing(architecture, None, Position())

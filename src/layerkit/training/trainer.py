@@ -27,9 +27,9 @@ from layerkit.errors import DivergedError, ShapeError
 from layerkit.training.dry_run import dry_run
 
 NUMBERS_AT_ONCE = 1_000_000
-"""How many numbers the outputs of all layers may hold for a slice of the batch; more do not fit into the cache."""
+"""The most numbers in the outputs of all layers for a slice of the mini-batch; more do not fit into the cache."""
 NUMBERS_A_PARAMETER = 32
-"""A slice may always have this many numbers for each learned one, since every slice walks through all of those."""
+"""A slice may always have this many numbers for each parameter, since every slice has to read all parameters."""
 NUMBERS_A_THREAD = 300_000
 """How many numbers the outputs of all layers must hold in a step for each thread.
 
@@ -41,27 +41,27 @@ waits may last until that one rests.
 class Trainer:
     """Changes a network so that its loss gets smaller.
 
-    A large mini-batch is taken in slices whose numbers stay in the processor's cache: gradients add up, so the step is
-    the same apart from rounding. A network with a layer that mixes the samples of a batch is given the batch whole, and
-    so is one whose loss compares them.
+    A large mini-batch is processed in slices whose numbers stay in the processor's cache; gradients add up, so the step
+    is the same apart from rounding. If a layer mixes the samples of a mini-batch, or the loss compares them, it is
+    processed as a whole.
 
     A step that is too short for several threads is taken by one.
 
-    What the layers and the loss return during a step must not be used after it: the next step writes into its memory.
+    Outputs of the layers and the loss must not be used after the step, because the next step overwrites their memory.
     A network is trained by one thread at a time; between the steps any number may evaluate it.
 
     Args:
-        network: takes the noisy pictures.
-        loss: compares what comes out with the targets.
-        optimizer: of ``network.param()``.
-        schedule: of the learning rate; None where it stays as it is.
+        network: the network to train; its inputs are noisy pictures.
+        loss: compares the network's outputs with the targets.
+        optimizer: the optimizer of ``network.param()``.
+        schedule: the schedule of the learning rate; None for a constant rate.
 
     Attributes:
         progress: how far the training is, from 0 to 1, for the schedule and the loss; the caller of ``step`` sets it.
         base_lr: the optimizer's learning rate at the beginning, which the schedule multiplies.
 
     Raises:
-        ArgumentError: when one of them is something else, such as a class.
+        ArgumentError: when an argument has another type, for example a class instead of an object.
     """
 
     @held
@@ -69,7 +69,7 @@ class Trainer:
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self.schedule, self.base_lr, self.progress = schedule, optimizer.lr, 0.0
         modules = [module for _, module in network.modules()]
-        # Once, and not at every step: to walk through the network takes as long as some of its layers.
+        # Once, and not at every step, because walking through the network takes as long as some of its layers.
         self.workspace = Workspace([self, loss, *modules])
         learning = [module for module in modules if module.parameters()]
         self._training = Training([loss, network, *learning])
@@ -84,7 +84,7 @@ class Trainer:
         )
 
     def step(self, noisy: Tensor, target: Tensor) -> float:
-        """Return the loss of a batch (N, C, H, W) against its targets, and take one step of the optimizer.
+        """Take one step of the optimizer on a mini-batch (N, C, H, W) and its targets, and return the loss before it.
 
         Raises:
             ShapeError, TensorError: when the network or the loss cannot take them, or the network's output has another
@@ -102,7 +102,7 @@ class Trainer:
         return loss
 
     def _make_step(self, noisy: Tensor, target: Tensor) -> float:
-        """Return the loss of a batch, and let the optimizer take a step by its gradients, which are zero at first."""
+        """Return the loss of a mini-batch, and let the optimizer take a step by its gradients, zero before."""
         size, loss = self._slice_size(noisy), 0.0
         with self._threads_for(noisy):
             for part in slices(len(noisy), size):
@@ -111,7 +111,7 @@ class Trainer:
         return loss
 
     def _threads_for(self, x: Tensor) -> AbstractContextManager[None]:
-        """Let no more threads work inside ``with`` than there is work for."""
+        """Limit the number of threads inside ``with`` to what the work is worth."""
         now = torch.get_num_threads()
         if now == 1 or self._mixes_batch or not len(x):
             return nullcontext()
@@ -119,7 +119,7 @@ class Trainer:
 
     @contextmanager
     def _input_grad_spared(self) -> Iterator[None]:
-        """Spare the network the gradient with respect to the noisy pictures inside ``with``: no step needs it."""
+        """Switch off, inside ``with``, the gradient with respect to the network's input, which no step needs."""
         needed, self.network.needs_input_grad = self.network.needs_input_grad, False
         try:
             yield
@@ -127,21 +127,21 @@ class Trainer:
             self.network.needs_input_grad = needed
 
     def _apply_progress(self) -> None:
-        """Tell the loss how far the training is, and set the learning rate of this step."""
+        """Pass the progress on to the loss, and set the learning rate of this step."""
         self.loss.progress = self.progress
         if self.schedule is not None:
             self.optimizer.lr = self.base_lr * self.schedule(self.progress)
 
     def _add_gradients(self, noisy: Tensor, target: Tensor, batch_size: int) -> float:
-        """Add the gradients of a part of the batch, and return what it adds to the batch's mean loss."""
+        """Add the gradients of a slice of the mini-batch, and return its contribution to the mean loss."""
         loss = self._loss_of(noisy, target)
         check_finite(loss)
         self._add_backward(len(noisy), batch_size)
         return loss if len(noisy) == batch_size else loss * (len(noisy) / batch_size)
 
     def _loss_of(self, noisy: Tensor, target: Tensor) -> float:
-        """Return the mean loss of a part of the batch."""
-        # Copied to one place: what layers prepare for an input can be used again only where the next lies there too.
+        """Return the mean loss of a slice of the mini-batch."""
+        # Copied to the same memory every time, because the layers' plans can be used again only for inputs there.
         noisy = self.workspace.empty(self, "noisy", noisy.shape, noisy).copy_(noisy)
         prediction = self.network.forward(noisy)
         if prediction.shape != target.shape:
@@ -157,7 +157,7 @@ class Trainer:
         self.network.backward(grad if count == batch_size else grad.mul_(count / batch_size))
 
     def _slice_size(self, x: Tensor) -> int:
-        """Return how many samples of the batch to take at once."""
+        """Return how many samples of the mini-batch are processed at once."""
         whole = max(1, len(x))
         if self._mixes_batch or self.loss.compares_samples or whole == 1:
             return whole
@@ -204,11 +204,11 @@ def slices(count: int, size: int) -> list[slice]:
 
 
 def _check(noisy: Tensor, target: Tensor) -> None:
-    """Refuse what is no pair of batches: slices of it might fit, and something would be left out in silence.
+    """Refuse batches of different lengths, of which some samples would be left out silently.
 
     Raises:
-        ShapeError: when they do not have as many samples.
-        TensorError: when one of them is no tensor.
+        ShapeError: when they do not have the same number of samples.
+        TensorError: when one of them is not a tensor.
     """
     for given in (noisy, target):
         if not isinstance(given, Tensor):

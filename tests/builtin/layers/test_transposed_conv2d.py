@@ -74,7 +74,7 @@ def test_errors_say_what_fits():
         TransposedConv2d(1, 1, 3, 2, output_padding=2)(torch.zeros(1, 1, 4, 4))
     spec = TransposedConv2dSpec(type="transposed_conv2d", out_channels=4, kernel_size=2, padding=2)
     with pytest.raises(
-        ShapeError, match=r"padding 2x2 cuts off all .* kernel of 2x2 .* input of 1x3; use less padding"
+        ShapeError, match=r"padding 2x2 removes the whole output .* kernel of 2x2 .* input of 1x3; use less padding"
     ):
         spec.output_shape((3, 1, 3))
     with pytest.raises(ShapeError, match=r"TransposedConv2d: expected an input of \(N, 3, H, W\), not \(1, 4, 8, 8\)"):

@@ -54,6 +54,6 @@ class ELU(Module):
         (x,) = self.saved()
         slope = x.clamp(max=0).exp_()
         if self.alpha != 1:
-            # The exponential is 1 where x > 0, and alpha does not belong there.
+            # The exponential is 1 where x > 0, where it must not be multiplied by alpha.
             slope.mul_(self.alpha).add_(x.sign().clamp_(min=0), alpha=1 - self.alpha)
         return slope.mul_(grad_output)

@@ -1,4 +1,4 @@
-"""Gaussian error linear unit, exactly.
+"""Gaussian error linear unit, without the approximation by tanh.
 
 Forward, for an input of any shape: y = x P(x), with P(x) = erfc(-x / sqrt(2)) / 2 the standard normal distribution.
 
@@ -46,7 +46,7 @@ class GELU(Module):
         """Return (P(x) + x p(x)) grad_output."""
         x: Tensor
         x, distribution = self.saved()
-        # Beyond 1e4 the density is zero in any precision, and the square must not overflow.
+        # Beyond 1e4 the density is zero in any precision; the limit keeps the square from overflowing.
         near = x.clamp(-1e4, 1e4)
         density = near.square().mul_(-0.5).exp_().mul_(1 / math.sqrt(2 * math.pi))
         return torch.addcmul(distribution, near, density, out=density).mul_(grad_output)

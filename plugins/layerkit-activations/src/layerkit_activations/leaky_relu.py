@@ -51,5 +51,5 @@ class LeakyReLU(Module):
         """Return the gradient, times the slope where x was not positive."""
         x: Tensor
         (x,) = self.saved()
-        # The sign is 1 where x > 0, and elsewhere it is raised to the slope; no mask of bool, which would be slower.
+        # The sign is 1 where x > 0, and is raised to the slope elsewhere; a boolean mask would be slower.
         return x.sign().clamp_(min=self.negative_slope).mul_(grad_output)

@@ -27,7 +27,7 @@ class PReLUSpec(LayerSpec):
 
     type: Literal["prelu"] = Field(description="The name of the layer.")
     init: float = Field(default=0.25, ge=-1, le=1, description="The slope below zero at first.")
-    per_channel: bool = Field(default=False, description="Whether each channel learns a slope of its own.")
+    per_channel: bool = Field(default=False, description="Whether each channel learns its own slope.")
 
     def output_shape(self, input_shape: Shape) -> Shape:
         if not input_shape:
@@ -50,7 +50,7 @@ class PReLU(Module):
     Args:
         num_parameters: 1, or the number of channels.
         init: the slope at first.
-        dtype, device: of the parameter; torch's defaults when None.
+        dtype, device: the dtype and device of the parameter; torch's defaults when None.
 
     Attributes:
         weight: (num_parameters,).
@@ -74,7 +74,7 @@ class PReLU(Module):
         """Return a tensor of the shape of ``x``, which is (N, C, ...).
 
         Raises:
-            ShapeError: when x has no channels, or not one for each slope.
+            ShapeError: when x has no channels, or another number of channels than there are slopes.
         """
         if x.dim() < 2 or len(self.weight) not in (1, x.shape[1]):
             channels = "C" if len(self.weight) == 1 else len(self.weight)
@@ -90,7 +90,7 @@ class PReLU(Module):
         self.weight_grad.add_(
             products.sum() if len(self.weight) == 1 else products.sum([dim for dim in range(x.dim()) if dim != 1])
         )
-        # 1 where x > 0, and the slope elsewhere, without a mask of bool, which would be slower.
+        # 1 where x > 0, and the slope elsewhere; a boolean mask would be slower.
         slopes = self._slopes(x)
         return x.sign().clamp_(min=0).mul_(1 - slopes).add_(slopes).mul_(grad_output)
 

@@ -5,7 +5,7 @@ batch:
 
     y = weight (x - mean) / sqrt(var + eps) + bias
 
-and the running statistics, which take the place of mean and var in evaluation mode, move towards those of the batch:
+The running statistics, which replace mean and var in evaluation mode, move towards those of the batch:
 running <- (1 - momentum) running + momentum batch, where the variance is the unbiased one, M / (M - 1) var.
 
 Backward, with z = (x - mean) / sqrt(var + eps), all sums over the batch of one channel:
@@ -70,7 +70,7 @@ class BatchNorm2d(Module):
         eps: added to the variance.
         momentum: how far running statistics move in one step.
         affine: whether each channel learns a scale and a shift.
-        dtype, device: of parameters and statistics; torch's defaults when None.
+        dtype, device: the dtype and device of parameters and statistics; torch's defaults when None.
 
     Attributes:
         weight, bias: (num_features,), ones and zeros at first; None without ``affine``.

@@ -25,13 +25,13 @@ class DropoutSpec(LayerSpec):
     example: ClassVar[dict[str, Any]] = {"p": 0.1}
 
     type: Literal["dropout"] = Field(description="The name of the layer.")
-    p: float = Field(default=0.5, ge=0, le=0.99, description="The probability with which a value becomes zero.")
+    p: float = Field(default=0.5, ge=0, le=0.99, description="The probability that a value becomes zero.")
 
     def output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
     def build(self, input_shape: Shape, generator: torch.Generator) -> Dropout:
-        # A generator of its own, so that what it draws depends on no other layer and is saved with this one.
+        # Its own generator, so that its numbers do not depend on other layers, and its state is saved with this layer.
         seed = torch.randint(2**63 - 1, (), generator=generator, device=generator.device)
         return Dropout(self.p, generator=torch.Generator(generator.device).manual_seed(int(seed)))
 
@@ -43,8 +43,8 @@ class Dropout(Module):
     """``Dropout(p=0.5)``.
 
     Args:
-        p: the probability with which a value becomes zero, less than 1.
-        generator: source of the masks, saved with the module's state; torch's default generator when None.
+        p: the probability that a value becomes zero, less than 1.
+        generator: the source of the masks, saved with the module's state; torch's default generator when None.
     """
 
     def __init__(self, p: float = 0.5, *, generator: torch.Generator | None = None) -> None:
@@ -73,6 +73,6 @@ class Dropout(Module):
             uniform = torch.empty(n, height, width, channels, dtype=torch.float32, device=device).permute(0, 3, 1, 2)
         else:
             uniform = torch.empty(shape, dtype=torch.float32, device=device)
-        # Less p and rounded down, a number from 0 to 1 is -1 with probability p and 0 else; bernoulli_ is far slower.
+        # A uniform number minus p, rounded down, is -1 with probability p, else 0; bernoulli_ is much slower.
         factor = 1 / (1 - self.p)
         return uniform.uniform_(generator=self.generator).sub_(self.p).floor_().mul_(factor).add_(factor)

@@ -1,18 +1,18 @@
 """Group normalization.
 
-Forward, for an input x (N, C, H, W) whose channels form G groups; mean and var of each sample and group, over its
-M = C / G * H * W values:
+Forward, for an input x (N, C, H, W) whose channels form G groups, with the mean and var of each sample and group over
+its M = C / G * H * W values:
 
     y = weight (x - mean) / sqrt(var + eps) + bias, with a weight and a bias for each channel.
 
-Backward, with z = (x - mean) / sqrt(var + eps) and g = weight grad_output, all sums over one sample's group, but those
-of the parameters over the batch and the pixels of one channel:
+Backward, with z = (x - mean) / sqrt(var + eps) and g = weight grad_output. The sums of the parameters' gradients are
+over the batch and the pixels of one channel, the others over one sample's group:
 
     bias_grad += sum of grad_output        weight_grad += sum of grad_output z
     grad_x = (g - sum of g / M - z (sum of g z) / M) / sqrt(var + eps)
 
-(Wu and He 2018, "Group normalization", equations 1, 2 and 7.) Sums are taken over the pixels of each channel first, and
-over the channels of a group afterwards, when little is left.
+(Wu and He 2018, "Group normalization", equations 1, 2 and 7.) Sums are computed over the pixels of each channel first,
+and then over the channels of a group, which is little work.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class GroupNormSpec(LayerSpec):
     example: ClassVar[dict[str, Any]] = {"num_groups": 1}
 
     type: Literal["group_norm"] = Field(description="The name of the layer.")
-    num_groups: int = Field(ge=1, le=65_536, description="Groups that the channels form; it divides their number.")
+    num_groups: int = Field(ge=1, le=65_536, description="Number of groups; it divides the number of channels.")
     eps: float = Field(default=1e-5, ge=1e-12, le=1, description="Added to the variance, so that it is never zero.")
     affine: bool = Field(default=True, description="Whether each channel learns a scale and a shift.")
 
@@ -65,7 +65,7 @@ class GroupNorm(Module):
         num_channels: channels of the input.
         eps: added to the variance.
         affine: whether each channel learns a scale and a shift.
-        dtype, device: of the parameters; torch's defaults when None.
+        dtype, device: the dtype and device of the parameters; torch's defaults when None.
 
     Attributes:
         weight, bias: (num_channels,), ones and zeros at first; None without ``affine``.

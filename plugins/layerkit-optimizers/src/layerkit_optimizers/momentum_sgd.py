@@ -5,7 +5,7 @@ With g the gradient, to which weight_decay * theta is added, and a velocity v th
     v <- momentum v + g        theta <- theta - lr v,   or Nesterov's   theta <- theta - lr (g + momentum v)
 
 (Sutskever et al. 2013, "On the importance of initialization and momentum in deep learning", equations 1 to 4, in the
-form of torch, where lr stands outside of v, so that a change of lr acts at once.)
+form of torch, where lr is not part of v, so that a change of lr has its effect at once.)
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class MomentumSGDSpec(OptimizerSpec):
 
     type: Literal["momentum_sgd"] = Field(description="The name of the optimizer.")
     lr: LearningRate = Field(description="The learning rate.")
-    momentum: float = Field(default=0.9, gt=0, lt=1, description="What is left of the velocity after one step.")
-    nesterov: bool = Field(default=False, description="Whether a step looks ahead by the velocity, as Nesterov's.")
+    momentum: float = Field(default=0.9, gt=0, lt=1, description="The decay of the velocity in each step.")
+    nesterov: bool = Field(default=False, description="Whether a step looks ahead along the velocity (Nesterov).")
     weight_decay: WeightDecay = Field(default=0.0, description="This times the parameter is added to its gradient.")
 
     def build(self, parameters: list[tuple[Tensor, Tensor]]) -> MomentumSGD:

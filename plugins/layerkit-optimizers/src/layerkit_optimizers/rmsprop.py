@@ -26,9 +26,9 @@ class RMSpropSpec(OptimizerSpec):
 
     type: Literal["rmsprop"] = Field(description="The name of the optimizer.")
     lr: LearningRate = Field(default=0.01, description="The learning rate.")
-    alpha: Decay = Field(default=0.99, description="What is left of the mean square after one step.")
+    alpha: Decay = Field(default=0.99, description="The decay of the mean square in each step.")
     eps: Epsilon = Field(default=1e-8, description="Added to the root, so that it is never zero.")
-    momentum: Decay = Field(default=0.0, description="What is left of the velocity after one step.")
+    momentum: Decay = Field(default=0.0, description="The decay of the velocity in each step.")
     weight_decay: WeightDecay = Field(default=0.0, description="This times the parameter is added to its gradient.")
 
     def build(self, parameters: list[tuple[Tensor, Tensor]]) -> RMSprop:

@@ -1,6 +1,6 @@
-"""The ways in which sums of shifted pictures are computed, the fastest first; :class:`Backend` says what each must do.
+"""The implementations of sums of shifted pictures, the fastest first; :class:`Backend` is their interface.
 
-A new one is a module here and its name in ``BACKENDS``. The tests hold each of them to the definition of the sums.
+A new one is a module here and its name in ``BACKENDS``. The tests compare each with the definition of the sums.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from layerkit.arithmetic.passes import Memory, Move
 
 
 class Backend(Protocol):
-    """What computes the sums of :class:`layerkit.arithmetic.sums.Sums`, which says what the arguments are."""
+    """Computes the sums of :class:`layerkit.arithmetic.sums.Sums`, where the arguments are described."""
 
     __name__: str
     DEVICE: str
-    """The type of device, as torch names it, whose tensors it is made for, or one of them."""
+    """The type of a device, as torch names it, whose tensors it supports."""
 
     def unavailable(self) -> str:
-        """Return why this backend can compute nothing here, as a sentence goes on after "without", or ``""``."""
+        """Return what this backend lacks here, as a phrase that follows "without", or ``""`` if it is available."""
 
     def suits(self, down: Axis, across: Axis, z: Tensor, y: Tensor) -> bool:
         """Return whether this backend can compute the sums of such tensors, and their transpose."""
@@ -30,12 +30,12 @@ class Backend(Protocol):
     def combine(
         self, down: Axis, across: Axis, z: Tensor, y: Tensor, memory: Memory, bias: Tensor | None, first: int
     ) -> list[Move]:
-        """Return what sets ``y`` to the sums of ``z``."""
+        """Return the moves that set ``y`` to the sums of ``z``."""
 
     def combine_transposed(
         self, down: Axis, across: Axis, y: Tensor, z: Tensor, memory: Memory, first: int
     ) -> list[Move]:
-        """Return what sets ``z`` to the transpose of the sums, of ``y``."""
+        """Return the moves that set ``z`` to the transpose of the sums, applied to ``y``."""
 
 
 BACKENDS: tuple[Backend, ...] = (fused, plain)

@@ -1,8 +1,8 @@
-/* Convolutions of pictures, each output from the inputs that its window sees, without a copy of the windows.
+/* Convolutions of pictures, each output from the inputs in its window, without a copy of the windows.
 
-   The formula and what the numbers of a plan are stand in layerkit/arithmetic/direct.py, which is tested against the
+   The formula and the numbers of a plan are described in layerkit/arithmetic/direct.py, which is tested against the
    plain formula. Here are only the loops: a tile of neighbouring outputs stays in registers while all taps and channels
-   are added to it, always in the same order, so that no result depends on how the work is cut. */
+   are added to it, always in the same order, so that no result depends on how the work is divided. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -10,7 +10,7 @@
 
 #include "_processor.h"
 
-/* Strides are in numbers. Output row p sees through tap i the input row p * stride_down + i * dilation_down - top. */
+/* Strides are in numbers. Output row p gets, through tap i, the input row p * stride_down + i * dilation_down - top. */
 typedef struct {
   long pictures, channels, outputs, height, width, rows, columns, kernel_height, kernel_width;
   long stride_down, stride_across, dilation_down, dilation_across, top, left;
@@ -19,7 +19,7 @@ typedef struct {
   long rectified; /* whether outputs below zero become zero */
 } Geometry;
 
-/* The taps of one direction that see the picture. */
+/* The taps of one direction that are inside the picture. */
 typedef struct {
   long first, stop;
 } Taps;
@@ -42,25 +42,25 @@ static inline Taps taps_inside(long start, long dilation, long kernel, long size
 #define BYTES 16
 #endif
 
-/* Output q sees only the inside of the picture from q * stride >= left on, up to where its last tap sees the last
-   column. */
+/* The outputs whose windows are inside the picture: from q * stride >= left on, up to the one whose last tap is at the
+   last column. */
 static inline Taps tiles_inside(const Geometry *g) {
   const long reach = (g->kernel_width - 1) * g->dilation_across, room = g->width - 1 - reach + g->left;
   const long first = larger(0, (g->left + g->stride_across - 1) / g->stride_across);
   return (Taps){first, room < 0 ? 0 : smaller(g->columns, room / g->stride_across + 1)};
 }
 
-/* Return how many panels of the weight are taken together, where ``rest`` are left. Registers are full with two of them
-   and six outputs, or with three and four. */
+/* Return how many panels of the weight are used together, where ``rest`` are left. The registers are full with two
+   panels and six outputs, or with three panels and four outputs. */
 static inline long panels_at_once(long rest) { return rest == 3 || rest == 6 ? 3 : smaller(rest, 2); }
 
-#define MOST_PIXELS 12 /* of a tile, and as often are the loops over its pixels unrolled: sums stay in registers */
+#define MOST_PIXELS 12 /* the most pixels of a tile; loops over them are unrolled, so that sums stay in registers */
 #define UNROLL _Pragma("GCC unroll 12")
 
 /* The short convolution. */
-#define OUTPUTS 4 /* of a tile, from its values at so many points */
+#define OUTPUTS 4 /* the outputs of a tile, computed from its values at POINTS points */
 #define POINTS 6
-#define ROWS 8 /* whose tiles are made of one set of values, TILES in a row: they stay in the second cache */
+#define ROWS 8 /* rows of tiles, TILES in each, whose values are computed together and stay in the second-level cache */
 #define TILES 24
 
 #define REAL double

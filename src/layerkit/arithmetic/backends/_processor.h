@@ -1,4 +1,4 @@
-/* Whether the processor can run what was compiled for it; every compiled module asks before anything else. */
+/* Whether the processor can run the compiled code; every compiled module checks this first. */
 #ifndef LAYERKIT_PROCESSOR_H
 #define LAYERKIT_PROCESSOR_H
 

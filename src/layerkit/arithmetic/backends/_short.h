@@ -1,4 +1,4 @@
-/* The short convolution along the rows. _direct.c includes this after _direct.h, for floats alone.
+/* The short convolution along the rows. _direct.c includes this after _direct.h, only for floats.
 
    A tile of OUTPUTS neighbouring outputs of a row takes POINTS products instead of three for each, where the values of
    its inputs at so many points are multiplied by those of the taps. For each point that is a convolution with a kernel

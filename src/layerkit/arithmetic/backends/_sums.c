@@ -1,7 +1,7 @@
 /* Sums of shifted pictures in both directions, in one pass over memory.
 
-   The mathematics is that of layerkit/arithmetic/sums.py, which says what the numbers of a plan are and is tested against
-   this. A row of sums downwards stays in the nearest cache until the sums across are made of it. */
+   The mathematics is that of layerkit/arithmetic/sums.py, where the numbers of a plan are described. A row of sums
+   downwards stays in the nearest cache until the sums across are computed from it. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -10,7 +10,7 @@
 
 #include "_processor.h"
 
-/* One source or one target along one direction: base position q of a slot, of which there are ``counts[slot]``, lies at
+/* One source or one target along one direction: position q of a slot, with q < ``counts[slot]``, has the offset
    q * step + slot * slot_step. */
 typedef struct {
   long slots, step, slot_step, *counts;
@@ -29,7 +29,7 @@ typedef struct {
 } Direction;
 
 typedef struct {
-  long pictures, groups, lanes; /* lanes are numbers that lie together and are summed alike, groups those that do not */
+  long pictures, groups, lanes; /* summed in the same way: lanes are adjacent in memory, groups are not */
   long target_picture, target_group, source_picture, source_group;
   long width, margin; /* of a row halfway, in base positions: zeros on both sides where terms reach out */
   Direction down, across;
@@ -45,7 +45,7 @@ static inline long smaller(long a, long b) { return a < b ? a : b; }
 #define BYTES 16
 #endif
 
-#define MOST 6 /* terms that are summed at a time: as many as sum_runs has cases */
+#define MOST 6 /* the most terms that are summed at a time: the number of cases in sum_runs */
 
 #define REAL float
 #define NAME(name) name##_float

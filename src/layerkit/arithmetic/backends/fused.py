@@ -1,8 +1,8 @@
 """The sums of :mod:`layerkit.arithmetic.sums` in one pass over memory, by compiled code.
 
-One operation of torch reads and writes whole pictures for every term, and most of its time goes into that. ``_sums.c``
-keeps a row of sums downwards in the nearest cache until the sums across are made of it. It is compiled when layerkit is
-installed, where there is a C compiler.
+With operations of torch, every term reads and writes whole pictures, which takes most of the time. ``_sums.c`` keeps a
+row of sums downwards in the nearest cache until the sums across are computed from it. It is compiled when layerkit is
+installed, if there is a C compiler.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ SWITCHED_OFF = os.environ.get("LAYERKIT_PLAIN_SUMS", "0") not in ("", "0")
 DEVICE = "cpu"
 
 NUMBERS_A_THREAD = 2**14
-"""So many numbers of the target are worth a thread's while."""
+"""How many numbers of the target are worth one more thread."""
 
 NUMBERS_HALFWAY = 2**22
-"""Numbers that a row of sums downwards may have: more would not stay in a cache, nor should every thread hold them."""
+"""How many numbers a row of sums downwards may have: more would not stay in the cache of each thread."""
 
 ROWS, COLUMNS = 1, 2
 
 
 def unavailable() -> str:
-    """Return that there is no compiled code, or that it was switched off when layerkit was loaded; ``""`` otherwise."""
+    """Return that the compiled code is missing, or was switched off when layerkit was loaded; ``""`` otherwise."""
     if not COMPILED:
-        return "the compiled sums, which take a C compiler when layerkit is installed"
+        return "the compiled sums, which need a C compiler when layerkit is installed"
     return "the compiled sums, which LAYERKIT_PLAIN_SUMS switches off" if SWITCHED_OFF else ""
 
 
 def suits(down: Axis, across: Axis, z: Tensor, y: Tensor) -> bool:
-    """Return whether the code is there, and made for such numbers, and a row of sums is not too long for it."""
+    """Return whether the compiled code is available and supports the device, dtype and row length of the tensors."""
     return (
         y.device.type == z.device.type == DEVICE
         and y.dtype is z.dtype
@@ -69,7 +69,7 @@ def combine(
 
 
 def combine_transposed(down: Axis, across: Axis, y: Tensor, z: Tensor, memory: Memory, first: int) -> list[Move]:
-    """Return the one operation that does the same transposed; none where ``z`` is empty."""
+    """Return the one operation of the transpose of :func:`combine`; none where ``z`` is empty."""
     directions = []
     for axis, dim, start in ((down, ROWS, first), (across, COLUMNS, 0)):
         terms = [(product, phase, start - offset, factor) for phase, product, offset, factor in axis.terms]
@@ -82,7 +82,7 @@ Side = tuple[int, int, int, int, int]
 
 
 class _Direction(NamedTuple):
-    """Base positions of the target, where slots of target and source lie, and (target's, source's, shift, factor)."""
+    """The places of the target, the slots of target and source, and terms (target slot, source slot, shift, factor)."""
 
     places: int
     target: Side
@@ -103,12 +103,12 @@ def _products(z: Tensor, dim: int, axis: Axis) -> Side:
 
 
 def _lanes(y: Tensor, z: Tensor) -> int:
-    """Return how many numbers lie together and are summed together: channels, or else one of a picture's columns."""
+    """Return how many adjacent numbers are summed together: all channels, or else a single number."""
     return y.shape[-1] if y.stride(-1) == z.stride(-1) == 1 else 1
 
 
 def _row_numbers(across: Axis, z: Tensor, y: Tensor) -> int:
-    """Return the most numbers that a row of sums downwards and one of sums across take, this way or transposed."""
+    """Return the most numbers that a row of sums downwards and a row of sums across need, also when transposed."""
     reach = max((abs(term.offset) for term in across.terms), default=0)
     places = max(-(-y.shape[COLUMNS] // across.phases), z.shape[COLUMNS])
     return (max(across.phases, across.products) * (places + 2 * reach) + places) * _lanes(y, z)

@@ -1,6 +1,6 @@
-"""The layers that come with layerkit, one a file: its formula, its spec, its module.
+"""The layers that come with layerkit, one per file, with its formula, its spec and its module.
 
-The import of a file's classes here is what registers and publishes them: see :mod:`layerkit.builtin`.
+Importing a file's classes here registers and publishes them: see :mod:`layerkit.builtin`.
 """
 
 from layerkit.builtin.layers.avg_pool2d import AvgPool2d as AvgPool2d, AvgPool2dSpec as AvgPool2dSpec

@@ -1,9 +1,9 @@
 """Mean over windows.
 
 Forward, for an input x (N, C, H, W): y[n, c, p, q] = mean over i, j of x[n, c, p * stride + i - padding, ...], where
-zeros stand beyond the border and count, as in torch with ``count_include_pad``.
+values beyond the border are zeros that count, as in torch with ``count_include_pad``.
 
-Backward, each value of a window has the same part in its mean: it takes grad_output / (kh * kw).
+Backward, each value of a window has the same share in the mean: its gradient is grad_output / (kh * kw).
 
 Both are sums as in :mod:`layerkit.arithmetic.sums`, with the picture itself as the only product and the factors 1 / kh
 and 1 / kw: window q holds the rows s q + i - padding of x.
@@ -29,7 +29,7 @@ from layerkit.contracts.specs import Shape
 class AvgPool2dSpec(PoolingSpec):
     """Mean over windows: y[c, p, q] = mean over i, j of x[c, p stride + i - padding, q stride + j - padding].
 
-    Beyond the border are zeros, which count. Each side of the output is
+    Values beyond the border are zeros that count. Each side of the output is
     floor((size + 2 padding - kernel_size) / stride) + 1.
     """
 
@@ -78,6 +78,6 @@ class AvgPool2d(Pooling):
 
 
 def _axis(kernel: int, stride: int, padding: int) -> Axis:
-    """Return the terms whose transpose makes window q of the rows s q + i - padding."""
+    """Return the terms whose transpose computes window q from the rows s q + i - padding."""
     places = [divmod(tap - padding, stride) for tap in range(kernel)]
     return Axis(stride, 1, tuple(Term(phase, 0, -row, 1 / kernel) for row, phase in places))

@@ -1,4 +1,4 @@
-"""What the layers around a sequence of layers share: the sequence, and who needs an input gradient."""
+"""The base class of layers that contain a sequence of layers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from layerkit.contracts.module import Module
 
 
 class Container(Module):
-    """A layer around others, which stand in it one after the other.
+    """A layer that contains a sequence of other layers.
 
     Args:
         layers: the layers inside, first to last.

@@ -6,13 +6,13 @@ Forward, for an input x (N, C, H, W), a weight (O, C, kh, kw) and a bias (O,), e
 
 Backward, every product passes its gradient on to both of its factors, equations (2) to (4) of the report.
 
-:func:`plain_forward` and :func:`plain_backward` say that as it stands, tap (i, j) by tap, for whoever wants to check it
-on paper; the tests hold the layer to them. In evaluation the layer follows the formula by compiled code, if there is
-any (:mod:`layerkit.arithmetic.direct`). Elsewhere it takes the fastest of three ways. For every kernel, stride, padding
-and dilation it is one matrix product of the windows of x (:mod:`layerkit.arithmetic.patches`). Two cases can do with
-less: 3 x 3 kernels with stride 1 take fewer multiplications (:mod:`layerkit.arithmetic.winograd`), and with stride 1
-and few output channels it is cheaper to multiply first and shift the products (:mod:`layerkit.arithmetic.shifts`) than
-to copy windows of the input.
+:func:`plain_forward` and :func:`plain_backward` compute exactly these formulas, one tap (i, j) after another, so that
+they can be checked on paper; the tests compare the layer with them. In evaluation mode, compiled code computes the
+formula, if it is available (:mod:`layerkit.arithmetic.direct`). Otherwise the layer uses the fastest of three ways. A
+matrix product with the copied windows of x works for every kernel, stride, padding and dilation
+(:mod:`layerkit.arithmetic.patches`). 3 x 3 kernels with stride 1 need fewer multiplications
+(:mod:`layerkit.arithmetic.winograd`). With stride 1 and few output channels it is cheaper to multiply first and to
+shift the products (:mod:`layerkit.arithmetic.shifts`) than to copy windows.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Conv2d(Convolution):
         padding: rows and columns of zeros on each side.
         dilation: steps between neighbouring taps of the kernel.
         bias: whether a learned number is added to each output channel.
-        gain: what the initial weights are multiplied by.
+        gain: a factor for the initial weights.
         start: dtype, device and generator, see :class:`~layerkit.builtin.layers.initialization.Start`.
     """
 

@@ -1,4 +1,4 @@
-"""What the three convolutions share: channels and kernel, the weight and how it lies in memory, and both passes."""
+"""The base classes of the three convolutions: channels, kernel, the weight's memory order, and both passes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from layerkit.contracts.specs import LayerSpec, Shape
 
 
 class ConvolutionSpec(LayerSpec):
-    """The fields that all convolutions have, and what a convolution costs."""
+    """The fields that all convolutions have, and the cost of a convolution."""
 
     out_channels: Channels = Field(description="Channels of the output.")
     kernel_size: Kernel = Field(description="Height and width of the kernel: one number, or [height, width].")
     bias: bool = Field(default=True, description="Whether a learned number is added to each output channel.")
 
     gain: float = Field(
-        default=1.0, ge=0, le=100, description="What the initial weights are multiplied by; less ends a residual."
+        default=1.0, ge=0, le=100, description="A factor for the initial weights; below 1 at the end of a residual."
     )
 
     def parameter_count(self, input_shape: Shape) -> int:
@@ -42,22 +42,22 @@ class ConvolutionSpec(LayerSpec):
 
 
 class Convolution(KernelLayer):
-    """A convolution of pictures, made by one of the ways in :mod:`layerkit.arithmetic`.
+    """A convolution of pictures, computed by one of the ways in :mod:`layerkit.arithmetic`.
 
-    Sizes of a subclass, such as ``kernel_size``, are a number or (vertical, horizontal).
+    Sizes such as ``kernel_size`` are a number or (vertical, horizontal).
 
     Args:
         in_channels: channels of the input.
         out_channels: channels of the output.
-        kernel_size: of the kernel.
+        kernel_size: the size of the kernel.
 
     Attributes:
         weight: (out_channels, in_channels, kh, kw) unless a subclass says otherwise, Xavier-normal at first.
-        bias: (out_channels,), zero at first; None without.
+        bias: (out_channels,), zero at first; None for a layer without a bias.
     """
 
     weight_dims: ClassVar[tuple[int, int, int, int]] = (0, 1, 2, 3)
-    """Which of (out_channels, in_channels, kh, kw) each dimension of the weight is."""
+    """The index in (out_channels, in_channels, kh, kw) of each dimension of the weight."""
 
     def __init__(self, in_channels: Channels, out_channels: Channels, kernel_size: int | Pair) -> None:
         super().__init__()
@@ -66,15 +66,15 @@ class Convolution(KernelLayer):
     def compute_by(
         self, way: Way, bias: bool, gain: float, direct: Direct | None = None, **start: Unpack[Start]
     ) -> None:
-        """Settle how the layer is computed, and make its parameters to lie as that needs them.
+        """Set the way in which the layer is computed, and make its parameters in the memory order of that way.
 
         A subclass calls it at the end of ``__init__``.
 
         Args:
-            way: of computing this layer.
+            way: the way of computing this layer.
             bias: whether a learned number is added to each output channel.
-            gain: what the initial weights are multiplied by.
-            direct: the way that is taken in evaluation, where it suits.
+            gain: a factor for the initial weights.
+            direct: the way that is used in evaluation mode, where it suits.
             start: see :class:`~layerkit.builtin.layers.initialization.Start`.
         """
         self._way, self._direct = way, direct
@@ -111,7 +111,7 @@ class Convolution(KernelLayer):
         return self._forward(x, rectified=False)
 
     def rectified(self, x: Tensor) -> Tensor:
-        """Return max(0, y) for the y of :meth:`forward`, in evaluation mode: y itself is never written.
+        """Return max(0, y) for the output y of :meth:`forward`, in evaluation mode, without storing y.
 
         Raises:
             ShapeError: as :meth:`forward` does.
@@ -127,5 +127,5 @@ class Convolution(KernelLayer):
         return y.clamp_(min=0) if rectified else y
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
-        """Add to ``weight_grad`` and ``bias_grad``; return (N, in_channels, H, W), or None if nobody needs it."""
+        """Add to ``weight_grad`` and ``bias_grad``; return (N, in_channels, H, W), or None if it is not needed."""
         return self._way.backward(grad_output)

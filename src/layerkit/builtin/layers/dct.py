@@ -151,7 +151,7 @@ class Dct(Container):
 
 def cosines(length: int) -> Tensor:
     """Return the functions of the orthonormal discrete cosine transform, float64 (length, length), one a row."""
-    places = torch.arange(length, dtype=torch.float64)
+    places = torch.arange(length, dtype=torch.float64, device="cpu")
     functions = torch.cos(math.pi / length * places[:, None] * (places + 0.5)) * math.sqrt(2 / length)
     functions[0] /= math.sqrt(2)
     return functions
@@ -159,7 +159,7 @@ def cosines(length: int) -> Tensor:
 
 def _covered(length: int, size: int, stride: int) -> Tensor:
     """Return for each of so many pixels in a row the number of windows that it lies in."""
-    covered = torch.zeros(length, dtype=torch.float64)
+    covered = torch.zeros(length, dtype=torch.float64, device="cpu")
     for start in range(0, length - size + 1, stride):
         covered[start : start + size] += 1
     return covered

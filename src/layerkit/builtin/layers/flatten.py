@@ -1,8 +1,8 @@
-"""A picture as a row of features.
+"""Flattens a picture into a vector of features.
 
 Forward, for an input x (N, C, H, W): y[n, (c * H + h) * W + w] = x[n, c, h, w], the order of torch.
 
-Backward, the same numbers back in their places.
+Backward, the gradients in the shape of x.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from layerkit.errors import ShapeError
 
 
 class FlattenSpec(LayerSpec):
-    """A picture as a row of features: y[(c H + h) W + w] = x[c, h, w]."""
+    """Flattens a picture into a vector of features: y[(c H + h) W + w] = x[c, h, w]."""
 
     type: Literal["flatten"] = Field(description="The name of the layer.")
 
@@ -37,7 +37,7 @@ class FlattenSpec(LayerSpec):
 
 
 class Flatten(Module):
-    """Everything after the batch as one dimension, channel by channel and row by row."""
+    """Joins all dimensions except the batch into one, channel by channel and row by row."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, features) for x (N, ...).
@@ -48,11 +48,11 @@ class Flatten(Module):
         if x.dim() < 2:
             raise ShapeError(f"Flatten: expected an input of (N, ...) with the batch first, not {tuple(x.shape)}")
         self.save(tuple(x.shape))
-        # A copy even where a view would do: an output is never the caller's own tensor.
+        # A copy even where a view would be enough, because an output must not share the caller's memory.
         return x.clone(memory_format=torch.contiguous_format).view(len(x), prod(x.shape[1:]))
 
     def backward(self, grad_output: Tensor) -> Tensor:
-        """Return the gradient in the shape of x; pictures with their channels last in memory."""
+        """Return the gradient in the shape of x; for pictures it has the channels last in memory."""
         (shape,) = self.saved()
         layout = torch.channels_last if len(shape) == 4 else torch.contiguous_format
         return grad_output.reshape(shape).clone(memory_format=layout)

@@ -1,4 +1,4 @@
-"""How learned tensors start."""
+"""The initialization of learned tensors."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from layerkit.contracts.fields import FloatDtype
 
 
 class Start(TypedDict, total=False):
-    """What every layer that learns can be told about its parameters.
+    """The arguments that every layer with parameters accepts for them.
 
     Attributes:
-        dtype, device: of the parameters; torch's defaults when None.
-        generator: source of the initial weights; torch's default generator when None.
+        dtype, device: the dtype and device of the parameters; torch's defaults when None.
+        generator: the source of the initial weights; torch's default generator when None.
     """
 
     dtype: FloatDtype | None
@@ -37,17 +37,16 @@ def xavier_normal(
 ) -> Tensor:
     """Return a tensor of ``shape`` drawn from N(0, gain^2 2 / (fan_in + fan_out)).
 
-    Glorot and Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks", equation 12
-    gives the variance, for which the normal distribution is used as in section II.B of the report.
+    The variance is equation 12 of Glorot and Bengio 2010, "Understanding the difficulty of training deep feedforward
+    neural networks"; the distribution is normal as in section II.B of the report.
 
     Args:
-        shape: of the tensor.
-        fan_in, fan_out: inputs that an output comes from, and outputs that an input goes to.
-        order: of the dimensions in memory, outermost first; as they come when None.
+        shape: the shape of the tensor.
+        fan_in, fan_out: the number of inputs that one output depends on, and of outputs that one input affects.
+        order: the order of the dimensions in memory, outermost first; None keeps them as they are.
         dtype, device, generator: see :class:`Start`.
-        gain: what the initial weights are multiplied by. A small one at the end of a residual connection lets a deep
-            network start close to passing its input on, and learn faster (Zhang, Dauphin, Ma 2019, "Fixup
-            initialization").
+        gain: a factor for the initial weights. With a small gain in the last layer of each residual connection, a deep
+            network starts close to the identity and learns faster (Zhang, Dauphin, Ma 2019, "Fixup initialization").
     """
     order = order or tuple(range(len(shape)))
     in_memory = torch.empty([shape[dim] for dim in order], dtype=dtype, device=device)

@@ -63,7 +63,7 @@ class Linear(Module):
 
     Attributes:
         weight: (out_features, in_features), Xavier-normal at first.
-        bias: (out_features,), zero at first; None without.
+        bias: (out_features,), zero at first; None for a layer without a bias.
     """
 
     weight: Tensor
@@ -94,7 +94,7 @@ class Linear(Module):
         return x @ self.weight.t() if self.bias is None else torch.addmm(self.bias, x, self.weight.t())
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
-        """Add to ``weight_grad`` and ``bias_grad``; return (N, in_features), or None if nobody needs it."""
+        """Add to ``weight_grad`` and ``bias_grad``; return (N, in_features), or None if it is not needed."""
         (x,) = self.saved()
         self.weight_grad.addmm_(grad_output.t(), x)
         if self.bias is not None:

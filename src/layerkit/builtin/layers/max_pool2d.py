@@ -1,17 +1,18 @@
 """Maximum over windows.
 
 Forward, for an input x (N, C, H, W): y[n, c, p, q] = max over i, j of x[n, c, p * stride + i - padding, ...], where
-beyond the border there is nothing, that is minus infinity.
+values beyond the border count as minus infinity.
 
-Backward, the gradient goes to the value that was the maximum; of equal ones to the first, row by row, as torch does.
+Backward, the gradient goes to the value that was the maximum; among equal values to the first, row by row, as in torch.
 
-A maximum over a window is the maximum over its rows of the maxima within each row, so both passes take one direction
-after the other: k + k comparisons in place of k * k. In each direction the maximum grows tap by tap,
+A maximum over a window is the maximum over its rows of the maxima within each row, so both passes handle one direction
+after the other, with k + k comparisons in place of k * k. In each direction the maximum is updated tap by tap,
 
     m_0 = x_0,    m_t = max(m_(t-1), x_t),    won_t = 1[x_t > m_(t-1)],
 
-so that won_t is 1 where tap t is larger than all before it, else 0. Backwards, from the last tap to the first, a tap
-takes the gradient where it won and leaves the rest to those before it: grad_t = won_t * rest, rest <- rest - grad_t.
+so that won_t is 1 where tap t is larger than all taps before it, else 0. Backward, from the last tap to the first, a
+tap takes the gradient where it won and leaves the rest to the taps before it: grad_t = won_t * rest, rest <- rest -
+grad_t.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ ROWS, COLUMNS = 1, 2
 class MaxPool2dSpec(PoolingSpec):
     """Maximum over windows: y[c, p, q] = max over i, j of x[c, p stride + i - padding, q stride + j - padding].
 
-    Beyond the border is nothing. Each side of the output is floor((size + 2 padding - kernel_size) / stride) + 1.
+    Values beyond the border do not count. Each side of the output is floor((size + 2 padding - kernel_size) / stride) +
+    1.
     """
 
     kinked = True
@@ -66,28 +68,28 @@ class MaxPool2d(Pooling):
         return channels_first(y)
 
     def backward(self, grad_output: Tensor) -> Tensor:
-        """Return (N, C, H, W), each gradient where its maximum was."""
+        """Return (N, C, H, W), with each gradient at the place of its maximum."""
         height, width, won_columns, won_rows = self.saved()
         grad = self._to_winners(channels_last(grad_output), ROWS, height, won_rows)
         return channels_first(self._to_winners(grad, COLUMNS, width, won_columns))
 
     def _maxima(self, x: Tensor, dim: int, count: int) -> tuple[Tensor, list[Tensor]]:
-        """Return the maxima along ``dim``, and for each tap but the first, where it won."""
+        """Return the maxima along ``dim``, and for each tap except the first, where it won."""
         kernel, stride, padding = self._along(dim)
         shape = (*x.shape[:dim], count, *x.shape[dim + 1 :])
         won: list[Tensor] = []
         taps = list(enumerate(_taps(x, count, dim, kernel, stride, padding)))
         if padding:
             maximum = self.empty(f"maximum {dim}", shape, x).fill_(float("-inf"))
-        else:  # then every window sees something through the first tap
+        else:  # the first tap of every window is inside the picture
             (_, (seen, _)), *taps = taps
             maximum = x[seen] if kernel > 1 else x[seen].clone()
         for tap, (seen, windows) in taps:
             before = maximum[windows]
             larger = torch.maximum(before, x[seen], out=self.empty(f"larger {dim} {tap}", before.shape, x))
             if tap and self.training:
-                # As a number, for products with a mask of bool are several times slower. Infinity less infinity is no
-                # number, and its sign is 0, which is right: an equal value does not win.
+                # As numbers, because products with a boolean mask are several times slower. Infinity minus infinity is
+                # NaN, whose sign torch takes as 0, which is right: an equal value does not win.
                 won.append(torch.sub(larger, before, out=self.empty(f"won {dim} {tap}", before.shape, x)).sign_())
             if padding:
                 before.copy_(larger)
@@ -122,12 +124,12 @@ class MaxPool2d(Pooling):
 
 
 def _taps(x: Tensor, count: int, dim: int, kernel: int, stride: int, padding: int) -> Iterator[tuple[Index, Index]]:
-    """Yield for each tap of the windows along ``dim`` the index of what it sees in x, and that of the windows which do.
+    """Yield, for each tap along ``dim``, the index of the values that it meets in x and the index of their windows.
 
     Args:
-        x: what the windows are taken from, (N, H, W, C).
+        x: the pictures, (N, H, W, C).
         count: the number of windows.
-        padding: nothing before and behind x; some taps of a window there see nothing.
+        padding: how far windows may extend beyond x on each side; taps there meet no value.
     """
     around = (slice(None),) * dim
     for offset in range(-padding, kernel - padding):
@@ -141,6 +143,6 @@ def _taps(x: Tensor, count: int, dim: int, kernel: int, stride: int, padding: in
 
 
 def _spread(memory: Tensor, count: int, dim: int, kernel: int, stride: int, padding: int) -> Tensor:
-    """Return ``memory``, into which ``count`` windows along ``dim`` give back: zeros, unless each value is written."""
+    """Return ``memory`` ready for the gradients of ``count`` windows: zeros unless all of it will be written."""
     covered = memory.shape[dim] == kernel * count and kernel == stride and not padding
     return memory if covered else memory.zero_()

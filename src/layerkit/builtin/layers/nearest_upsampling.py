@@ -4,9 +4,9 @@ Forward, for an input x (N, C, H, W) and scale factors (a, b), y is (N, C, a H, 
 
     y[n, c, p, q] = x[n, c, floor(p / a), floor(q / b)]
 
-Backward, each input value has fed a block of a x b outputs, so its gradient is the sum of theirs.
+Backward, each input value was copied to a block of a x b outputs, so its gradient is the sum of theirs.
 
-It is the least of the sums in :mod:`layerkit.arithmetic.sums`: every phase of a row is the one row.
+It is the simplest case of :mod:`layerkit.arithmetic.sums`: in every phase the output row is a copy of the input row.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class NearestUpsampling(Module):
     """Repeats every pixel of a picture.
 
     Args:
-        scale_factor: how many times, a number or (down, across).
+        scale_factor: how many times each pixel is repeated, a number or (down, across).
     """
 
     def __init__(self, scale_factor: int | tuple[int, int] = 2) -> None:

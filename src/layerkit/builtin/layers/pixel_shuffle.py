@@ -1,11 +1,11 @@
-"""Channels as pixels: the sub-pixel convolution's rearrangement.
+"""Pixel shuffle: rearranges channels into pixels, as sub-pixel convolutions do.
 
 Forward, for an input x (N, C r^2, H, W) and an upscale factor r, y is (N, C, H r, W r):
 
     y[n, c, h r + i, w r + j] = x[n, c r^2 + i r + j, h, w],   i, j = 0 .. r-1
 
 (Shi et al. 2016, "Real-time single image and video super-resolution using an efficient sub-pixel convolutional neural
-network", equation 4, in the channel order of torch). Backward, the same numbers back in their places.
+network", equation 4, in the channel order of torch). Backward, the gradients are rearranged the other way.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from layerkit.errors import ShapeError
 
 
 class PixelShuffleSpec(LayerSpec):
-    """Channels as pixels: y[c, h r + i, w r + j] = x[c r^2 + i r + j, h, w]; r^2 times fewer channels."""
+    """Rearranges channels into pixels: y[c, h r + i, w r + j] = x[c r^2 + i r + j, h, w]; r^2 times fewer channels."""
 
     example: ClassVar[dict[str, Any]] = {"upscale_factor": 2}
 
@@ -43,7 +43,7 @@ class PixelShuffleSpec(LayerSpec):
 
 
 class PixelShuffle(Module):
-    """Makes r x r pixels of r^2 channels, as its torch namesake.
+    """Rearranges r^2 channels into r x r pixels, like its torch namesake.
 
     Args:
         upscale_factor: r.
@@ -57,7 +57,7 @@ class PixelShuffle(Module):
         """Return (N, C, H r, W r) for x (N, C r^2, H, W).
 
         Raises:
-            ShapeError: when x is not a batch of pictures, or its channels are no multiple of r^2.
+            ShapeError: when x is not a batch of pictures, or its number of channels is not a multiple of r^2.
         """
         check_pictures(x, None, "PixelShuffle")
         n, channels, height, width = x.shape

@@ -1,4 +1,4 @@
-"""What the layers share that pool windows of a picture: their fields, their arguments and their sizes."""
+"""The base classes of pooling layers: their fields, arguments and output sizes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class PoolingSpec(LayerSpec):
     """The fields of all pooling layers."""
 
     kernel_size: Kernel = Field(description="Height and width of the window: one number, or [height, width].")
-    stride: Stride | None = Field(default=None, description="Steps between neighbouring windows; null for kernel_size.")
+    stride: Stride | None = Field(default=None, description="Steps between neighbouring windows; null: kernel_size.")
     padding: Padding = Field(
         default=0, description="Rows and columns beyond the border, on each side, at most half of kernel_size."
     )
@@ -34,10 +34,10 @@ class PoolingSpec(LayerSpec):
 
 
 class Pooling(Module):
-    """A layer that makes one number of each window of a picture, with the arguments of its torch namesake.
+    """A layer that reduces each window of a picture to one number, with the arguments of its torch namesake.
 
     Args:
-        kernel_size: of a window, a number or (vertical, horizontal), as are the others.
+        kernel_size: the size of a window, a number or (vertical, horizontal), as are the other arguments.
         stride: steps between neighbouring windows; kernel_size when None.
         padding: rows and columns beyond the border, on each side.
     """
@@ -58,14 +58,14 @@ class Pooling(Module):
 
 
 def _pooled_size(size: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Pair:
-    """Return (height, width) of what windows make of a picture of ``size``.
+    """Return (height, width) of the output for a picture of ``size``.
 
     Raises:
         ShapeError: when a window is larger than the padded picture, or could lie wholly in the padding.
     """
     if any(2 * padding[i] > kernel[i] for i in range(2)):
         raise ShapeError(
-            f"padding {padding[0]}x{padding[1]} is more than half of kernel_size {kernel[0]}x{kernel[1]}, and a window "
-            "could hold nothing of the picture; use less padding"
+            f"padding {padding[0]}x{padding[1]} is more than half of kernel_size {kernel[0]}x{kernel[1]}, so a window "
+            "could lie outside the picture; use less padding"
         )
     return output_size(size, kernel, stride, padding)

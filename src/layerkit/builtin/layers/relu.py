@@ -2,8 +2,8 @@
 
 Forward, equation (5) of the report, for an input of any shape: y = max(0, x).
 
-Backward, grad_x = grad_output where x > 0, and 0 elsewhere. Equation (6) of the report writes max(0, x) for the mask;
-meant is 1[x > 0]. At x = 0, where there is no derivative, 0 is used.
+Backward, grad_x = grad_output where x > 0, and 0 elsewhere. (Equation (6) of the report has max(0, x) as the mask, but
+means 1[x > 0].) At x = 0, where there is no derivative, 0 is used.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ class ReLU(Module):
     def backward(self, grad_output: Tensor) -> Tensor:
         """Return the gradient where x was positive, 0 elsewhere."""
         (y,) = self.saved()
-        # y is never negative, so its sign is the mask, as numbers: products with booleans are several times slower.
+        # y is never negative, so its sign is the mask. It is a tensor of floats, because products with booleans are
+        # several times slower.
         mask = torch.sign(y, out=self.empty_like("grad_input", y))
         return mask.mul_(grad_output)

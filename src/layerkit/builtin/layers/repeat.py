@@ -2,8 +2,8 @@
 
 Forward, with f_1 .. f_k copies of the layers inside, each with weights of its own: y = f_k( ... f_2(f_1(x))).
 
-Backward, the chain rule from the last copy to the first, as in a sequence. Copies multiply where repeats are nested, so
-what a spec asks for is counted before any of it is made.
+Backward, the chain rule from the last copy to the first, as in a sequence. The numbers of copies multiply where repeats
+are nested, so the layers of a spec are counted before any is built.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from layerkit.errors import InputError, ShapeError
 Failed = TypeVar("Failed", bound=InputError)
 
 MAX_LAYERS = 10_000
-"""Layers that a repeat may stand for."""
+"""The largest number of layers that a repeat may expand to."""
 
 
 class RepeatSpec(LayerSpec):
@@ -37,7 +37,7 @@ class RepeatSpec(LayerSpec):
     }
 
     type: Literal["repeat"] = Field(description="The name of the layer.")
-    times: int = Field(ge=1, le=1000, description="How many copies.")
+    times: int = Field(ge=1, le=1000, description="The number of copies.")
     layers: tuple[AnyLayer, ...] = Field(
         strict=False, min_length=1, max_length=10_000, description="The layers of one copy, first to last."
     )
@@ -48,7 +48,7 @@ class RepeatSpec(LayerSpec):
         if count > MAX_LAYERS:
             raise PydanticCustomError(
                 "component",
-                "{times} copies make {count} layers, with those repeated inside, and at most {limit} are built; "
+                "{times} copies make {count} layers, with repeats inside counted, but at most {limit} are built; "
                 "use fewer times",
                 {"times": self.times, "count": _short(count), "limit": f"{MAX_LAYERS:,}"},
             )
@@ -68,7 +68,7 @@ class RepeatSpec(LayerSpec):
         return Repeat(*layers, times=self.times)
 
     def _copies(self, input_shape: Shape) -> tuple[tuple[Inner, ...], Shape]:
-        """Return the layers of all copies, each with the path it has in every copy, and the shape of the output."""
+        """Return the layers of all copies, with the same paths in every copy, and the shape of the output."""
         inner: tuple[Inner, ...] = ()
         shape = input_shape
         for copy in range(self.times):
@@ -87,7 +87,7 @@ class Repeat(Container):
     """Copies of layers, one after the other.
 
     Args:
-        layers: those of all copies, copy by copy.
+        layers: the layers of all copies, copy by copy.
         times: the number of copies.
     """
 
@@ -105,7 +105,7 @@ class Repeat(Container):
         """Return the output of the last copy.
 
         Raises:
-            ShapeError, TensorError: when a layer cannot take what comes to it, with its path and its copy.
+            ShapeError, TensorError: when a layer cannot take its input, with its path and its copy.
         """
         try:
             return self.layers.forward(x)
@@ -116,12 +116,12 @@ class Repeat(Container):
             raise _in_copy(seen, index // length, self.times) from error.__cause__
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
-        """Return the gradient with respect to the first copy's input, or None if nobody needs it."""
+        """Return the gradient with respect to the first copy's input, or None if ``needs_input_grad`` is False."""
         return self.layers.backward(grad_output)
 
 
 def expanded_count(*layers: LayerSpec) -> int:
-    """Return how many layers are built for ``layers``, with those inside them and every copy."""
+    """Return how many layers are built for ``layers``, counting nested layers and every copy."""
     count = 0
     for layer in layers:
         fields = (value if isinstance(value, tuple) else (value,) for _, value in layer)
@@ -131,7 +131,7 @@ def expanded_count(*layers: LayerSpec) -> int:
 
 
 def _in_copy(error: Failed, copy: int, times: int) -> Failed:
-    """Return the error with the copy that it is in, unless it is in the very first."""
+    """Return the error with the number of the copy in its message, unless it is the first copy."""
     return type(error)(f"in copy {copy + 1} of {times}: {error.message}", error.path) if copy else error
 
 

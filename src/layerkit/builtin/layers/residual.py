@@ -1,8 +1,8 @@
-"""A sequence of layers beside a connection that passes them by, added.
+"""A residual connection: the input of a sequence of layers is added to their output.
 
 Forward, with f the layers inside: y = x + f(x), all of one shape.
 
-Backward, x has two ways into y, and its gradient is the sum over both: grad_x = grad_output + f.backward(grad_output)
+Backward, x enters y in two ways, and its gradient is the sum over both: grad_x = grad_output + f.backward(grad_output)
 (He et al. 2016, "Deep residual learning for image recognition", figure 2).
 """
 
@@ -22,7 +22,7 @@ from layerkit.errors import ShapeError
 
 
 class ResidualSpec(LayerSpec):
-    """Layers that learn what is to be added: y = x + f(x), with f the layers inside, which keep the shape."""
+    """Layers whose output is added to their input: y = x + f(x), with f the layers inside, which keep the shape."""
 
     example: ClassVar[dict[str, Any]] = {
         "layers": [{"type": "conv2d", "out_channels": 3, "kernel_size": 3, "padding": 1}]
@@ -57,17 +57,18 @@ class Residual(Container):
         """Return x + f(x).
 
         Raises:
-            ShapeError: when a layer inside cannot take what comes to it, or f(x) has another shape than x.
+            ShapeError: when a layer inside cannot take its input, or f(x) has another shape than x.
         """
         y = self.layers.forward(x)
         _check_same(tuple(y.shape[1:]), tuple(x.shape[1:]))
-        # Not into y, which the last layer may have kept. It comes first, for a sum lies in memory as its first term.
+        # Not in place, since the last layer may have kept y. y comes first, because a sum takes the memory order of its
+        # first term.
         both = torch.add(y, x, out=self.empty_like("y", y))
         self.release(y, x)
         return both
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
-        """Return the gradient with respect to ``x``, or None if nobody needs it."""
+        """Return the gradient with respect to ``x``, or None if it is not needed."""
         grad = self.layers.backward(grad_output)
         return None if grad is None else torch.add(grad, grad_output, out=self.empty_like("grad_input", grad))
 
@@ -76,6 +77,6 @@ def _check_same(output_shape: Shape, input_shape: Shape) -> None:
     if output_shape != input_shape:
         given, wanted = ("x".join(map(str, shape)) for shape in (output_shape, input_shape))
         raise ShapeError(
-            f"residual adds its input to what its layers make of it, and they make {given} of {wanted}; "
+            f"residual adds its input to the output of its layers, but they make {given} of {wanted}; "
             "let them keep the shape, by padding and by as many channels at the end"
         )

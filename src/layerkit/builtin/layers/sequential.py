@@ -69,7 +69,7 @@ class Sequential(Module):
 
     @needs_input_grad.setter
     def needs_input_grad(self, needed: bool) -> None:
-        # Nothing in front of the first layer that learns has any use for a gradient.
+        # Layers before the first one with parameters need no gradient.
         for layer in self.layers:
             layer.needs_input_grad = needed
             if layer.param():
@@ -79,7 +79,7 @@ class Sequential(Module):
         """Return the output of the last layer; a copy of ``x`` where there are no layers.
 
         Raises:
-            ShapeError, TensorError: when a layer cannot take what comes to it, with the path of that layer.
+            ShapeError, TensorError: when a layer cannot take its input, with the path of that layer.
         """
         if not self.layers:
             return x.clone()
@@ -95,10 +95,10 @@ class Sequential(Module):
         return x
 
     def _rectified(self, index: int) -> Convolution | None:
-        """Return the convolution at ``index`` if a ReLU follows that it can do at once, in one pass over memory.
+        """Return the convolution at ``index`` if it can compute the ReLU that follows in the same pass over memory.
 
-        Not in training, where each keeps what its backward pass needs, nor where the forward of either is another than
-        the one that comes with it: a subclass's own, or a watcher's.
+        That is not possible in training mode, where each layer keeps tensors for its backward pass, nor if the
+        ``forward`` of either layer was replaced by a subclass or a watcher.
         """
         pair = self.layers[index : index + 2]
         if self.training or len(pair) < 2 or any(map(is_watched, pair)):
@@ -109,7 +109,7 @@ class Sequential(Module):
         return convolution if type(following) is ReLU else None
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
-        """Return the gradient with respect to the first layer's input, or None if nobody needs it."""
+        """Return the gradient with respect to the first layer's input, or None if it is not needed."""
         if not self.layers:
             return grad_output.clone()
         grad: Tensor | None = grad_output

@@ -1,8 +1,8 @@
-"""A sequence of layers beside a connection that passes them by, concatenated.
+"""A skip connection: the input of a sequence of layers is concatenated with their output.
 
 Forward, with f the layers inside, along the channels: y = cat(x, f(x)), the input's channels first.
 
-Backward, the first channels of grad_output belong to x itself and the others to f(x):
+Backward, the first C channels of grad_output belong to x itself and the others to f(x):
 grad_x = grad_output[:, :C] + f.backward(grad_output[:, C:]). Nested, these are the long connections of a U-Net
 (Ronneberger et al. 2015, "U-Net: convolutional networks for biomedical image segmentation", figure 1).
 """
@@ -24,7 +24,7 @@ from layerkit.errors import ShapeError
 
 
 class SkipSpec(LayerSpec):
-    """Layers whose output is put behind their input, along the channels: y = cat(x, f(x)), with f the layers inside."""
+    """Layers whose output is concatenated with their input, by channels: y = cat(x, f(x)), with f the layers inside."""
 
     example: ClassVar[dict[str, Any]] = {
         "layers": [{"type": "conv2d", "out_channels": 8, "kernel_size": 3, "padding": 1}]
@@ -61,7 +61,7 @@ class Skip(Container):
         """Return cat(x, f(x)).
 
         Raises:
-            ShapeError: when a layer inside cannot take what comes to it, or f(x) has another height or width than x.
+            ShapeError: when a layer inside cannot take its input, or f(x) has another height or width than x.
         """
         y = self.layers.forward(x)
         _check_same_size(tuple(y.shape[1:]), tuple(x.shape[1:]))
@@ -76,7 +76,7 @@ class Skip(Container):
         return channels_first(both)
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
-        """Return the gradient with respect to ``x``, or None if nobody needs it."""
+        """Return the gradient with respect to ``x``, or None if ``needs_input_grad`` is False."""
         (channels,) = self.saved()
         grad = self.layers.backward(grad_output[:, channels:])
         if grad is None:
@@ -88,6 +88,6 @@ def _check_same_size(output_shape: Shape, input_shape: Shape) -> None:
     if output_shape[1:] != input_shape[1:] or len(output_shape) != len(input_shape):
         given, wanted = ("x".join(map(str, shape)) for shape in (output_shape, input_shape))
         raise ShapeError(
-            f"skip puts what its layers make behind its input, channel by channel, and they make {given} of {wanted}; "
+            f"skip concatenates its input and the output of its layers, but they make {given} of {wanted}; "
             "let them keep height and width: pad, or enlarge as often as you shrink a size that divides evenly"
         )

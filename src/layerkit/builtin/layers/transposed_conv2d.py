@@ -1,16 +1,16 @@
-"""Transposed convolution, which makes pictures larger.
+"""Transposed convolution, which enlarges pictures.
 
 Forward, for an input x (N, C, H, W), a weight (C, O, kh, kw) and a bias (O,), every input value is spread over a window
 of the output, and windows that overlap add up:
 
     y[n, o, p * stride + i * dilation - padding, ...] += weight[c, o, i, j] * x[n, c, p, q],   and bias[o] everywhere.
 
-:func:`plain_forward` and :func:`plain_backward` say that as it stands, tap (i, j) by tap; the tests hold the layer to
-them. It is a convolution's backward pass used forwards (Dumoulin and Visin 2016, "A guide to convolution arithmetic for
-deep learning", chapter 4). Along one direction, the output row s q + r sees through tap i the input row
-(s q + r + p - i d) / s where that is a whole number, so it is a sum of shifted rows of the products z_i = w_i x, one
-for each tap. How such sums are made, and their transpose for the gradients, stands in
-:mod:`layerkit.arithmetic.shifts`.
+:func:`plain_forward` and :func:`plain_backward` compute exactly these formulas, one tap (i, j) after another; the tests
+compare the layer with them. The forward pass is the backward pass of a convolution (Dumoulin and Visin 2016, "A guide
+to convolution arithmetic for deep learning", chapter 4). Along one direction, the output row s q + r gets, through tap
+i, the input row (s q + r + p - i d) / s where that is a whole number. So it is a sum of shifted rows of the products
+z_i = w_i x, one for each tap; :mod:`layerkit.arithmetic.shifts` computes such sums, and their transpose for the
+gradients.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ class TransposedConv2dSpec(ConvolutionSpec):
 
     type: Literal["transposed_conv2d"] = Field(description="The name of the layer.")
     stride: Stride = Field(default=1, description="Steps between the windows of neighbouring pixels.")
-    padding: Padding = Field(default=0, description="Rows and columns that are cut off on each side of the output.")
+    padding: Padding = Field(default=0, description="Rows and columns removed from each side of the output.")
     output_padding: Annotated[int | tuple[int, int], IntegerOrPair(0, 1023)] = Field(
-        default=0, description="Rows and columns more at the lower and right side; less than stride or dilation."
+        default=0, description="Extra rows at the lower and columns at the right side; less than stride or dilation."
     )
     dilation: Stride = Field(default=1, description="Steps between neighbouring taps of the kernel.")
 
@@ -97,11 +97,11 @@ class TransposedConv2d(Convolution):
     Args:
         in_channels, out_channels, kernel_size: see :class:`~layerkit.builtin.layers.convolution.Convolution`.
         stride: steps between the windows of neighbouring pixels.
-        padding: rows and columns that are cut off on each side of the output.
-        output_padding: rows and columns more at the lower and right side; less than stride or dilation.
+        padding: rows and columns removed from each side of the output.
+        output_padding: extra rows at the lower and columns at the right side; less than stride or dilation.
         bias: whether a learned number is added to each output channel.
         dilation: steps between neighbouring taps of the kernel.
-        gain: what the initial weights are multiplied by.
+        gain: a factor for the initial weights.
         start: dtype, device and generator, see :class:`~layerkit.builtin.layers.initialization.Start`.
 
     Attributes:
@@ -134,7 +134,7 @@ class TransposedConv2d(Convolution):
 
 
 def _axis(kernel: int, stride: int, padding: int, dilation: int) -> Axis:
-    """Return the terms of the module's docstring; product i is that of tap i."""
+    """Return the terms of the sum in the module's docstring; product i is that of tap i."""
     terms = []
     for phase in range(stride):
         for tap in range(kernel):
@@ -145,7 +145,7 @@ def _axis(kernel: int, stride: int, padding: int, dilation: int) -> Axis:
 
 
 def output_size(size: Pair, kernel: Pair, stride: Pair, padding: Pair, output_padding: Pair, dilation: Pair) -> Pair:
-    """Return (height, width) of what a transposed convolution makes of a picture of ``size``.
+    """Return (height, width) of the output for a picture of ``size``.
 
     Raises:
         ShapeError: when ``output_padding`` is too large, or ``padding`` leaves nothing.
@@ -161,7 +161,7 @@ def output_size(size: Pair, kernel: Pair, stride: Pair, padding: Pair, output_pa
     )
     if height < 1 or width < 1:
         raise ShapeError(
-            f"padding {padding[0]}x{padding[1]} cuts off all that a kernel of {kernel[0]}x{kernel[1]} makes of an "
+            f"padding {padding[0]}x{padding[1]} removes the whole output of a kernel of {kernel[0]}x{kernel[1]} for an "
             f"input of {size[0]}x{size[1]}; use less padding"
         )
     return height, width

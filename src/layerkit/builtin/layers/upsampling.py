@@ -1,23 +1,23 @@
 """Nearest-neighbour upsampling followed by a convolution, in one step (section II.C of the report).
 
-The plain formula, :func:`plain_forward` and :func:`plain_backward`, is that of a convolution of the enlarged picture X;
-the tests hold the layer to it.
+The plain formula, :func:`plain_forward` and :func:`plain_backward`, convolves the enlarged picture X; the tests compare
+the layer with it.
 
-Here the enlarged picture X is never made, and a kernel of k x k taps costs k x k multiplications for a pixel of the
-*small* picture x, where the plain formula needs s^2 as many.
+The layer itself never makes X: a kernel of k x k taps costs k x k multiplications for each pixel of the *small* picture
+x, and the plain formula s^2 times as many.
 
-Along one direction, the output row s q + r (its phase is r) sees through tap i the row s q + r + i - p of X, row
-floor((s q + r + i - p) / s) of x. With the cumulative weights c_i = w_0 + ... + w_(i-1), summation by parts gives
+Along one direction, the output row s q + r (its phase is r) gets, through tap i, the row s q + r + i - p of X, which is
+row floor((s q + r + i - p) / s) of x. With the cumulative weights c_i = w_0 + ... + w_(i-1), summation by parts gives
 
     sum over i of w_i X_i = c_k X_(k-1) - sum over i = 1 .. k-1 of c_i (X_i - X_(i-1)).
 
-X_i and X_(i-1) are one and the same small row unless s divides r + i - p, and for each i that is so in one phase only.
-So there are k products in all, z_i = c_i x for i = 1 .. k, and each output row is a sum of a few shifted rows of them:
-+z_k of the row that the last tap sees, and for each i at which its kernel passes from one small row to the next, -z_i
-of the next and +z_i of the one before. Zero padding is part of this: a row outside X lies outside x.
+X_i and X_(i-1) are the same row of x unless s divides r + i - p, which for each i happens in one phase only. So there
+are k products in all, z_i = c_i x for i = 1 .. k, and each output row is a sum of a few shifted rows of them: +z_k of
+the row at the last tap, and for each i at which the kernel passes from one row of x to the next, -z_i of the next row
+and +z_i of the row before. Zero padding needs no special case, since a row outside X is outside x.
 
-In two directions c becomes the summed-area table of the kernel. The sums of shifted rows, forwards and backwards, stand
-in :mod:`layerkit.arithmetic.shifts`; the gradient of the weight is the transposed cumulative sum of that of c.
+In two directions c becomes the summed-area table of the kernel. :mod:`layerkit.arithmetic.shifts` computes the sums of
+shifted rows, forward and backward; the gradient of the weight is the transposed cumulative sum of the gradient of c.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def plain_forward(x: Tensor, weight: Tensor, bias: Tensor, scale: Pair, padding:
 def plain_backward(
     grad_output: Tensor, x: Tensor, weight: Tensor, scale: Pair, padding: Pair
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the gradients of x, weight and bias; that of x is the sum over each pixel's copies in X."""
+    """Return the gradients of x, weight and bias; the gradient of a pixel of x is the sum over its copies in X."""
     enlarged = x.repeat_interleave(scale[0], 2).repeat_interleave(scale[1], 3)
     grad, grad_weight, grad_bias = conv2d.plain_backward(grad_output, enlarged, weight, (1, 1), padding, (1, 1))
     n, channels, height, width = x.shape
@@ -83,14 +83,14 @@ class UpsamplingSpec(ConvolutionSpec):
 
 
 class Upsampling(Convolution):
-    """Enlarges a picture and convolves it.
+    """Nearest-neighbour upsampling followed by a convolution.
 
     Args:
         in_channels, out_channels, kernel_size: see :class:`~layerkit.builtin.layers.convolution.Convolution`.
         scale_factor: how many times each pixel is repeated.
         padding: rows and columns of zeros around the enlarged picture.
         bias: whether a learned number is added to each output channel.
-        gain: what the initial weights are multiplied by.
+        gain: a factor for the initial weights.
         start: dtype, device and generator, see :class:`~layerkit.builtin.layers.initialization.Start`.
     """
 
@@ -120,12 +120,12 @@ def _output_size(size: Pair, kernel: Pair, scale: Pair, padding: Pair) -> Pair:
 
 
 def _cumulative(kernel: int) -> Rows:
-    """Return the matrix of zeros and ones that makes the cumulative weights c of w."""
+    """Return the matrix of zeros and ones that computes the cumulative weights c from w."""
     return tuple(tuple(float(tap <= last) for tap in range(kernel)) for last in range(kernel))
 
 
 def _axis(kernel: int, scale: int, padding: int) -> Axis:
-    """Return the terms of the module's docstring; product i - 1 is that of c_i."""
+    """Return the terms of the sum in the module's docstring; product i - 1 is that of c_i."""
     terms: list[Term] = []
     for phase in range(scale):
         terms.append(Term(phase, kernel - 1, (phase + kernel - 1 - padding) // scale, 1))

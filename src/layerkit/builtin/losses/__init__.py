@@ -1,4 +1,4 @@
-"""The losses that come with layerkit, one a file; importing a file's classes here registers them."""
+"""The losses that come with layerkit, one per file; importing a file's classes here registers them."""
 
 from layerkit.builtin.losses.annealed_l0 import AnnealedL0 as AnnealedL0, AnnealedL0Spec as AnnealedL0Spec
 from layerkit.builtin.losses.huber import Huber as Huber, HuberSpec as HuberSpec

@@ -6,21 +6,22 @@ Forward, with d = x - y over all n elements of the batch and p the progress of t
 
 Backward, with respect to the prediction x: gamma (|d| + eps)^(gamma - 1) sign(d) / n, and 0 where x = y.
 
-It is the loss of Noise2Noise (Lehtinen et al. 2018, section 3.2) for random-valued impulse noise. Of many different
-targets of one value the exponent 2 finds the mean, 1 the median and 0 the mode: each target counts as hit or missed,
-and how far it is missed does not matter. That is far from convex, hence the slow way there from the squared error. At
-the very end gamma, and with it the gradient, is 0; a training never gets quite so far, since its last step is
-1 / steps before.
+It is the loss of Noise2Noise (Lehtinen et al. 2018, section 3.2) for random-valued impulse noise. If one value has many
+different targets, exponent 2 finds their mean, 1 their median and 0 their mode: with exponent 0 each target counts as
+hit or missed, and the size of a miss does not matter. That loss is far from convex, so the training starts with the
+squared error and approaches it slowly. At progress 1 gamma, and with it the gradient, would be 0; the last step is
+1 / steps before that.
 
-Below gamma = 1 the gradient grows towards d = 0, with eps = 1e-8 up to two million times 1 / n, where that of the
-squared error is at most 2 / n for values of pictures. The few predictions that happen to hit their target then drown
-all others, which Adam with a falling rate bears and plain gradient descent does not. So for gamma < 1 the power is
+For gamma < 1 the gradient grows towards d = 0, with eps = 1e-8 up to two million times 1 / n, whereas that of the
+squared error is at most 2 / n for values of pictures. The few predictions that happen to hit their target then dominate
+the gradient. Adam with a falling rate can cope with that, plain gradient descent cannot. So for gamma < 1 the power is
 continued along its tangent below a = ``linear_below``:
 
     a^gamma + gamma a^(gamma - 1) (|d| + eps - a)        where |d| + eps < a
 
-and its slope there is the constant gamma a^(gamma - 1), for a = 0.004 no more than 17 at any gamma. That is one 8-bit
-value, and no prediction needs to be nearer to its target. With ``linear_below`` 0 it is the paper's loss to the letter.
+Its slope there is the constant gamma a^(gamma - 1), for a = 0.004 at most 17 for every gamma. A difference of 0.004 is
+one 8-bit value, and no prediction needs to be closer to its target. With ``linear_below`` 0 it is exactly the paper's
+loss.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ from layerkit.contracts.specs import LossSpec
 class AnnealedL0Spec(LossSpec):
     """The mean of (|prediction - target| + eps)^gamma, where gamma goes from 2 to 0 during the training.
 
-    At last it finds the mode of the targets, for noise that replaces values, such as ``impulse`` of any share. Where
-    gamma < 1 it is a straight line for the smallest differences, which bounds its gradient.
+    In the end it finds the mode of the targets, for noise that replaces values, such as ``impulse`` with any
+    probability. For gamma < 1 it is a straight line for the smallest differences, which bounds its gradient.
     """
 
     kinked = True
@@ -58,11 +59,11 @@ class AnnealedL0Spec(LossSpec):
 
 
 class AnnealedL0(Loss):
-    """The annealed L0 loss as a mean over all elements; 0 for an empty batch. It looks at ``progress``.
+    """The annealed L0 loss as a mean over all elements; 0 for an empty batch. Its exponent depends on ``progress``.
 
     Args:
         eps: added to every absolute difference.
-        linear_below: where gamma < 1 a straight line continues the power below this.
+        linear_below: for gamma < 1 a straight line replaces the power below this difference.
     """
 
     def __init__(self, eps: float = 1e-8, linear_below: float = 0.004) -> None:

@@ -6,7 +6,7 @@ Forward, with d = x - y over all n elements of the batch:
 
 which with m = min(|d|, delta) is h(d) = m (|d| - m / 2) everywhere.
 
-Backward, with respect to the prediction x: d held between -delta and delta, divided by n.
+Backward, with respect to the prediction x: d clamped to -delta .. delta, divided by n.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAX_DELTA = 1000.0
 class HuberSpec(LossSpec):
     """Huber's loss: the mean of d^2 / 2 where |d| <= delta, and of delta (|d| - delta / 2) elsewhere.
 
-    d = prediction - target. Between ``mse``, which it is half of near 0, and ``l1``, times delta, far away.
+    d = prediction - target. Near 0 it is half of ``mse``; for large differences it grows like delta times ``l1``.
     """
 
     type: Literal["huber"] = Field(description="The name of the loss.")
@@ -34,8 +34,8 @@ class HuberSpec(LossSpec):
         default=1.0,
         gt=0,
         le=MAX_DELTA,
-        description="The difference from which on the loss grows with its size and no longer with its square. Values "
-        "of pictures go from 0 to 1, so that with 1 and more it is half the squared error.",
+        description="The difference above which the loss grows linearly instead of quadratically. Values of pictures "
+        "go from 0 to 1, so with delta of 1 or more it is half the squared error.",
     )
 
     example: ClassVar[dict[str, Any]] = {"delta": 0.1}
@@ -51,7 +51,7 @@ class Huber(Loss):
     """Huber's loss as a mean over all elements; 0 for an empty batch.
 
     Args:
-        delta: the difference from which on it is linear.
+        delta: the difference above which it is linear.
     """
 
     def __init__(self, delta: float = 1.0) -> None:
@@ -67,7 +67,7 @@ class Huber(Loss):
         return absolute.sub_(smaller, alpha=0.5).mul_(smaller).sum() / max(difference.numel(), 1)
 
     def backward(self) -> Tensor:
-        """Return prediction - target, held between -delta and delta, / n."""
+        """Return (prediction - target) / n, with the difference clamped to -delta .. delta."""
         (difference,) = self.saved()
         grad = self.empty("grad_prediction", difference.shape, difference)
         return torch.clamp(difference, -self.delta, self.delta, out=grad).div_(max(difference.numel(), 1))

@@ -4,8 +4,9 @@ Forward, over all n elements of the batch: l = sum of |x - y| / n.
 
 Backward, with respect to the prediction x: sign(x - y) / n, and 0 where x = y, which has no derivative.
 
-Of many different targets of one value it is smallest at their median, where the squared error is at their mean. So it
-learns from targets that are right more often than not, however wrong the others are (Lehtinen et al. 2018, section 2).
+If one value has many different targets, this loss is smallest at their median, and the squared error at their mean. So
+it learns from targets of which more than half are right, however wrong the others are (Lehtinen et al. 2018, section
+2).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from layerkit.contracts.specs import LossSpec
 class L1Spec(LossSpec):
     """Mean absolute error: sum of |prediction - target| / n over all n elements; it finds the median of the targets.
 
-    For noise that leaves more than half of the values as they were, such as ``text`` and ``impulse`` to 0.5.
+    For noise that leaves more than half of the values as they were, such as ``text`` and ``impulse`` below 0.5.
     """
 
     kinked = True

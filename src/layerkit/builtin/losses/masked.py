@@ -1,16 +1,16 @@
-"""Another loss, of the known targets only: a target that is NaN is unknown and does not count.
+"""Applies another loss to the known targets only: a target that is NaN is unknown and does not count.
 
-Forward. The other loss is the mean of f(x, y) over its elements. With the k known of all n elements of the batch,
+Forward. The other loss is the mean of f(x, y) over its elements. If k of all n elements of the mini-batch are known,
 
     l = sum of f(x, y) over the known / n = k / n * (the other loss of the known)
 
 Backward, with respect to the prediction x: k / n times the other loss's gradient for the known, and 0 elsewhere.
 
-This is what Noise2Noise (Lehtinen et al. 2018, section 3.2) makes small where pixels are missing: the squared
-differences times the mask, over all. To divide by n and not by k gives every known value of a training one weight,
-while a mean over k would make a value weigh the more, the fewer of its picture are known. And it adds up: the loss of a
-batch is the mean of its samples' losses, whatever is known of each, so that a trainer may walk it in slices. Where half
-is unknown it is half as large, and so is its gradient; a learning rate may be larger by as much.
+Noise2Noise (Lehtinen et al. 2018, section 3.2) minimizes this where pixels are missing: the mean over all elements of
+the squared differences times the mask. Dividing by n and not by k gives all known values the same weight; with a mean
+over k, the values of pictures with few known values would count more. And the loss of a mini-batch is the mean of its
+samples' losses, however much is known of each, so that a trainer may process it in slices. If half of the values are
+unknown, loss and gradient are half as large, and the learning rate may be twice as large.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from layerkit.contracts.specs import LossSpec
 
 
 class MaskedSpec(LossSpec):
-    """Another loss, in which targets that are NaN do not count: the sum over the known elements / n over all n."""
+    """Another loss, in which targets that are NaN do not count: its sum over the known elements, divided by all n."""
 
     takes_masked = True
 
     type: Literal["masked"] = Field(description="The name of the loss.")
-    loss: AnyLoss = Field(description="The loss of the known targets, one that is a mean over single values.")
+    loss: AnyLoss = Field(description="The loss of the known targets; it must be a mean over single values.")
 
     example: ClassVar[dict[str, Any]] = {"loss": {"type": "mse"}}
 
@@ -40,11 +40,11 @@ class MaskedSpec(LossSpec):
     @classmethod
     def _of_single_values(cls, loss: LossSpec) -> LossSpec:
         if not loss.elementwise:
-            message = 'the loss "{name}" is not a mean over single values, of which some could be left out; choose one '
-            raise PydanticCustomError("component", f'{message}that is, such as "mse"', {"name": loss.name()})
+            message = 'the loss "{name}" is not a mean over single values, so none can be left out; choose one that '
+            raise PydanticCustomError("component", f'{message}is, such as "mse"', {"name": loss.name()})
         return loss
 
-    # What other losses declare for good depends on the loss inside here.
+    # Other losses declare these as constants; here they depend on the loss inside.
     @property
     def kinked(self) -> bool:  # type: ignore[override]  # a property in the place of a class variable
         """Whether the other loss has points without a derivative."""
@@ -63,7 +63,7 @@ class MaskedSpec(LossSpec):
 
 
 class Masked(Loss):
-    """Another loss of the known targets, as a share of all: 0 where nothing is known.
+    """Another loss of the known targets, weighted with their share of all targets; 0 if none is known.
 
     Args:
         loss: a mean, over all elements, of a function of one prediction and its target.
@@ -72,7 +72,7 @@ class Masked(Loss):
     def __init__(self, loss: Loss) -> None:
         self.loss = loss
 
-    # The other loss's own, so that forward has nothing to tell it.
+    # Stored in the other loss, so that forward need not copy them there.
     @property
     def training(self) -> bool:
         return self.loss.training
@@ -92,10 +92,10 @@ class Masked(Loss):
         self.loss.progress = progress
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of ``prediction`` against what is known of ``target``, both of one shape."""
+        """Return the loss of ``prediction`` against the known values of ``target``, both of one shape."""
         self.same_shape(prediction, target)
         known = target.isnan().logical_not_()
-        # No memory is lent to the other loss: how much is known changes from step to step.
+        # No workspace is lent to the other loss, because the number of known values changes from step to step.
         predicted = prediction[known]
         loss = self.loss.forward(predicted, target[known])
         share = len(predicted) / max(prediction.numel(), 1)

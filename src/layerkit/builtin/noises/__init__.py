@@ -1,4 +1,4 @@
-"""The noises that come with layerkit, one a file; importing a file's classes here registers them."""
+"""The noises that come with layerkit, one per file; importing a file's classes here registers them."""
 
 from layerkit.builtin.noises.bernoulli import Bernoulli as Bernoulli, BernoulliSpec as BernoulliSpec
 from layerkit.builtin.noises.gaussian import Gaussian as Gaussian, GaussianSpec as GaussianSpec

@@ -1,8 +1,9 @@
 """Missing pixels: ``y = m * x`` with m = 0 with a probability p and 1 otherwise, one m for all channels of a pixel.
 
-The multiplicative Bernoulli noise of Noise2Noise (Lehtinen et al. 2018, section 3.2). Of a target it is known which
-pixels are missing, and a loss that left them in would pull towards black. So they are NaN there, and the loss
-``masked`` lets only the known ones count, whose mean is the clean picture. What the network sees has 0 in their place.
+The multiplicative Bernoulli noise of Noise2Noise (Lehtinen et al. 2018, section 3.2). It is known which pixels of a
+target are missing, and a loss that counted them would pull the prediction towards black. So missing pixels of a target
+are NaN, and the loss ``masked`` counts only the known ones, whose mean is the clean picture. The network's input has 0
+in their place.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class BernoulliSpec(NoiseSpec):
 
     type: Literal["bernoulli"] = Field(description="Pixels that are missing.")
     probability: Probability = Field(
-        description="With which a pixel is missing; a range [low, high] is drawn from uniformly, anew for every "
-        "picture."
+        description="The probability that a pixel is missing; from a range [low, high] it is drawn uniformly, anew for "
+        "every picture."
     )
 
     example: ClassVar[dict[str, Any]] = {"probability": 0.5}
@@ -39,12 +40,12 @@ class BernoulliSpec(NoiseSpec):
 
 
 class Bernoulli(StrikingNoise):
-    """Takes pixels away."""
+    """Removes random pixels."""
 
     def draw(self, source: Tensor, generator: torch.Generator) -> Tensor:
-        """Return ``source`` with 0 in the place of missing pixels."""
+        """Return ``source`` with 0 in place of missing pixels."""
         return source.masked_fill(self.struck(source, generator), 0.0)
 
     def target(self, source: Tensor, generator: torch.Generator) -> Tensor:
-        """Return ``source`` with NaN in the place of missing pixels."""
+        """Return ``source`` with NaN in place of missing pixels."""
         return source.masked_fill(self.struck(source, generator), math.nan)

@@ -1,4 +1,4 @@
-"""What several noises draw: how strong they are in each picture."""
+"""Draws how strong a noise is in each picture, for several noises."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Additive Gaussian noise: ``y = x + n`` with ``n ~ N(0, (sigma / 255)^2)``, independent in every value.
 
-``sigma`` is given in units of 8-bit values, as denoising papers do: 25 means 25 of 255. The sum is not clipped to
-0..1, because clipping moves the mean near black and white, and Noise2Noise needs noise without a bias.
+``sigma`` is in units of 8-bit values, as in denoising papers: 25 means 25 of 255. The sum is not clipped to 0..1,
+because clipping shifts the mean near black and white, and Noise2Noise needs noise without a bias.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class GaussianSpec(NoiseSpec):
 
     type: Literal["gaussian"] = Field(description="Additive Gaussian noise.")
     sigma: Annotated[float | tuple[float, float], NumberOrRange(0.0, MAX_SIGMA, (0, 50))] = Field(
-        description="Standard deviation in units of 8-bit values (25 is 25/255); a range [low, high] is drawn from "
+        description="Standard deviation in units of 8-bit values (25 is 25/255); from a range [low, high] it is drawn "
         "uniformly, anew for every picture."
     )
 
@@ -39,8 +39,8 @@ class Gaussian(Noise):
     """Adds ``N(0, (sigma / 255)^2)`` to every value.
 
     Args:
-        sigma: standard deviation in units of 8-bit values, or a range (low, high) from which each picture's own
-            is drawn uniformly.
+        sigma: standard deviation in units of 8-bit values, or a range (low, high) from which it is drawn uniformly,
+            anew for every picture.
     """
 
     def __init__(self, sigma: float | tuple[float, float]) -> None:

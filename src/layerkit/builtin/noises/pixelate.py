@@ -1,11 +1,12 @@
-"""The noise of a careless thumbnail: one pixel stands for its whole block.
+"""The noise of a picture that was made smaller by keeping one random pixel of each block.
 
-A source of (k*H, k*W) pixels is cut into H*W blocks B of k x k. With all channels of a pixel kept together,
+A source of (k*H, k*W) pixels is cut into H*W blocks B of k x k pixels. With all channels of a pixel kept together,
 
     clean[i, j] = mean of source[p] over p in B[i, j]        noisy[i, j] = source[p], p uniform in B[i, j]
 
-so that E[noisy] = clean: no bias, white in space, correlated across channels, and as large as the local texture. It
-models the pictures of the EPFL EE-559 project ("downsampled, pixelated images"), which k = 8 fits best.
+so that E[noisy] = clean. The noise is unbiased, independent between pixels, correlated across channels, and strongest
+where the picture has texture. It models the pictures of the EPFL EE-559 project ("downsampled, pixelated images"),
+which k = 8 fits best.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ MAX_BLOCK = 64
 
 
 MAX_KNOWN = 256
-"""Rows of numbers that a noise keeps; pictures of a training have few sizes."""
+"""How many tables of multiples a noise keeps; few are needed, since the pictures of a training have few sizes."""
 
 
 class PixelateSpec(NoiseSpec):
@@ -44,10 +45,10 @@ class PixelateSpec(NoiseSpec):
 
 
 class Pixelate(Noise):
-    """Makes each ``block`` x ``block`` square of the source one pixel, drawn at random from the square.
+    """Reduces each ``block`` x ``block`` square of the source to one pixel, drawn at random from the square.
 
     Args:
-        block: side of a square, in source pixels; also :attr:`scale`.
+        block: the side of a square, in source pixels; also the value of :attr:`scale`.
     """
 
     picks_pixels = True
@@ -68,11 +69,12 @@ class Pixelate(Noise):
         count, channels = source.shape[:2]
         noisy = source.new_empty(channels, count, height, width)
         if noisy.numel():
-            # Where the drawn pixels lie in memory, counted from the first: of the block, plus within the block.
+            # The positions of the drawn pixels in memory, relative to the first pixel: that of the block, plus that
+            # within the block.
             picture_stride, channel_stride, row_stride, column_stride = source.stride()
             last = (count - 1, source.shape[2] - 1, source.shape[3] - 1)
             reach = 1 + sum(map(mul, last, (picture_stride, row_stride, column_stride)))
-            # Half as long where that is enough, they are read in less time.
+            # 32-bit positions are read in less time, where they are large enough.
             short = max(reach, *source.stride()) < 2**31
             dtype, device = torch.int32 if short else torch.int64, source.device
             at = _random_below(self.scale**2, count * height * width, generator)
@@ -87,7 +89,7 @@ class Pixelate(Noise):
         return noisy.transpose(0, 1)
 
     def clean(self, source: Tensor) -> Tensor:
-        """Return the blocks' means, the pictures without noise; shapes and errors are those of :meth:`draw`."""
+        """Return the means of the blocks, which are the clean pictures; shapes and errors are as in :meth:`draw`."""
         height, width = self._blocks(source)
         n, channels, _, columns = source.shape
         rows = source.view(n, channels, height, self.scale, columns).mean(3)  # memory is contiguous along a row
@@ -99,7 +101,7 @@ class Pixelate(Noise):
         return (rows[:, None] + columns).view(-1)
 
     def _multiples(self, count: int, number: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-        """Return ``number`` times 0 to ``count - 1``; made anew at every draw, they would cost a seventh of it."""
+        """Return ``number`` times 0 to ``count - 1``, from a cache, since making them takes a seventh of a draw."""
         key = count, number, dtype, device
         if key not in self._known:
             if len(self._known) >= MAX_KNOWN:
@@ -108,7 +110,7 @@ class Pixelate(Noise):
         return self._known[key]
 
     def _blocks(self, source: Tensor) -> tuple[int, int]:
-        """Return how many blocks a source has below and beside one another."""
+        """Return the number of blocks of a source, (vertical, horizontal)."""
         if source.dim() != 4 or source.shape[2] % self.scale or source.shape[3] % self.scale:
             raise ShapeError(
                 f"pixelate: the source must be (N, C, height, width) with a height and width that are multiples of "
@@ -121,7 +123,8 @@ def _random_below(bound: int, count: int, generator: torch.Generator) -> Tensor:
     """Return ``count`` random whole numbers from 0 to ``bound - 1``, each equally likely."""
     if 256 % bound:
         return torch.randint(bound, (count,), generator=generator, device=generator.device)
-    # The low bits of a random byte are uniform when the bound is a power of two; eight bytes a draw cost a sixth.
+    # The low bits of a random byte are uniform when the bound is a power of two. Drawing eight bytes at once takes a
+    # sixth of the time.
     words = torch.empty((count + 7) // 8, dtype=torch.int64, device=generator.device)
     words.random_(-(2**63), None, generator=generator)
     return words.view(torch.uint8)[:count].bitwise_and_(bound - 1).to(torch.int32)

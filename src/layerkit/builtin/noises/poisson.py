@@ -1,8 +1,8 @@
 """Shot noise: ``y = Poisson(peak * x) / peak``, independent in every value.
 
-A value x is what a sensor would count if pure white were ``peak`` photons on average. The mean of y is x and its
-variance x / peak, so that bright places are the noisiest, and a small peak is a dark scene. Nothing is clipped:
-Noise2Noise (Lehtinen et al. 2018, section 3.2) needs noise without a bias. The paper's lambda is the peak.
+It models a sensor that counts ``peak`` photons on average where the picture is white (x = 1). The mean of y is x and
+its variance x / peak, so bright places are the noisiest, and a small peak means a dark scene. Nothing is clipped,
+because Noise2Noise (Lehtinen et al. 2018, section 3.2) needs noise without a bias. The paper calls the peak lambda.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class PoissonSpec(NoiseSpec):
 
     type: Literal["poisson"] = Field(description="The noise of counted photons.")
     peak: Annotated[float | tuple[float, float], NumberOrRange(MIN_PEAK, MAX_PEAK, (1, 50))] = Field(
-        description="Photons that a pure white value counts on average: the fewer, the more noise. A range [low, high] "
-        "is drawn from uniformly, anew for every picture."
+        description="Photons counted on average for a white value: the fewer, the more noise. From a range [low, high] "
+        "it is drawn uniformly, anew for every picture."
     )
 
     example: ClassVar[dict[str, Any]] = {"peak": 30.0}
@@ -40,8 +40,8 @@ class Poisson(Noise):
     """Counts photons: ``Poisson(peak * x) / peak``.
 
     Args:
-        peak: photons of a white value on average, or a range (low, high) from which each picture's own is drawn
-            uniformly.
+        peak: photons counted on average for a white value, or a range (low, high) from which it is drawn uniformly,
+            anew for every picture.
     """
 
     def __init__(self, peak: float | tuple[float, float]) -> None:

@@ -1,4 +1,4 @@
-"""What the noises share that strike some of the pixels, each by chance and all channels of it together."""
+"""The base class of noises that change some of the pixels, chosen at random, with all their channels."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from layerkit.contracts.fields import NumberOrRange
 from layerkit.contracts.noise import Noise
 
 Probability = Annotated[float | tuple[float, float], NumberOrRange(0.0, 0.99, (0, 0.9))]
-"""Never 1: of pictures without a pixel there is nothing to learn."""
+"""Less than 1, because nothing can be learned from pictures without a single original pixel."""
 
 
 class StrikingNoise(Noise):
-    """A noise that leaves most pixels as they are and does something to the others.
+    """A noise that changes some pixels and leaves the others as they are.
 
     Args:
-        probability: with which a pixel is struck, or a range (low, high) from which each picture's own is drawn
-            uniformly.
+        probability: the probability that a pixel is changed, or a range (low, high) from which it is drawn uniformly,
+            anew for every picture.
     """
 
     def __init__(self, probability: float | tuple[float, float]) -> None:
         self.probability = probability
 
     def struck(self, source: Tensor, generator: torch.Generator) -> Tensor:
-        """Return which pixels of ``source`` (N, C, H, W) are struck, as booleans (N, 1, H, W)."""
+        """Return which pixels of ``source`` (N, C, H, W) are to be changed, as booleans (N, 1, H, W)."""
         count, _, height, width = source.shape
         shape = (count, 1, height, width)
         uniform = torch.rand(shape, generator=generator, dtype=source.dtype, device=source.device)

@@ -1,4 +1,4 @@
-"""Words over the picture: a pixel under a letter has the word's colour, every other one is as it was.
+"""Words over the picture: a pixel under a letter gets the colour of its word, every other pixel stays as it is.
 
     y = (1 - m) x + m u        m = 1 under a letter; u the word's colour, uniform in 0..1 for each channel
 
@@ -6,10 +6,10 @@ Noise2Noise (Lehtinen et al. 2018, section 3.2) removes words by training on oth
 of many such pictures is greyer than the clean one, so a squared error leaves grey shadows; their median is the clean
 picture where less than half is covered, and the absolute difference, ``l1``, finds it.
 
-The words stand on one sheet, which never changes and is endless: its right edge goes on at its left one, its lower one
-at its upper one. A picture gets a piece of it from a random place, in colours of its own. Words lie above one another,
-and as many are shown, from the uppermost down, as cover the wanted share of the sheet. So a pixel is covered with just
-that probability, words come in all sizes, and a draw is a few look-ups, however large the picture.
+The words are written on one fixed sheet, which continues periodically beyond its edges. A picture gets a piece of the
+sheet from a random place, in random colours. The words lie on top of one another, and as many are shown, from the
+uppermost down, as cover the wanted share of the sheet. So each pixel is covered with exactly that probability, words
+have all sizes, and a draw is a few table look-ups for a picture of any size.
 """
 
 from __future__ import annotations
@@ -32,30 +32,30 @@ if TYPE_CHECKING:
 
 MAX_COVERAGE = 0.9
 SIDE = 512
-"""Of the sheet, in pixels."""
+"""The side of the sheet, in pixels."""
 WORDS, PLACES = 256, 5_000
-"""Different words, and how often one of them is put on the sheet, which then has a little more than MAX_COVERAGE."""
+"""The number of different words, and of words on the sheet, which then cover a little more than MAX_COVERAGE."""
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 LONGEST = 8
 SIZES = 8, 24
-"""Of the letters, in pixels, smallest and largest."""
+"""The smallest and the largest size of the letters, in pixels."""
 COLOURS = 64
-"""Different colours of the words in one picture."""
+"""The number of different colours of words in one picture."""
 
 
 class TextSpec(NoiseSpec):
     """Words over the picture, in random colours and sizes and at random places, that cover a share of its pixels.
 
-    Its mean is not the clean picture. The loss ``l1``, which finds the median, suits coverages to 0.5, and
-    ``annealed_l0``, which finds the most frequent value, all.
+    Its mean is not the clean picture. The loss ``l1``, which finds the median, suits coverages up to 0.5, and
+    ``annealed_l0``, which finds the most frequent value, suits all.
     """
 
     unbiased = False
 
     type: Literal["text"] = Field(description="Words over the picture.")
     coverage: Annotated[float | tuple[float, float], NumberOrRange(0.0, MAX_COVERAGE, (0, 0.5))] = Field(
-        description="The share of pixels that are covered, on average over all places; a range [low, high] is drawn "
-        'from uniformly, anew for every picture. To 0.5 the loss "l1" will do, beyond it only "annealed_l0".'
+        description="The share of pixels that are covered, on average; from a range [low, high] it is drawn uniformly, "
+        'anew for every picture. Up to 0.5 the loss "l1" is suitable, above it only "annealed_l0".'
     )
 
     example: ClassVar[dict[str, Any]] = {"coverage": [0.0, 0.5]}
@@ -68,8 +68,8 @@ class Text(Noise):
     """Writes words over pictures.
 
     Args:
-        coverage: the share of pixels that are covered, or a range (low, high) from which each picture's own is drawn
-            uniformly.
+        coverage: the share of pixels that are covered, or a range (low, high) from which it is drawn uniformly, anew
+            for every picture.
     """
 
     def __init__(self, coverage: float | tuple[float, float]) -> None:
@@ -97,11 +97,11 @@ class Text(Noise):
 
 @cache
 def sheet(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return what lies at each pixel of the sheet, two flat tensors (SIDE * SIDE,).
+    """Return two flat tensors (SIDE * SIDE,) that describe each pixel of the sheet.
 
-    The first is the coverage from which on the pixel is covered, float32; the second the number of the uppermost word
-    there, from 1 on, int64, or 0 where there is none. They are constants, made when they are first needed and then kept
-    for as long as the process lives: that takes a hundred times as long as a draw.
+    The first, float32, is the smallest coverage at which the pixel is covered. The second, int64, is the number of the
+    uppermost word there, counted from 1, or 0 where there is none. They are constants that are made when first needed
+    and kept until the process ends, because making them takes a hundred times as long as a draw.
     """
     import numpy as np
     from PIL import Image
@@ -113,21 +113,21 @@ def sheet(device: torch.device) -> tuple[Tensor, Tensor]:
     places = torch.randint(SIDE, (PLACES, 2), generator=generator).tolist()
     for number, (index, (left, top)) in enumerate(zip(chosen, places, strict=True), 1):
         word = words[index]
-        # What goes beyond an edge comes in again at the other side.
+        # The part of a word beyond an edge continues at the opposite edge.
         for x in (left, left - SIDE):
             for y in (top, top - SIDE):
                 if x + word.width > 0 and y + word.height > 0:
                     picture.paste(number, (x, y), word)
     word = torch.from_numpy(np.array(picture, dtype=np.int64)).flatten()
     pixels = word.bincount(minlength=PLACES + 1)
-    above = pixels.flip(0).cumsum(0).flip(0)  # pixels of a word and of all that were put on after it
-    # Half of the word's own counts, so that the coverage is neither too small nor too large on average.
+    above = pixels.flip(0).cumsum(0).flip(0)  # pixels covered by a word and all words above it
+    # Half of the word's own pixels count, so that the coverage is right on average.
     shown = (above - pixels / 2) / len(word)
     return shown.float()[word].to(device), word.to(device)
 
 
 def _words(generator: torch.Generator) -> Iterator[Image]:
-    """Yield black-and-white pictures of random words, each as small as the word is."""
+    """Yield black-and-white pictures of random words, each just large enough for its word."""
     from PIL import Image, ImageDraw, ImageFont
 
     for _ in range(WORDS):

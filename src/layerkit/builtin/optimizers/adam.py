@@ -5,8 +5,8 @@ With g the gradient, to which weight_decay * theta is added, t the count of step
     m <- beta1 m + (1 - beta1) g        v <- beta2 v + (1 - beta2) g^2
     theta <- theta - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
 
-(Kingma and Ba 2015, "Adam: a method for stochastic optimization", algorithm 1.) With c = sqrt(1 - beta2^t) the step is
-lr c / (1 - beta1^t) times m / (sqrt(v) + c eps), which is computed, since it needs one pass less.
+(Kingma and Ba 2015, "Adam: a method for stochastic optimization", algorithm 1.) The code computes the step as
+lr c / (1 - beta1^t) times m / (sqrt(v) + c eps) with c = sqrt(1 - beta2^t), which needs one pass over memory less.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class MomentsSpec(OptimizerSpec):
     """The fields of the optimizers that keep running moments of the gradient."""
 
     lr: LearningRate = Field(default=0.001, description="The learning rate.")
-    beta1: Decay = Field(default=0.9, description="What is left of the mean of the gradient after one step.")
-    beta2: Decay = Field(default=0.999, description="What is left of the mean of its square after one step.")
+    beta1: Decay = Field(default=0.9, description="The decay of the running mean of the gradient in each step.")
+    beta2: Decay = Field(default=0.999, description="The decay of the running mean of its square in each step.")
     eps: Epsilon = Field(default=1e-8, description="Added to the root, so that it is never zero.")
     weight_decay: WeightDecay
 
@@ -58,7 +58,7 @@ class Adam(Optimizer):
     Args:
         parameters: the (parameter, gradient) pairs.
         lr: the learning rate.
-        betas: what is left of the mean of the gradient, and of that of its square, after one step.
+        betas: the decay, in each step, of the running means of the gradient and of its square.
         eps: added to the root, so that it is never zero.
         weight_decay: this times the parameter is added to its gradient.
     """
@@ -94,13 +94,13 @@ class Adam(Optimizer):
         torch._foreach_addcdiv_(self.parameters, self._means, roots, value=-step_size)
 
     def decayed_gradients(self) -> list[Tensor]:
-        """Return the gradients with the weight decay in them, in new tensors."""
+        """Return the gradients plus the weight decay, in new tensors."""
         if not self.weight_decay:
             return self.gradients
         return list(torch._foreach_add(self.gradients, self.parameters, alpha=self.weight_decay))
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return the count of steps and the running means."""
+        """Return the number of steps and the running means."""
         means = {f"mean.{index}": tensor for index, tensor in enumerate(self._means)}
         squares = {f"square.{index}": tensor for index, tensor in enumerate(self._squares)}
         return {"count": self._count} | means | squares

@@ -1,6 +1,6 @@
-"""AdamW: Adam with the weight decay apart from the moments.
+"""AdamW: Adam with a weight decay that does not enter the moments.
 
-Before each step of Adam, whose formula stands in :mod:`layerkit.builtin.optimizers.adam`,
+Before each step of Adam, whose formula is in :mod:`layerkit.builtin.optimizers.adam`,
 
     theta <- theta - lr weight_decay theta,
 
@@ -28,7 +28,7 @@ class AdamWSpec(MomentsSpec):
 
     type: Literal["adamw"] = Field(description="The name of the optimizer.")
     weight_decay: WeightDecay = Field(
-        default=0.01, description="lr times this is the part of a parameter lost in a step."
+        default=0.01, description="lr times this is the share of a parameter that is subtracted in each step."
     )
 
     def build(self, parameters: list[tuple[Tensor, Tensor]]) -> AdamW:
@@ -43,7 +43,7 @@ class AdamW(Adam):
 
     Args:
         parameters, lr, betas, eps: as for :class:`Adam`.
-        weight_decay: lr times this is the part of a parameter lost in a step.
+        weight_decay: lr times this is the share of a parameter that is subtracted in each step.
     """
 
     def __init__(

@@ -8,6 +8,6 @@ from pydantic import Field
 
 LearningRate = Annotated[float, Field(ge=0, le=1e6)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
-"""What is left of a running average after one step."""
+"""The factor that multiplies a running mean in each step."""
 WeightDecay = Annotated[float, Field(ge=0, le=1e3)]
 Epsilon = Annotated[float, Field(ge=1e-16, le=1)]

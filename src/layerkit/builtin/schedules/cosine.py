@@ -1,15 +1,15 @@
-"""The cosine schedule: after a linear rise the factor falls on half a wave of the cosine.
+"""The cosine schedule: after a linear rise the factor falls along half a cosine wave.
 
 With p the progress in a cycle, w the warmup and f the final factor:
 
     p / w                                                     for p < w
     f + (1 - f) (1 + cos(pi (p - w) / (1 - w))) / 2           otherwise
 
-A training has one cycle, or several of the same length, each of which begins anew: p = c P - k for the k-th of c cycles
-and the progress P of the training (Loshchilov and Hutter 2017, "SGDR: stochastic gradient descent with warm restarts",
-equation (5); the linear rise is that of Goyal et al. 2017, "Accurate, large minibatch SGD", section 2.2). The k-th
-cycle is multiplied by d^k, where d is the decay. A training that has ended can so be lengthened: its steps are then the
-first cycle of a longer one.
+A training has c cycles of equal length, each of which starts anew: in cycle k = 0 .. c - 1, p = c P - k, where P is the
+progress of the training (Loshchilov and Hutter 2017, "SGDR: stochastic gradient descent with warm restarts", equation
+(5); the linear rise is that of Goyal et al. 2017, "Accurate, large minibatch SGD", section 2.2). The factor in cycle k
+is multiplied by d^k, where d is the decay. With several cycles a finished training can be continued: its steps become
+the first cycle of a longer training.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from layerkit.contracts.specs import ScheduleSpec
 
 
 class CosineSpec(ScheduleSpec):
-    """The learning rate rises linearly over the warmup, then falls to its final share on half a wave of the cosine.
+    """The learning rate rises linearly over the warmup, then falls to its final share along half a cosine wave.
 
-    f + (1 - f) (1 + cos(pi (p - w) / (1 - w))) / 2 after progress p = w, and p / w before, in each of the cycles; the
-    k-th, from 0, times decay^k.
+    f + (1 - f) (1 + cos(pi (p - w) / (1 - w))) / 2 after progress p = w, and p / w before, in each of the cycles; in
+    cycle k, counted from 0, times decay^k.
     """
 
     example: ClassVar[dict[str, Any]] = {"warmup": 0.05}
 
     type: Literal["cosine"] = Field(description="The name of the schedule.")
-    warmup: Warmup = Field(default=0.0, description="The share of the training in which the rate rises from 0.")
-    final: Final = Field(default=0.0, description="What the rate is multiplied by at the end of the training.")
+    warmup: Warmup = Field(default=0.0, description="The share of a cycle in which the rate rises from 0.")
+    final: Final = Field(default=0.0, description="The factor that multiplies the rate at the end of a cycle.")
     cycles: int = Field(default=1, ge=1, le=1000, description="How often the rate rises and falls.")
     decay: float = Field(
-        default=1.0, gt=0, le=1, description="What each cycle is multiplied by, compared with the last."
+        default=1.0, gt=0, le=1, description="The factor of the rate in each cycle relative to the cycle before."
     )
 
     def ends(self) -> tuple[float, float]:
@@ -56,13 +56,13 @@ class CosineSpec(ScheduleSpec):
 
 
 class Cosine(WarmedUp):
-    """``Cosine(warmup=0.05, final=0.0, cycles=1, decay=1.0)``: a linear rise, then half a wave of the cosine.
+    """``Cosine(warmup=0.05, final=0.0, cycles=1, decay=1.0)``: a linear rise, then half a cosine wave.
 
     Args:
-        warmup: the share of a cycle, at its beginning, in which the factor rises; less than 1.
+        warmup: the share of a cycle, from its beginning, in which the factor rises; less than 1.
         final: the factor at the end of a cycle.
-        cycles: how many there are, all of the same length.
-        decay: what each is multiplied by, compared with the one before it.
+        cycles: the number of cycles, all of the same length.
+        decay: the factor of each cycle relative to the cycle before.
     """
 
     def __init__(self, warmup: float = 0.0, final: float = 0.0, cycles: int = 1, decay: float = 1.0) -> None:

@@ -5,8 +5,8 @@ With p the progress, w the warmup and f the final factor:
     p / w                                     for p < w
     1 - (1 - f) (p - w) / (1 - w)             otherwise
 
-(The rise: Goyal et al. 2017, "Accurate, large minibatch SGD", section 2.2; both: Devlin et al. 2019, "BERT", appendix
-A.2.)
+(Goyal et al. 2017, "Accurate, large minibatch SGD", section 2.2, for the rise; Devlin et al. 2019, "BERT", appendix
+A.2, for rise and fall.)
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class LinearScheduleSpec(ScheduleSpec):
 
     type: Literal["linear"] = Field(description="The name of the schedule.")
     warmup: Warmup = Field(default=0.0, description="The share of the training in which the rate rises from 0.")
-    final: Final = Field(default=0.0, description="What the rate is multiplied by at the end of the training.")
+    final: Final = Field(default=0.0, description="The factor that multiplies the rate at the end of the training.")
 
     def ends(self) -> tuple[float, float]:
         return (0.0 if self.warmup else 1.0), self.final

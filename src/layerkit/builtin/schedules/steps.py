@@ -1,8 +1,8 @@
-"""The schedule in steps: at each milestone of the training the factor is multiplied by gamma once more.
+"""The step schedule: at each milestone of the training the factor is multiplied by gamma once more.
 
 With p the progress and m_1 < m_2 < ... the milestones: gamma^k, where k is the number of milestones with m_i <= p.
 
-(As He et al. 2016, "Deep residual learning for image recognition", section 4.2, divide by 10 at 1/2 and 3/4.)
+(He et al. 2016, "Deep residual learning for image recognition", section 4.2, divide by 10 at 1/2 and 3/4.)
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class StepsSpec(ScheduleSpec):
         max_length=100,
         description="Shares of the training, in increasing order: 0.5 is the middle.",
     )
-    gamma: float = Field(default=0.1, ge=0, le=1, description="What the rate is multiplied by at each.")
+    gamma: float = Field(default=0.1, ge=0, le=1, description="The factor that multiplies the rate at each milestone.")
 
     @field_validator("milestones")
     @classmethod
@@ -51,7 +51,7 @@ class StepsSpec(ScheduleSpec):
         return self.milestones
 
     def reference(self, steps: int) -> tuple[str, dict[str, Any]]:
-        # torch counts in steps: of those that begin at a milestone or after it, the first.
+        # torch counts in steps: a milestone is the first step that begins at or after it.
         first = [next(k for k in range(steps + 1) if k / steps >= milestone) for milestone in self.milestones]
         return "MultiStepLR", {"milestones": first, "gamma": self.gamma}
 
@@ -64,7 +64,7 @@ class Steps(Schedule):
 
     Args:
         milestones: shares of the training, in increasing order.
-        gamma: what the factor is multiplied by at each of them.
+        gamma: the number that multiplies the factor at each milestone.
     """
 
     def __init__(self, milestones: Sequence[float], gamma: float = 0.1) -> None:

@@ -1,4 +1,4 @@
-"""What schedules have in common that rise linearly from 0 to 1 at first, and then fall to a final factor."""
+"""The base class of schedules that first rise linearly from 0 to 1, and then fall to a final factor."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Final = Annotated[float, Field(ge=0, le=1)]
 
 
 class WarmedUp(Schedule):
-    """Rises linearly from 0 to 1, then falls from 1 to ``final`` on the curve of a subclass.
+    """Rises linearly from 0 to 1, then falls from 1 to ``final`` on the curve that a subclass defines.
 
     Args:
-        warmup: the share of the training, at its beginning, in which the factor rises; less than 1.
+        warmup: the share of the training, from its beginning, in which the factor rises; less than 1.
         final: the factor at the end.
     """
 
@@ -26,7 +26,7 @@ class WarmedUp(Schedule):
 
     @abstractmethod
     def left(self, share: float) -> float:
-        """Return how much of the fall is still to come: 1 where ``share`` of it is 0, and 0 where that is 1."""
+        """Return the remaining part of the fall: 1 where ``share`` is 0, at its beginning, and 0 where it is 1."""
 
     def factor(self, progress: float) -> float:
         """Return the factor at a progress from 0 to 1."""

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--plugin", "distributions", multiple=True, metavar="DISTRIBUTION", help="All components of a package.")
-@click.option("--all", "everything", is_flag=True, help="All components that are registered.")
-@click.option("--only", metavar="CHECK", help="Run one check alone.")
+@click.option("--all", "everything", is_flag=True, help="All registered components.")
+@click.option("--only", metavar="CHECK", help="Run only this check.")
 @click.option("--checks", "list_checks", is_flag=True, help="List the checks and what each of them states.")
 @click.option("--profile", default="default", metavar="quick|default|thorough", help="How many examples are tried.")
-@click.option("--seed", default=0, show_default=True, help="Of the examples.")
-@click.option("--replay", metavar="TOKEN", help="Run again the very case of a failure; needs NAME and --only.")
+@click.option("--seed", default=0, show_default=True, help="The seed of the examples.")
+@click.option("--replay", metavar="TOKEN", help="Run exactly the case of a failure again; needs NAME and --only.")
 @click.option("--jobs", default=None, type=click.IntRange(1, 256), help="Processes; by default one for each core.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write a report, as .md or .html.")
@@ -44,9 +44,9 @@ def conformance(
     as_json: bool,
     report: Path | None,
 ) -> None:
-    """Prove layers, losses, optimizers, noises and schedules: gradients, state, shapes, layouts, persistence and more.
+    """Test layers, losses, optimizers, noises and schedules: gradients, state, shapes, layouts, persistence and more.
 
-    Leaves with exit code 1 when a check fails. A failure shows the smallest case that was found, and the command that
+    The exit code is 1 when a check fails. A failure shows the smallest case that was found, and the command that
     runs it again.
     """
     import json
@@ -115,7 +115,7 @@ def _run(
 
     from layerkit.testing.running import pairs_of, run_parallel, run_subjects
 
-    pairs_of(chosen, only)  # an unknown check is said at once
+    pairs_of(chosen, only)  # reports an unknown check at once
     jobs = jobs or os.cpu_count() or 1
     if replay or jobs == 1 or len(chosen) < 4:
         threads = torch.get_num_threads()
@@ -171,7 +171,7 @@ def _print(report: Report) -> None:
 
 
 def _reasons(report: Report) -> dict[str, str]:
-    """Return, for each reason why a check said nothing, which checks of how many components these are."""
+    """Return, for each reason why checks did not apply, the checks and the numbers of their components."""
     found: dict[str, dict[str, int]] = {}
     for result in report.results:
         if result.outcome == "not applicable":

@@ -25,7 +25,7 @@ def _share(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int,
 @click.option(
     "--strength",
     type=float,
-    help="What the estimated level of the noise is multiplied by: more removes more.  [default: 1]",
+    help="A factor for the estimated noise level: a larger one removes more.  [default: 1]",
 )
 @click.option(
     "--flips", is_flag=True, help="Take the mean over eight flips and turns of each picture: better, and takes longer."
@@ -36,9 +36,7 @@ def _share(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int,
     help="Train a small network on each picture and nothing else, and denoise the picture by it.",
 )
 @click.option("--tile", default=512, show_default=True, help="Side of the tiles a large picture is processed in.")
-@click.option(
-    "--compare", is_flag=True, help="Write NAME-compare.png too, with what classical methods make of the picture."
-)
+@click.option("--compare", is_flag=True, help="Also write NAME-compare.png, a comparison with classical methods.")
 @click.option(
     "--format",
     "file_format",
@@ -48,7 +46,7 @@ def _share(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int,
     help="Write PNG files, of 8 or 16 bits, or each picture in its own format, JPEG with quality 95. What PNG cannot "
     "hold, floats and pages, becomes TIFF.",
 )
-@click.option("--recursive", is_flag=True, help="Take the pictures in folders of folders as well.")
+@click.option("--recursive", is_flag=True, help="Also take the pictures in subfolders.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Pictures denoised at a time.")
 @click.option(
     "--shard",
@@ -101,7 +99,7 @@ def denoise(
     if given is not None:
         pictures = pictures[1:]
         if not pictures:
-            raise click.UsageError(f"{given} is a network; give the pictures that it is to denoise as well")
+            raise click.UsageError(f"{given} is a network; give the pictures to denoise as well")
     if alone and (given is not None or strength is not None or flips):
         raise click.UsageError("--alone trains a network of its own; leave out the checkpoint, --strength and --flips")
     denoiser: Denoiser | BlindDenoiser | SinglePictureDenoiser
@@ -129,9 +127,10 @@ def denoise(
 
 
 def _is_checkpoint(given: str) -> bool:
-    """Return whether what was given first is a network and no picture: a file without the suffix of a picture.
+    """Return whether the first argument is a network and not a picture: a file without the suffix of a picture.
 
-    The folder of a run is taken for one too, so that its error names the file in it, and its curves are not denoised.
+    The folder of a run counts as a network too, so that an error names the file in it, and its figures are not
+    denoised.
     """
     from layerkit.data.pictures import SUFFIXES
 

@@ -14,7 +14,7 @@ from layerkit.cli.context import catalogue_of, printer
 @click.option("--output", type=click.Path(file_okay=False), help="Folder to write all pages into, as Markdown.")
 @click.pass_context
 def docs(ctx: click.Context, component: str | None, output: str | None) -> None:
-    """Show the reference page of COMPONENT, or of all that is installed: fields, ranges, formula, example."""
+    """Show the reference page of COMPONENT, or of all installed components: fields, ranges, formula, example."""
     import difflib
 
     from layerkit.cli.pages import Page

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 @click.pass_context
 def evaluate(ctx: click.Context, checkpoint: str, data: str, as_json: bool) -> None:
-    """Measure noisy pictures, and what the network in CHECKPOINT makes of them, against the clean ones.
+    """Compare noisy pictures, before and after the network in CHECKPOINT denoises them, with the clean pictures.
 
-    Classical methods stand beside them, tuned on these very pictures: Gaussian blur, non-local means and total
-    variation; and BM3D, which takes minutes, where you have installed the package bm3d. For noisy shots without clean
-    pictures all of it is an estimate.
+    Classical methods, tuned on the same pictures, are listed for comparison: Gaussian blur, non-local means and total
+    variation; and BM3D, which takes minutes, if you have installed the package bm3d. For noisy shots without clean
+    pictures all results are estimates.
     """
     group = processes_of_torchrun()
     with nullcontext() if group is None else group.ending_together():
@@ -61,7 +61,7 @@ def _evaluate(ctx: click.Context, checkpoint: str, data: str, as_json: bool, gro
     )
     if dataset.validation is None:
         raise DataError(
-            f"{data} holds pairs for training and nothing to measure on; give noisy and clean pictures, such as "
+            f"{data} holds only pairs for training; give noisy and clean pictures to measure on, such as "
             '"noisy" and "clean" in an .npz file'
         )
     if group is None:

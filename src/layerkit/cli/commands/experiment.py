@@ -10,19 +10,19 @@ from layerkit.cli.context import catalogue_of, command_line
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path())
 @click.option("--data", default="photos", show_default=True, metavar="SOURCE", help="As for train.")
-@click.option("--quick", is_flag=True, help="Train the short forms that the files give, to see that all works.")
-@click.option("--redraw", is_flag=True, help="Train nothing; draw from the results that are there.")
+@click.option("--quick", is_flag=True, help="Train the short forms defined in the files, as a quick test.")
+@click.option("--redraw", is_flag=True, help="Train nothing; draw the page from existing results.")
 @click.option("--output", type=click.Path(), help="Folder for everything; by default runs/report or runs/report-quick.")
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors and the page's name.")
 @click.pass_context
 def experiment(
     ctx: click.Context, files: tuple[str, ...], data: str, quick: bool, redraw: bool, output: str | None, quiet: bool
 ) -> None:
-    """Run the experiments in FILES and write a page with their figures and tables beside the report's.
+    """Run the experiments in FILES and write a page that compares their figures and tables with the report's.
 
-    A trial that has its result is not trained again, whatever figure it is for: a sweep that was stopped goes on when
-    the same command is given again. Several processes, on several machines that share the folder, may be given the same
-    command; they share the trials.
+    A trial that has a result is not trained again for any figure, so a sweep that was stopped is continued by the same
+    command. The same command may be run in several processes, also on several machines that share the folder; they
+    divide the trials among them.
     """
     from pathlib import Path
 

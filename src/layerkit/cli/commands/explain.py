@@ -10,7 +10,7 @@ from layerkit.cli.context import catalogue_of, overrides_from, read_spec, set_op
 @click.command()
 @click.argument("spec", type=click.Path())
 @set_option
-@click.option("--layer", "place", metavar="PATH", help="This layer alone, such as layers[3].")
+@click.option("--layer", "place", metavar="PATH", help="Show only this layer, such as layers[3].")
 @click.option(
     "--size", type=click.IntRange(1, 64), help="Height and width of the input.  [default: the smallest from 3]"
 )
@@ -26,9 +26,9 @@ def explain(
     seed: int,
     html: str | None,
 ) -> None:
-    """Show one training step of the network in SPEC on a tiny input, with every number in sight.
+    """Show one training step of the network in SPEC on a tiny input, with every number.
 
-    Each layer's formula is followed by the numbers put in, forwards and backwards, and by its gradients beside finite
+    Each layer's formula is followed by its numbers, forward and backward, and by its gradients compared with finite
     differences.
     """
     from layerkit.disk import write_atomically

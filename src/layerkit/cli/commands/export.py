@@ -25,7 +25,7 @@ from layerkit.cli.context import catalogue_of
 def export(ctx: click.Context, checkpoint: str, to: str, output: str | None, overwrite: bool) -> None:
     """Write the network in CHECKPOINT for other programs.
 
-    What was written is loaded again and compared with the network, on pictures of several sizes, before it is there.
+    The export is loaded again and compared with the network, on pictures of several sizes, before the folder appears.
     """
     from layerkit.exchange.export import Format
     from layerkit.exchange.export import export as write

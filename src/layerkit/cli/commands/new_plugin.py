@@ -12,7 +12,7 @@ from layerkit.cli.context import catalogue_of
 @click.command("new-plugin")
 @click.argument("name")
 @click.option("--kind", default="layer", metavar="layer|loss|optimizer|noise|schedule", help="What it provides.")
-@click.option("--output", default=".", type=click.Path(), help="Folder in which the new one is made.")
+@click.option("--output", default=".", type=click.Path(), help="Folder in which the package's folder is made.")
 @click.pass_context
 def new_plugin(ctx: click.Context, name: str, kind: str, output: str) -> None:
     """Write a package NAME, such as layerkit-wavelet, with one layer, loss, optimizer, noise or schedule.

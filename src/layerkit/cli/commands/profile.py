@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("spec", type=click.Path())
 @click.option("--batch-size", type=click.IntRange(1, 65_536), help="Pictures in a step; by default the spec's own.")
-@click.option("--threads", type=click.IntRange(1, 1024), help="By default, what torch takes.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="Number of threads; by default torch's.")
 @click.option("--seconds", type=click.FloatRange(0.1, 600), default=3.0, show_default=True, help="How long to measure.")
 @set_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
@@ -31,10 +31,10 @@ def profile(
     assignments: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Time every layer of the network in SPEC, a file or - for standard input, in training, forwards and backwards.
+    """Time every layer of the network in SPEC, a file or - for standard input, in training, forward and backward.
 
-    The last column is the share of a layer's time that the bare matrix products of its plain formula would take: far
-    below 100 %, the layer spends its time on something else; above, it needs fewer multiplications than that formula.
+    The last column is the share of a layer's time that the bare matrix products of its plain formula would take. Far
+    below 100 %, the layer spends its time on something else. Above, it needs fewer multiplications than that formula.
     """
     import json
 

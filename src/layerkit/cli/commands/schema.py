@@ -9,12 +9,13 @@ from layerkit.cli.context import catalogue_of
 
 @click.command()
 @click.option("--output", type=click.Path(dir_okay=False), help="File to write; by default the schema is printed.")
-@click.option("--experiments", is_flag=True, help="That of experiment files instead.")
+@click.option("--experiments", is_flag=True, help="Write the schema of experiment files instead.")
 @click.pass_context
 def schema(ctx: click.Context, output: str | None, experiments: bool) -> None:
     """Write the JSON Schema of architecture files, with every installed component, for editors and validators.
 
-    A file that names it, {"$schema": "./architecture.schema.json", ...}, gets completion and hover text.
+    In a file that refers to it, {"$schema": "./architecture.schema.json", ...}, editors offer completion and hover
+    text.
     """
     import json
 

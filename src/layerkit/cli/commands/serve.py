@@ -21,7 +21,7 @@ HOST = "127.0.0.1"
 )
 @click.option("--tile", default=512, show_default=True, help="Side of the tiles a large picture is processed in.")
 def serve(port: int, max_megabytes: int, tile: int) -> None:
-    """Show a page on which pictures are denoised, for browsers on this computer alone.
+    """Serve a page that denoises pictures, for browsers on this computer only.
 
     Drop a picture, compare before and after, set the strength, download. The network is the one inside layerkit.
     Nothing is written to disk. Ctrl-C ends it.

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 @click.option("--diagram", type=click.Path(dir_okay=False), help="Draw the network into this .svg, .png or .pdf file.")
 @click.pass_context
 def show(ctx: click.Context, spec: str, assignments: tuple[str, ...], as_json: bool, diagram: str | None) -> None:
-    """Print the network in SPEC, a file or - for standard input, as the report prints its Table I.
+    """Print the network in SPEC, a file or - for standard input, in the form of Table I of the report.
 
-    Output shapes and costs are those of one picture.
+    Output shapes and costs are for one picture.
     """
     import json
 

@@ -27,7 +27,7 @@ FLAGS = {
 }
 """The value of the spec that each short option replaces."""
 REMEMBERED = {*FLAGS, "spec", "data", "clean_targets", "reproducible", "assignments", "output"} - {"epochs"}
-"""What a run remembers, so that it cannot be given when it goes on."""
+"""The options that a run stores, so that they cannot be given with --resume."""
 
 
 @click.command()
@@ -44,12 +44,12 @@ REMEMBERED = {*FLAGS, "spec", "data", "clean_targets", "reproducible", "assignme
 @click.option(
     "--epochs",
     type=int,
-    help="Passes over all samples. With --resume the new end; a schedule and an annealed loss then run to there.",
+    help="Passes over all pairs. With --resume the new total; a schedule and an annealed loss are stretched to it.",
 )
-@click.option("--batch-size", type=int, help="Pictures in one step.")
+@click.option("--batch-size", type=int, help="Pairs of pictures in one step.")
 @click.option("--lr", type=float, help="Learning rate of the optimizer.")
 @click.option("--samples", type=int, help="Pairs in one epoch, where they are cut from pictures.")
-@click.option("--seed", type=int, help="Of the weights, the crops, the order and the noise.")
+@click.option("--seed", type=int, help="The seed of the weights, the crops, their order and the noise.")
 @click.option("--clean-targets", is_flag=True, help="Train with clean targets, for comparison with Noise2Noise.")
 @click.option(
     "--reproducible",
@@ -58,17 +58,15 @@ REMEMBERED = {*FLAGS, "spec", "data", "clean_targets", "reproducible", "assignme
 )
 @set_option
 @click.option("--output", type=click.Path(), help="Folder for the results; by default a new one in runs/.")
-@click.option(
-    "--resume", type=click.Path(), metavar="RUN", help="Go on with the run in this folder, instead of a SPEC."
-)
+@click.option("--resume", type=click.Path(), metavar="RUN", help="Continue the run in this folder, instead of a SPEC.")
 @click.option(
     "--checkpoint-minutes",
     type=click.FloatRange(min=0),
     default=DEFAULT_MINUTES,
     show_default=True,
-    help="Save at least this often, in the middle of an epoch too.",
+    help="Save at least this often, also in the middle of an epoch.",
 )
-@click.option("--checkpoint-steps", type=click.IntRange(min=1), help="Save every so many steps as well.")
+@click.option("--checkpoint-steps", type=click.IntRange(min=1), help="Save also after this many steps.")
 @click.option(
     "--process-timeout",
     type=click.FloatRange(min=0, min_open=True),
@@ -89,12 +87,12 @@ def train(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Train the network in SPEC the Noise2Noise way: on noisy pictures, with other noisy pictures as targets.
+    """Train the network in SPEC with Noise2Noise: on noisy pictures, with other noisy pictures as targets.
 
-    SPEC is a file, or - for standard input; without it the network is the one that comes with layerkit.
+    SPEC is a file, or - for standard input; without it the network that comes with layerkit is trained.
 
-    Writes the checkpoint, the resolved spec, the metrics, the loss curve and a montage into a folder. A training that
-    was stopped goes on where it was, to the same bits: with --resume, or when the same command is given again. Ctrl-C,
+    Writes the checkpoint, the resolved spec, the metrics, the loss curve and a montage into a folder. To continue a
+    training that was stopped, use --resume or give the same command again; the result is the same, bit for bit. Ctrl-C,
     SIGTERM and a closed terminal save before they stop (exit codes 130, 143 and 129).
 
     Under torchrun several processes take each step together, as in: torchrun --nproc-per-node 2 -m layerkit train SPEC
@@ -132,7 +130,7 @@ def _lead(
 
         options["spec"] = str(DEFAULT)
         if not quiet:
-            click.echo("no SPEC is given, so this is the network that comes with layerkit")
+            click.echo("no SPEC is given, so the network that comes with layerkit is trained")
     with _started(catalogue, **options) as run:
         train_run(run, catalogue, save_interval, None, quiet, group)
 
@@ -152,7 +150,7 @@ def _check_usage(ctx: click.Context, resume: str | None) -> None:
     ]
     if given:
         name = "/".join(given[0].opts) if isinstance(given[0], click.Option) else "SPEC"
-        raise click.UsageError(f"{name} cannot be given with --resume: the run remembers it. Only --epochs may change.")
+        raise click.UsageError(f"{name} cannot be given with --resume; the run has its own. Only --epochs may change.")
 
 
 def _started(
@@ -165,18 +163,18 @@ def _started(
     output: str | None,
     **flags: Any,
 ) -> Run:
-    """Return a new run, or the one that the same command has begun before."""
+    """Return a new run, or the existing run of the same command."""
     from layerkit.data.sources import anywhere
     from layerkit.errors import UserError
     from layerkit.spec.requirements import with_requirements
     from layerkit.training.run import Run, Settings
 
-    # The run may go on from another working directory.
+    # The run may be continued from another working directory.
     settings = Settings(data=anywhere(data), clean_targets=clean_targets, reproducible=reproducible)
     overrides = overrides_from(assignments, {FLAGS[flag]: value for flag, value in flags.items()})
     architecture = read_spec(spec, catalogue, overrides, settings.data)
     try:
-        _ = architecture.trained  # asked for before a folder is made
+        _ = architecture.trained  # raises an error, if necessary, before a folder is made
     except UserError as error:
         raise UserError(f"{name_of(spec)}: {error}") from None
     architecture = with_requirements(architecture, catalogue)

@@ -46,7 +46,7 @@ def validate(ctx: click.Context, specs: tuple[str, ...], as_json: bool) -> None:
         click.echo(json.dumps(rows))
     else:
         for spec in schemas:
-            click.echo(f"{spec}: left out, since it is a JSON Schema for editors and no network")
+            click.echo(f"{spec}: left out, since it is a JSON Schema for editors and not a network")
         for spec, problems in found:
             if not problems:
                 click.echo(f"{spec}: valid")
@@ -80,7 +80,7 @@ def _problems(spec: str, catalogue: Catalogue) -> tuple[Problem, ...] | None:
 
 
 def _tree(spec: str) -> Any:
-    """Return the JSON value in a file, or None where there is none that can be read."""
+    """Return the JSON value in a file, or None if it cannot be read."""
     from pathlib import Path
 
     from layerkit.errors import SpecError

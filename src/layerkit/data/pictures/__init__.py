@@ -1,4 +1,4 @@
-"""Picture files in and out, as tensors."""
+"""Reads and writes picture files as tensors."""
 
 from layerkit.data.pictures.arrangement import Arrangement as Arrangement
 from layerkit.data.pictures.arrangement import arrangement as arrangement

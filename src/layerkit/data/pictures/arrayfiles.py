@@ -1,7 +1,7 @@
 """Pictures as numpy's arrays: ``.npy`` files with one array, ``.npz`` files with several by their names.
 
-An array holds one picture or a stack of them; :func:`arrangement` says how. They are read and written one after
-another, so that a stack may be larger than memory. Arrays that hold no pictures are handed on as they are.
+An array holds one picture or a stack of them; :func:`arrangement` tells which. They are read and written one after
+another, so that a stack may be larger than memory. Arrays that hold no pictures are copied unchanged.
 """
 
 from __future__ import annotations

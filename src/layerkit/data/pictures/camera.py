@@ -15,11 +15,11 @@ from layerkit.data.pictures.tags import DESCRIPTIONS, ORIENTATION, Tags, exif_by
 from layerkit.errors import DataError
 
 EXTRA = "layerkit[raw]"
-"""What installs the packages."""
+"""The command that installs the packages."""
 
 
 class RawSource(Source):
-    """An open file of a camera, with colours made of it by LibRaw: those of the camera's white balance, in sRGB.
+    """An open RAW file, developed by LibRaw to sRGB with the camera's white balance.
 
     Args:
         file: the open file.
@@ -37,7 +37,7 @@ class RawSource(Source):
         self._file.seek(0)
         with self._rawpy.imread(self._file) as raw:
             check_size(raw.sizes.height, raw.sizes.width)
-            # Brightness as it was taken: otherwise LibRaw stretches each picture by what is in it.
+            # Keep the brightness: otherwise LibRaw stretches each picture depending on its content.
             pixels = raw.postprocess(output_bps=16, use_camera_wb=True, no_auto_bright=True)
         yield Page(picture_of(pixels, alpha=False))
 

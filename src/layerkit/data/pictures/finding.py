@@ -19,7 +19,7 @@ def find_pictures(
 ) -> list[Path]:
     """Return the picture files among ``paths``: files as they are, of a folder those with a known suffix, sorted.
 
-    Hidden files and folders are not looked at; a file named twice is returned once.
+    Hidden files and folders are ignored; a file named twice is returned once.
 
     Args:
         paths: files and folders.

@@ -75,8 +75,8 @@ def picture(image: Image.Image, in_colour: bool = False) -> Picture:
 
     Args:
         image: of any mode with up to 8 bits.
-        in_colour: whether it is to have colours and transparency in any case, as the pictures of an animation do: they
-            are of one kind.
+        in_colour: whether it gets colours and transparency in any case, like the pictures of an animation, which all
+            have the same kind.
     """
     transparent = in_colour or "transparency" in image.info or image.mode in ("LA", "La", "PA", "RGBA", "RGBa")
     gray = not in_colour and _is_gray(image)
@@ -93,7 +93,7 @@ def _is_gray(image: Image.Image) -> bool:
 
 
 def _in_colours_of_screens(image: Image.Image) -> Image.Image:
-    """Return an image for printers as one for screens, by its profile if it has one; others as they are."""
+    """Return a CMYK image converted to RGB, with its profile if it has one; other images unchanged."""
     profile = image.info.get("icc_profile")
     if image.mode != "CMYK" or not profile:
         return image

@@ -1,4 +1,4 @@
-"""What is done to the pixels of pictures: other numbers, other channels, other sizes."""
+"""Converts pixels: to other types of numbers, other channels, other sizes."""
 
 from __future__ import annotations
 

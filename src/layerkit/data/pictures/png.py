@@ -1,7 +1,7 @@
-"""PNG files, of 8 or 16 bits, with one picture or an animation, and what travels with them.
+"""PNG files, of 8 or 16 bits, with one picture or an animation, and with metadata.
 
-The pixels are compressed by libpng, by imagecodecs, which writes neither animations nor what travels with a picture. So
-its files are taken apart into their chunks, and put together again with more of them. The chunks are those of the PNG
+The pixels are compressed by libpng, through imagecodecs, which writes neither animations nor metadata. So its files are
+split into their chunks, and put together again with additional ones. The chunks are those of the PNG
 specification, third edition (W3C 2025), sections 5.3 and 11.
 """
 

@@ -1,4 +1,4 @@
-"""From a file to its pictures. Everything that can be wrong with it becomes one error that names the file."""
+"""Reads the pictures of a file. Everything that can be wrong with it becomes one error that names the file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from layerkit.errors import DataError
 
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _SILENCE = threading.Lock()
-"""One thread at a time silences warnings, for they belong to the whole process."""
+"""One thread at a time silences warnings, because their filters belong to the whole process."""
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def read_picture(path: str | Path) -> Picture:
 def read_pixels(path: str | Path) -> Tensor:
     """Return the pixels of the picture in a file, of several the first, as whole numbers (C, H, W) of 8 or 16 bits.
 
-    Other numbers become 16 bits; what is white in floats is told by how large they are.
+    Other numbers become 16 bits; the value of white in floats is guessed from how large they are.
 
     Raises:
         DataError: when there is no such picture.

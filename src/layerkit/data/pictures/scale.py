@@ -1,4 +1,4 @@
-"""From the numbers of a picture to values from 0 to 255, which networks and estimates of noise work with, and back.
+"""Converts the numbers of a picture to values from 0 to 255, for networks and estimates of noise, and back.
 
 Which numbers are black and white is known for 8 and 16 bits. But a photograph of 16 bits may be dark all over, with
 values around 200 of 65,535, and floats can mean anything. Such a picture has a range of its own.
@@ -15,28 +15,28 @@ from torch import Tensor
 from layerkit.errors import DataError
 
 WHITES = {torch.uint8: 255.0, torch.uint16: 65535.0}
-"""White by the kind of number."""
+"""The value of white for each dtype of whole numbers."""
 DARK = 4.0
-"""Floats from 0 to 1 stay below it, noise and all; of pictures with values from 0 to 255 only black ones do."""
+"""Floats from 0 to 1 stay below it even with noise; of pictures from 0 to 255 only black ones do."""
 BRIGHT = 1024.0
-"""Floats from 0 to 255 stay below it, noise and all."""
+"""Floats from 0 to 255 stay below it even with noise."""
 GUESSES = ((DARK, 1.0), (BRIGHT, 255.0), (4 * 65535.0, 65535.0))
-"""What is white in other numbers whose largest are below a limit: noise may make them larger than white."""
+"""The value of white in other numbers, by a limit for the largest: noise may make values larger than white."""
 DIM = 1 / 4
-"""A picture that takes up a smaller share of the range than this has one of its own."""
+"""A picture that uses a smaller share of the range than this gets a range of its own."""
 FEW = 0.1
 """Percentage of the values that may be beyond the ends of a picture's own range, such as those of broken pixels."""
 LOOKED_AT = 1_000_000
-"""Values of a picture that are looked at, evenly spread."""
+"""How many values of a picture are used to find its range, evenly spread."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What stands for black and for white.
+    """The values of black and white.
 
     Attributes:
         black, white: in the numbers of the picture.
-        closed: whether nothing can be blacker or whiter, so that what is denoised is cut off there.
+        closed: whether nothing can be blacker or whiter, so that denoised values are clipped there.
     """
 
     black: float = 0.0
@@ -45,7 +45,7 @@ class Scale:
 
     @property
     def unit(self) -> float:
-        """What 1 of 255 is in the numbers of the picture."""
+        """How much 1 of 255 is in the numbers of the picture."""
         return (self.white - self.black) / 255
 
     def values(self, pixels: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ def _number(dtype: torch.dtype) -> torch.dtype:
 
 
 def nominal(pixels: Tensor) -> Scale:
-    """Return the scale that all pictures with such numbers have; for other than 8 and 16 bits it is a guess.
+    """Return the usual scale of pictures with this dtype; for other than 8 and 16 bits it is a guess.
 
     Raises:
         DataError: when not all values are finite.
@@ -103,7 +103,7 @@ def nominal(pixels: Tensor) -> Scale:
 
 
 def fitted(pixels: Tensor) -> Scale:
-    """Return the scale in which a picture is best denoised: for 8 bits the usual one, else its own where it is dim.
+    """Return the scale in which a picture is denoised best: for 8 bits the usual one, else its own if it is dim.
 
     Black is 0, unless all values lie far from that; so where noise comes from counted photons, its variance is
     proportional to the values.
@@ -122,7 +122,7 @@ def fitted(pixels: Tensor) -> Scale:
 
 
 def usual(pixels: Tensor) -> Scale:
-    """Return the scale of pictures that nobody has said more about: that of floats from 0 to 255, where they are such.
+    """Return the scale of pictures whose range is not given: that of floats from 0 to 255, if the values look like it.
 
     Raises:
         DataError: when not all values are finite.
@@ -133,7 +133,7 @@ def usual(pixels: Tensor) -> Scale:
 
 
 def _ends(pixels: Tensor) -> tuple[float, float]:
-    """Return the values that all but a few lie between."""
+    """Return the bounds between which all but a few values lie."""
     step = max(1, int((pixels.numel() / LOOKED_AT) ** 0.5))
     values = pixels[:, ::step, ::step].cpu().double().numpy()
     if not values.size:

@@ -1,4 +1,4 @@
-"""An open file of pictures, as everybody else sees it, and its pixels the right way up."""
+"""The common interface of open picture files, and the rotation of their pixels to the right way up."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Pixels = np.ndarray[Any, np.dtype[Any]]
 
 
 class Source(ABC):
-    """An open file of pictures; whoever opened the file closes it.
+    """An open file of pictures; the caller that opened the file closes it.
 
     Attributes:
         count: how many pictures there are.
         suffix: of a file that can hold all that this one does.
-        tags: what travels with the pictures.
+        tags: the metadata of the pictures.
         loop: how often an animation is shown, 0 for ever.
         note: what a user should know about the file, a part of a sentence.
         told: the context in which the file is read, which turns errors into those that name it.
@@ -59,7 +59,7 @@ class Source(ABC):
 
 
 def check_size(height: int, width: int) -> None:
-    """Make sure that a picture is not too large, before memory is set aside for it.
+    """Refuse a picture that is too large, before memory is allocated for it.
 
     Raises:
         DataError: when it is.

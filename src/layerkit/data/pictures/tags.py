@@ -1,4 +1,4 @@
-"""What a file says about its picture besides the pixels, and what of it goes into the file of the denoised one."""
+"""Metadata of picture files, and which of it is copied into the file of the denoised picture."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ _ICC_COLOURS = {1: b"GRAY", 3: b"RGB "}
 
 @dataclass(frozen=True)
 class Tags:
-    """What travels with a picture.
+    """The metadata of a picture.
 
     Attributes:
         icc: the colour profile.
-        exif: what the camera wrote, as the bytes of a TIFF file without a picture; the orientation is not in it, for it
-            has been followed.
+        exif: what the camera wrote, as the bytes of a TIFF file without a picture; without the orientation,
+            because the picture was turned by it.
         dpi: pixels per inch, across and down.
     """
 
@@ -71,7 +71,7 @@ class Tags:
 def tags_of(image: Image.Image) -> Tags:
     """Return the tags of a loaded image that is the right way up, or will be."""
     icc, dpi = image.info.get("icc_profile"), image.info.get("dpi")
-    # Tags are written by everything that ever touched a picture. What cannot be read does not travel.
+    # Many programs write tags, some of them wrongly. Tags that cannot be read are not copied.
     with contextlib.suppress(Exception):
         exif = image.getexif()
         dpi = dpi or _dpi(exif)

@@ -1,4 +1,4 @@
-"""From pictures to a file, in the format of its suffix. It appears whole or not at all."""
+"""Writes pictures to a file, in the format of its suffix. The file appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from layerkit.disk import replaced
 from layerkit.errors import DataError
 
 QUALITY = 95
-"""Of JPEG files."""
+"""The quality of JPEG files."""
 _WITHOUT_ALPHA = {"JPEG", "BMP"}
 _FORMATS_OF_ANIMATIONS = {"PNG", "WEBP", "GIF"}
 
@@ -44,7 +44,7 @@ def write_picture(path: str | Path, picture: Picture) -> None:
 
 
 def write_pages(path: str | Path, pages: Iterable[Page], source: Source) -> None:
-    """Write pictures, one after another, with what travels with them.
+    """Write pictures, one after another, with their metadata.
 
     Args:
         path: of the file.

@@ -1,1 +1,1 @@
-"""The page of an experiment: sections, tables and charts."""
+"""The page with the results of experiments: sections, tables and charts."""

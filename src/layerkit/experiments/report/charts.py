@@ -1,4 +1,4 @@
-"""The report's curves as SVG, ours beside its own, drawn through matplotlib's objects."""
+"""Charts of the report's curves and ours as SVG, drawn through matplotlib's objects."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from layerkit.experiments.report.section import Place, Section, Spread, averaged
 GREEN, PURPLE = "#2f7d4f", "#7a4fa3"
 LINES = (BLUE, PURPLE, GREEN)
 WIDTH, HEIGHT = 6.0, 3.8
-"""Inches of a panel; narrow, so that letters stay readable on a telephone, whose width the page scales it to."""
+"""The size of a panel in inches; it is narrow, so that letters stay readable when a phone scales it to its width."""
 LETTERS = 48
-"""In a line along an axis."""
+"""The number of letters in a line along an axis."""
 styled = rc_context(
     {
-        "svg.hashsalt": "layerkit",  # the same results draw the same bytes
-        "text.parse_math": False,  # a dollar sign in a file is a dollar sign
+        "svg.hashsalt": "layerkit",  # equal results give files with equal bytes
+        "text.parse_math": False,  # a dollar sign does not begin a formula
         "font.size": 10.0,
         "text.color": INK,
         "axes.labelcolor": INK,
@@ -36,11 +36,11 @@ styled = rc_context(
         "ytick.color": INK,
     }
 )
-"""Draws a function's figure in this style."""
+"""A decorator that draws a function's figure in this style."""
 SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 """Ticks of an axis of seconds."""
 SMALLEST_RANGE = 0.5
-"""Decibels that an axis shows at least, so that noise does not look like a trend."""
+"""The smallest range of an axis in dB, so that noise does not look like a trend."""
 
 
 @styled
@@ -115,7 +115,7 @@ def _line(axes: Axes, places: Sequence[tuple[float, Spread | None]], colour: str
 
 
 def _mark_lost(axes: Axes, curves: dict[str, list[Place]]) -> None:
-    """Mark on the axis where a trial did not come to its end."""
+    """Mark on the axis the places where a trial did not finish."""
     lost = sorted({place.x for places in curves.values() for place in places if place.statuses})
     if lost:
         axes.plot(
@@ -131,7 +131,7 @@ def _mark_lost(axes: Axes, curves: dict[str, list[Place]]) -> None:
 
 
 def _seconds(axes: Axes, curves: dict[str, list[Place]], x: Sequence[float], reported: Sequence[float]) -> None:
-    """Draw seconds on a logarithmic axis: ours are far fewer than the report's, and what counts is how they grow."""
+    """Draw seconds on a logarithmic axis, since ours are far fewer than the report's and only their growth matters."""
     for colour, (series, places) in zip(_colours(len(curves)), curves.items(), strict=False):
         _line(axes, [(place.x, place.seconds) for place in places], colour, f"{_label(series)}, seconds")
     if reported:
@@ -153,7 +153,7 @@ def _label(series: str) -> str:
 
 
 def _scale(factor: float) -> tuple[Callable[[ArrayLike], ArrayLike], Callable[[ArrayLike], ArrayLike]]:
-    """Return the way from our axis to one whose numbers are ``factor`` times ours, and the way back."""
+    """Return the function from our axis to one whose numbers are ``factor`` times ours, and its inverse."""
     return lambda values: np.asarray(values) * factor, lambda values: np.asarray(values) / factor
 
 

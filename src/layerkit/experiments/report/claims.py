@@ -1,4 +1,4 @@
-"""What the report concludes, judged by the numbers that were measured."""
+"""Judges the conclusions of the report by the numbers that were measured."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from layerkit.experiments.report.section import Section
 
 HOLDS, FAILS = "holds", "does not hold"
 UNEVEN = f"{HOLDS} from end to end, not at every step"
-OPEN = "cannot be told from chance"
+OPEN = "cannot be distinguished from chance"
 SHORT = "trained too short to tell"
 MISSING = "not measured"
 WRITTEN: dict[Quantity, Writing] = {
@@ -27,11 +27,11 @@ class Judged:
     """A claim with its verdict.
 
     Attributes:
-        section: the name of the experiment that it is judged by.
+        section: the name of the experiment whose numbers judge it.
         text: the claim.
         theirs: the report's number.
-        ours: what was measured.
-        verdict: what follows.
+        ours: the measured number.
+        verdict: whether the claim holds.
     """
 
     section: str

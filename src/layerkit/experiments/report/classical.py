@@ -1,4 +1,4 @@
-"""How well classical methods do on a data set's validation pictures; kept in a file, as measuring takes a while."""
+"""The results of classical methods on a data set's validation pictures, kept in a file because they take a while."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from layerkit.spec.architecture import Architecture
 
 
 class Classical(StrictModel):
-    """A method, with the parameters that were best on these pictures, and what it reaches."""
+    """A method, with the parameters that were best on these pictures, and its quality."""
 
     name: str
     quality: Recorded
@@ -30,9 +30,9 @@ def classical_quality(folder: Path, architecture: Architecture, data: str, valid
     """Return the quality that classical methods reach on validation pictures, estimated if no clean ones are known.
 
     Args:
-        folder: where it is kept from one call to the next.
-        architecture: whose noise and input the pictures have.
-        data: tells data sets apart.
+        folder: the folder for the file with the results.
+        architecture: the architecture with the noise and the input of the pictures.
+        data: the fingerprint of the data set.
         validation: the pictures.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The report's numbers and ours at the same places, whatever figure they are from."""
+"""Pairs the report's numbers with ours at the same places, for every type of figure."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Comparison:
     """A place of a figure with both numbers, each None where it is not known.
 
     Attributes:
-        x: on the report's scale.
+        x: the place, on the report's scale.
         theirs: the report's number.
-        ours: what was measured, over the seeds.
+        ours: the measured numbers of all seeds.
     """
 
     x: float
@@ -26,10 +26,10 @@ class Comparison:
 
 
 def comparisons(section: Section, of: Quantity) -> list[Comparison]:
-    """Return the places of an experiment's figure in the order of x; of several lines the first is the report's.
+    """Return the places of an experiment's figure in the order of x; the report's line is the first of several.
 
-    The places of a curve lie along its axis; those of a training loss are pictures seen; examples are counted. Anything
-    else has one place, the first trial with all its seeds.
+    The places of a curve are the values on its axis, those of a training loss are numbers of pictures seen, and those
+    of examples are their indices. Every other figure has one place, the first trial with all its seeds.
     """
     figure, reported = section.experiment.figure, section.experiment.reported
     values = {"psnr": reported.psnr, "seconds": reported.seconds, "loss": reported.loss}[of]
@@ -53,7 +53,7 @@ def comparisons(section: Section, of: Quantity) -> list[Comparison]:
 
 
 def chance(places: list[Comparison]) -> float | None:
-    """Return how far the seeds of one place lie apart at most; None where each place has one seed."""
+    """Return the largest difference between the seeds of one place; None if each place has one seed."""
     return max((spread.width for place in places if (spread := place.ours) and spread.width is not None), default=None)
 
 
@@ -62,7 +62,7 @@ def _measured(place: Place, of: Quantity) -> Spread | None:
 
 
 def _first_trial(outcomes: list[Outcome]) -> list[Outcome]:
-    """Return the outcomes that differ from the first one in the seed alone."""
+    """Return the outcomes that differ from the first one only in the seed."""
     first = outcomes[0].trial if outcomes else None
     return [
         outcome
@@ -72,5 +72,5 @@ def _first_trial(outcomes: list[Outcome]) -> list[Outcome]:
 
 
 def _key(x: float) -> float:
-    """Return x without the last digits, which a factor between two scales leaves different."""
+    """Return x rounded, because the conversion between two scales changes its last digits."""
     return round(x, 9)

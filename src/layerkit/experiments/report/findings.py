@@ -1,4 +1,4 @@
-"""What the numbers of an experiment say, in sentences that are made from them."""
+"""Makes sentences from the numbers of an experiment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def findings(section: Section, classical: list[Classical]) -> list[str]:
 
     Args:
         section: the experiment.
-        classical: what classical methods reach on the same pictures, where that is measured.
+        classical: the results of classical methods on the same pictures, where they are measured.
     """
     found = {
         "layers": _layers,
@@ -51,7 +51,7 @@ def _curve(section: Section) -> list[str]:
         return ["Each place is one training: what another seed would give is not known."]
     return [
         f"Lines go through the mean of the seeds, and bands from the least to the greatest. Seeds lie up to "
-        f"{psnr(width)} dB apart: a smaller difference between two places cannot be told from chance."
+        f"{psnr(width)} dB apart: a smaller difference between two places cannot be distinguished from chance."
     ]
 
 
@@ -64,7 +64,7 @@ def _examples(section: Section) -> list[str]:
     if not worse:
         return [f"Every picture gets better, by {psnr(min(gains))} to {psnr(max(gains))} dB."]
     which = f"Picture {worse[0]} gets" if len(worse) == 1 else f"Pictures {', '.join(worse)} get"
-    return [f"{which} worse, by up to {psnr(-min(gains))} dB: there the noise destroys less than the network does."]
+    return [f"{which} worse, by up to {psnr(-min(gains))} dB: there the network's errors are larger than the noise."]
 
 
 def _networks(section: Section, classical: list[Classical]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A figure's SVG as a part of a page, in whose colours it is drawn, by day and by night."""
+"""Puts a figure's SVG into the page, in the page's colours, which have a light and a dark theme."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ COLOURS = {
     PURPLE: "var(--purple)",
     "#ffffff": "none",
 }
-"""What stands on a page for each of the colours that figures are drawn in; their white paper is left out."""
+"""The page's variable for each colour of the figures; their white background is left out."""
 OUTSIDE = re.compile(r"^.*?(?=<svg)|<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", re.DOTALL)
-"""What a file has for readers of its own, or as a comment."""
+"""The parts of an SVG file that a page does not need: metadata and comments."""
 NAMES = re.compile(r'\b(id="|href="#|url\(#)')
 START = re.compile(r'<svg [^>]*?(viewBox="[^"]*")[^>]*>')
 
@@ -29,9 +29,9 @@ def inline(svg: bytes, name: str, title: str) -> Markup:
     """Return the element of an SVG file, which scales with the page.
 
     Args:
-        svg: as :mod:`layerkit.experiments.report.charts` draws it; letters are paths in it.
-        name: of the figure; names inside it begin with it, so that several figures may stand on a page.
-        title: what it shows, for those who do not see it.
+        svg: a figure of :mod:`layerkit.experiments.report.charts`, in which letters are paths.
+        name: the name of the figure; all ids inside begin with it, so that a page may have several figures.
+        title: a description of the figure, for screen readers.
     """
     text = OUTSIDE.sub("", svg.decode())
     text = NAMES.sub(rf"\1{name}-", text)

@@ -1,4 +1,4 @@
-"""The report's Table I beside the layers of a network, read from its spec."""
+"""Compares the report's Table I with the layers of a network, read from its spec."""
 
 from __future__ import annotations
 

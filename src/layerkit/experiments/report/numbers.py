@@ -1,4 +1,4 @@
-"""How the page writes numbers, and what it writes where there is none."""
+"""Writes numbers for the page, and a dash where there is none."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Writing = Callable[[float], str]
 
 
 def fixed(decimals: int) -> Writing:
-    """Return what writes a number with so many decimals."""
+    """Return a function that writes a number with this many decimals."""
     return lambda value: f"{value:.{decimals}f}"
 
 
 def seconds(value: float) -> str:
-    """Return seconds with one decimal where there are fewer than a hundred."""
+    """Return seconds as text, with one decimal below 100."""
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
 
 
@@ -31,7 +31,7 @@ def number(value: float | None, write: Writing) -> str:
 
 
 def spread(values: Spread | None, write: Writing) -> str:
-    """Return the mean, and where there are several values the least and the greatest."""
+    """Return the mean as text, and if there are several values also the least and the greatest."""
     if values is None:
         return NOTHING
     text = write(values.mean)

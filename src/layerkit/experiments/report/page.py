@@ -42,7 +42,7 @@ TABLES: dict[str, Callable[[Section], Table]] = {
     "curve": curve_table,
     "gaps": gap_table,
 }
-"""What is drawn for a type of figure; pictures and the quality of networks need more than their section."""
+"""The function that draws each type of figure; pictures and the quality of networks need more than their section."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ class Drawn:
     """A section of the page.
 
     Attributes:
-        name, title, description: of the experiment.
-        figure: an element of the page; empty without one.
-        pictures: a row each.
-        table: numbers; None without any.
-        findings: what they say.
+        name, title, description: those of the experiment.
+        figure: an element of the page; empty if there is no figure.
+        pictures: the rows of pictures.
+        table: the numbers; None if there are none.
+        findings: sentences about the numbers.
         facts: what was trained, in short sentences.
-        lost: trials that did not come to their end, and why.
-        left_out: why the experiment was not run; empty when it was.
+        lost: the trials that did not finish, and why.
+        left_out: why the experiment was not run; empty if it was.
     """
 
     name: str
@@ -73,13 +73,13 @@ class Drawn:
 
 
 def write_page(store: Store, sections: list[Section], dataset: Dataset, data: str, quick: bool) -> None:
-    """Write the page, and each figure as a file of its own.
+    """Write the page, and each figure as a separate file.
 
     Args:
-        store: where they are written, and pictures are found.
-        sections: in the order of the page.
-        dataset: what was trained on.
-        data: tells data sets apart.
+        store: the folder for the page and the figures, which also has the pictures.
+        sections: the sections in the order of the page.
+        dataset: the data set of the trainings.
+        data: the fingerprint of the data set.
         quick: whether these are the short forms.
 
     Raises:
@@ -158,7 +158,7 @@ def _pictures(store: Store, section: Section) -> list[list[Picture]]:
 
 
 def _facts(section: Section) -> list[str]:
-    """Return what was trained, as it really was."""
+    """Return sentences about the trainings, from their results."""
     seeds = sorted({outcome.trial.seed for outcome in section.outcomes})
     budgets = sorted({_budget(outcome) for outcome in section.outcomes})
     words = [f"{epochs} x {samples:,}" for epochs, samples in budgets]
@@ -175,7 +175,7 @@ def _facts(section: Section) -> list[str]:
 
 
 def _budget(outcome: Outcome) -> tuple[int, int]:
-    """Return epochs and the pairs in one, of which a file may hold fewer than the spec asks for."""
+    """Return the epochs and the pairs in one epoch; a data file may have fewer pairs than the spec asks for."""
     training = outcome.trial.architecture.trained
     return training.epochs, (outcome.result and outcome.result.samples) or training.samples
 

@@ -1,4 +1,4 @@
-"""Examples as the page shows them: pictures in rows, each with what is said below it."""
+"""The examples on the page: rows of pictures, each with a caption."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Picture:
     """A picture on the page.
 
     Attributes:
-        address: a ``data:`` address.
+        address: a ``data:`` URL.
         name: "noisy", "denoised" or "clean".
-        caption: its PSNR, and what became of it; empty where that is not known.
-        worse: whether it is farther from the clean one than before.
+        caption: its PSNR and how that changed; empty where it is not known.
+        worse: whether its PSNR is lower than before denoising.
     """
 
     address: str
@@ -28,11 +28,11 @@ class Picture:
 
 
 def pictures(tiles: Path, result: TrialResult) -> list[list[Picture]]:
-    """Return the pictures of a trial's examples, a row each; none where their file is missing.
+    """Return the pictures of a trial's examples, one row each; none if their file is missing.
 
     Args:
         tiles: a file of :func:`layerkit.experiments.examples.write_tiles`.
-        result: of the trial.
+        result: the result of the trial.
     """
     names = ("noisy", "denoised") if result.estimated else ("noisy", "denoised", "clean")
     rows = read_tiles(tiles, len(result.examples), len(names))

@@ -16,24 +16,24 @@ from layerkit.training.progress import Point
 
 @dataclass(frozen=True)
 class Outcome:
-    """A trial and its result, which is None as long as it has none."""
+    """A trial and its result, None if there is none yet."""
 
     trial: Trial
     result: TrialResult | None
 
     @property
     def done(self) -> TrialResult | None:
-        """The result of a trial that came to its end; None for every other one."""
+        """The result of a trial that finished; None for every other trial."""
         return self.result if self.status == "done" else None
 
     @property
     def psnr(self) -> float | None:
-        """The PSNR after denoising, in dB; None where the trial has not come to its end, or nothing was measured."""
+        """The PSNR after denoising, in dB; None if the trial did not finish, or nothing was measured."""
         return self.result.psnr if self.result else None
 
     @property
     def status(self) -> str:
-        """What became of the trial: "done", "diverged", "failed" or "not trained"."""
+        """The status of the trial: "done", "diverged", "failed" or "not trained"."""
         return self.result.status if self.result else "not trained"
 
 
@@ -56,20 +56,20 @@ class Spread:
 
     @property
     def width(self) -> float | None:
-        """How far apart the least and the greatest are; None for a single value, which does not tell."""
+        """The difference between the greatest and the least value; None for a single value."""
         return max(self.values) - min(self.values) if len(self.values) > 1 else None
 
 
 @dataclass(frozen=True)
 class Place:
-    """A place along a curve: the outcomes that differ in nothing but the seed."""
+    """A place along a curve: the outcomes that differ only in their seeds."""
 
     x: float
     outcomes: tuple[Outcome, ...]
 
     @property
     def done(self) -> list[TrialResult]:
-        """The results of the trials that came to their end."""
+        """The results of the trials that finished."""
         return [outcome.done for outcome in self.outcomes if outcome.done]
 
     @property
@@ -79,23 +79,23 @@ class Place:
 
     @property
     def timed(self) -> list[TrialResult]:
-        """The results whose seconds count: those of the trials that had the machine for themselves, if any should."""
+        """The results whose seconds count: if trials are timed, those that had the machine for themselves."""
         alone = any(outcome.trial.timed for outcome in self.outcomes)
         return [outcome.done for outcome in self.outcomes if outcome.done and outcome.trial.timed >= alone]
 
     @property
     def seconds(self) -> Spread | None:
-        """The seconds of training, at the speed of its fastest epoch."""
+        """The seconds of training, as if every epoch were as fast as the fastest."""
         return Spread.of(result.steady_seconds for result in self.timed)
 
     @property
     def uneven(self) -> bool:
-        """Whether something else must have run beside a training whose seconds count."""
+        """Whether other programs must have slowed down a training whose seconds count."""
         return any(result.uneven for result in self.timed)
 
     @property
     def statuses(self) -> tuple[str, ...]:
-        """What became of those that are not done."""
+        """The statuses of the trials that are not done."""
         return tuple(sorted({outcome.status for outcome in self.outcomes} - {"done"}))
 
     def quality(self, metric: Metric) -> Spread | None:
@@ -108,9 +108,9 @@ class Section:
     """A part of the page.
 
     Attributes:
-        experiment: as its file has it, not its quick form.
-        outcomes: in the order of the trials.
-        left_out: why it was not run at all; empty when it was.
+        experiment: the experiment as in its file, not its quick form.
+        outcomes: the outcomes in the order of the trials.
+        left_out: why it was not run; empty if it was.
         short: whether these are the trials of the quick form.
     """
 
@@ -126,7 +126,7 @@ class Section:
 
     @property
     def first_done(self) -> tuple[Trial, TrialResult] | None:
-        """The first trial that came to its end, with its result."""
+        """The first trial that finished, with its result."""
         return next(((outcome.trial, outcome.done) for outcome in self.outcomes if outcome.done), None)
 
     def curves(self) -> dict[str, list[Place]]:
@@ -146,11 +146,11 @@ class Section:
 
 
 def averaged(curve: tuple[tuple[float, float], ...], pictures: int = PICTURES_A_MEAN) -> list[Point]:
-    """Return a loss curve averaged over every ``pictures``, or as it is where it is too short for three means.
+    """Return a loss curve averaged over every ``pictures``, or unchanged if it is too short for three means.
 
     Args:
         curve: (pictures seen, mean loss since the point before).
-        pictures: over which is averaged.
+        pictures: the number of pictures in each mean.
     """
     points = [Point(int(seen), loss) for seen, loss in curve]
     if not points or points[-1].pictures < 3 * pictures:

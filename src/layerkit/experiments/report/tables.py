@@ -1,4 +1,4 @@
-"""What the page's tables hold: our numbers beside the report's."""
+"""The tables of the page, which compare our numbers with the report's."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from layerkit.experiments.report.section import Outcome, Place, Section, Spread
 from layerkit.experiments.results import TrialResult
 
 UNEVEN = "*"
-"""Marks seconds of a training whose epochs took very different times."""
+"""Marks the seconds of a training whose epochs took very different times."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table: the names of its columns, and rows of as many cells; the first cell says what the row is about.
+    """A table: the names of its columns, and rows with one cell for each; the first cell is the heading of the row.
 
     Attributes:
-        texts: the numbers of the columns that hold words; every other one holds numbers.
+        texts: the indices of the columns that hold words; every other column holds numbers.
     """
 
     head: tuple[str, ...]
@@ -44,9 +44,9 @@ class Table:
 
 
 def loss_table(section: Section) -> Table:
-    """Return the loss at the report's places and at the end of the training, on its scale and on ours.
+    """Return the loss at the report's places and at the end of the training, on the report's scale and on ours.
 
-    A place that the training has not come to is left out.
+    Places that the training has not reached are left out.
     """
     places = comparisons(section, "loss")
     reached = max((place.x for place in places if place.ours), default=0.0)
@@ -87,7 +87,7 @@ def curve_table(section: Section) -> Table:
 
 
 def quality_table(section: Section, classical: list[Classical]) -> Table:
-    """Return the quality of every trial beside the noisy pictures and classical methods."""
+    """Return the quality of every trial, of the noisy pictures and of classical methods."""
     head = ("", "parameters", *(metric.heading for metric in METRICS), "training, seconds")
     reported = section.experiment.reported.psnr
     rows: list[tuple[str, ...]] = []
@@ -122,7 +122,7 @@ def gap_table(section: Section) -> Table:
 
 
 def gap_places(section: Section) -> list[tuple[str, Place, Place]]:
-    """Return for each way to train its name, the trainings on noisy targets, and those on clean ones."""
+    """Return, for each variant, its name, the trainings on noisy targets, and those on clean targets."""
     pairs: dict[str, dict[str, list[Outcome]]] = {}
     for outcome in section.outcomes:
         name = ", ".join(part for part in (outcome.trial.variant, *map(str, outcome.trial.values.values())) if part)
@@ -131,7 +131,7 @@ def gap_places(section: Section) -> list[tuple[str, Place, Place]]:
 
 
 def gap(noisy: Place, clean: Place) -> Spread | None:
-    """Return the gap in dB between trainings that differ in nothing but the targets; that of each seed is a value."""
+    """Return the gap in dB between trainings that differ only in their targets, one value for each seed."""
     before, after = (
         {outcome.trial.seed: outcome.psnr for outcome in side.outcomes if outcome.psnr is not None}
         for side in (noisy, clean)

@@ -150,7 +150,9 @@ def separated(shape: Shape, generator: torch.Generator) -> Tensor:
     """Return numbers from -2 to 2 in random order, no two of which are near each other, and none near zero."""
     count = math.prod(shape)
     steps = torch.randperm(count, generator=generator).to(torch.float64)
-    return (4 * (steps + 0.5 + 0.2) / max(count, 1) - 2).reshape(shape)
+    # A little apart from a regular grid, on which sums and differences of few numbers would often be exactly zero.
+    places = 0.6 + 0.2 * torch.rand(count, generator=generator, dtype=torch.float64)
+    return (4 * (steps + places) / max(count, 1) - 2).reshape(shape)
 
 
 @dataclass(frozen=True)

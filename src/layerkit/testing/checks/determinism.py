@@ -36,7 +36,7 @@ def same_input_same_bits(case: LayerCase) -> None:
 
 @check("layer", share=0.5)
 def memory_is_written_before_it_is_read(case: LayerCase) -> None:
-    """Nothing depends on what ``empty`` happens to find: filled with NaN, its memory gives the same numbers.
+    """No result depends on the content of uninitialized memory: filled with NaN it gives the same numbers.
 
     A gradient that starts from ``empty``, or a border that is never written, works as long as the memory is fresh.
     """

@@ -105,7 +105,7 @@ def _require_same(done: Pass, expected: Pass, when: str) -> None:
 
 @check("layer", share=0.6, large=0.5)
 def float32_agrees_with_float64(case: LayerCase) -> None:
-    """In float32 everything is as in float64, but for rounding.
+    """In float32 all results are as in float64, apart from rounding.
 
     How much rounding may do is measured: inputs and weights are shaken in their last float32 bit, and what that does to
     the float64 result is the scale; a formula that loses more is not stable.
@@ -197,7 +197,7 @@ def special_values_stay_finite(case: LayerCase) -> None:
 
 @check("layer", share=0.5)
 def moves_with_to(case: LayerCase) -> None:
-    """``.to(dtype=...)`` moves every tensor, where whoever holds a parameter sees it, and can be undone."""
+    """``.to(dtype=...)`` converts every tensor in place, for all holders of a parameter, and can be undone."""
     layer, x = case.fresh(torch.float32), case.input(dtype=torch.float32)
     output = forward(case.fresh(torch.float32), x)
     held = layer.param()

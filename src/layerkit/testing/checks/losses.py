@@ -266,7 +266,7 @@ def _require_state_error(loss: Loss, what: str) -> None:
 
 @check("loss", large=0.3)
 def loss_is_deterministic(case: LossCase) -> None:
-    """Again, in a copy, beside another and in any layout the loss is the same; it touches nothing global."""
+    """The loss is the same again, in a copy, beside another loss and in any layout; it touches nothing global."""
     loss, prediction, target = case.loss(), case.prediction(), case.target()
     with nothing_global_touched("a pass"), nothing_opened("a pass"):
         value, gradient = _evaluate(loss, prediction, target)

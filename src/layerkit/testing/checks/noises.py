@@ -83,7 +83,7 @@ def draws_differ(case: NoiseCase) -> bool:
 
 @check("noise", share=0.4)
 def draws_are_independent(case: NoiseCase) -> None:
-    """The deviations of two draws from their mean do not go together, of one picture nor of two in a batch."""
+    """The deviations of two draws from their mean are uncorrelated, for one picture and for two in a batch."""
     noise = case.noise()
     source = case.source(noise, shape=(1, *case.shape[1:])).repeat(DRAWS, 1, 1, 1)
 

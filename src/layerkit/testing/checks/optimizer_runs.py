@@ -17,7 +17,7 @@ HUNDREDS = 520
 
 @check("optimizer", large=0.3)
 def state_resumes(case: OptimizerCase) -> None:
-    """Saved in the middle of 30 steps and loaded into another optimizer, new or used, it goes on to the last bit.
+    """An optimizer, new or used, that loads a state saved in the middle of 30 steps continues bit for bit.
 
     The learning rate changes on the way. The state is copied, and reading it changes nothing.
     """
@@ -26,7 +26,7 @@ def state_resumes(case: OptimizerCase) -> None:
 
 @check("optimizer", most=2)
 def state_resumes_after_hundreds(case: OptimizerCase) -> None:
-    """Saved after hundreds of steps, it goes on to the last bit as well."""
+    """An optimizer that loads a state saved after hundreds of steps continues bit for bit as well."""
     _resume(case, HUNDREDS, HUNDREDS - 130)
 
 

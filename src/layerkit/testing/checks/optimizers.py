@@ -42,7 +42,7 @@ def _after(case: OptimizerCase, count: int, dtype: torch.dtype = torch.float64) 
 
 @check("optimizer", large=0.5)
 def steps_in_place(case: OptimizerCase) -> None:
-    """``step`` writes into the very parameters it was given, and leaves their gradients, shapes and dtypes alone.
+    """``step`` changes the given parameters in place, and does not change their gradients, shapes and dtypes.
 
     However large the gradients are, it neither shortens them in place nor makes a parameter infinite.
     """
@@ -91,7 +91,7 @@ def lr_zero_changes_nothing(case: OptimizerCase) -> None:
 
 @check("optimizer")
 def lr_may_change(case: OptimizerCase) -> None:
-    """Setting ``lr`` between steps has effect: it is what the next step uses."""
+    """Setting ``lr`` between steps has an effect: the next step uses it."""
     lr = has_lr(case)
     pairs = case.pairs()
     optimizer = case.optimizer(pairs)
@@ -118,7 +118,7 @@ def zero_grad_clears(case: OptimizerCase) -> None:
 
 @check("optimizer", large=0.5)
 def gradients_are_read_when_stepping(case: OptimizerCase) -> None:
-    """Each step uses what stands in the gradients at that time, and each parameter its own gradient alone.
+    """Each step uses the values of the gradients at that time, and for each parameter only its own gradient.
 
     An optimizer that declares ``couples_parameters`` or ``random_steps`` may treat a parameter otherwise beside others.
     """
@@ -176,7 +176,7 @@ def wrong_optimizer_state_is_refused(case: OptimizerCase) -> None:
 
 @check("optimizer", large=0.5)
 def any_parameters(case: OptimizerCase) -> None:
-    """It takes no parameters at all, empty ones, and ones whose memory is not contiguous, as the weights of a layer."""
+    """It works with an empty list of parameters, with empty parameters, and with ones that are not contiguous."""
     empty = case.optimizer([])
     empty.step()
     empty.zero_grad()

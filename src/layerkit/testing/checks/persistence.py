@@ -32,7 +32,7 @@ def _used(case: LayerCase, steps: int = 3) -> Module:
 
 @check("layer", share=0.6)
 def state_round_trips(case: LayerCase) -> None:
-    """A new layer that loads the state of a used one goes on exactly as that does, in training and in evaluation."""
+    """A new layer that loads the state of a used one then does exactly the same, in training and in evaluation."""
     used = _used(case)
     state = {name: value.clone() for name, value in used.state_dict().items()}
     other = case.fresh(purpose="another seed")

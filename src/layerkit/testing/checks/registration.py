@@ -22,7 +22,7 @@ from layerkit.testing.check import CheckFailed, check, not_applicable, require
 
 @check("layer", "loss", "optimizer", "noise", "schedule", scope="component")
 def is_well_described(subject: Subject) -> None:
-    """The name is small letters, digits and _, it is nobody else's, and the spec and every field have a description."""
+    """The name has small letters, digits and _ and is unique, and the spec and every field have a description."""
     spec, name = subject.spec, subject.name
     require(re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name) is not None, f'"{name}" is not a name of small letters')
     known = subject.catalogue.components.get((subject.kind, name))
@@ -101,7 +101,7 @@ def _contains(written: Any, given: Any) -> bool:
 
 @check("layer", "loss", "optimizer", "noise", "schedule")
 def schema_agrees(case: Case[Spec]) -> None:
-    """What pydantic takes the JSON Schema takes too, and what one refuses for a range or a type both refuse."""
+    """The JSON Schema accepts what pydantic accepts, and both refuse the same wrong ranges and types."""
     require(case.subject.fits_schema(case.configuration), "the JSON Schema refuses what pydantic takes")
     for path, wrong in _mutations(case.configuration):
         if _accepted(case.subject, wrong) and not case.subject.fits_schema(wrong):
@@ -111,7 +111,7 @@ def schema_agrees(case: Case[Spec]) -> None:
 
 @check("layer", "loss", "optimizer", "noise", "schedule")
 def mistakes_are_refused_at_their_place(case: Case[Spec]) -> None:
-    """A wrong type, an unknown key, a number out of range or none at all is refused, with the path of the field."""
+    """A wrong type, an unknown or missing key or a number out of range is refused, with the path of the field."""
     for path, wrong in _mutations(case.configuration):
         where = ".".join(map(str, path))
         try:

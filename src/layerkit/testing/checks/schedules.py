@@ -31,7 +31,7 @@ def _is_number(value: object) -> bool:
 
 @check("schedule", large=1)
 def factor_has_no_memory(case: ScheduleCase) -> None:
-    """The factor depends on the progress alone: again, in any order, by another schedule or by a copy it is the same.
+    """The factor depends only on the progress: the same again, in any order, in another schedule and in a copy.
 
     A training that goes on after an interruption asks a new schedule, in the middle.
     """

@@ -129,7 +129,7 @@ def impossible_shapes_are_refused(case: LayerCase) -> None:
 
 @check("layer", share=0.4)
 def empty_batch_adds_nothing(case: LayerCase) -> None:
-    """A backward of an empty batch leaves the gradients that are there as they are."""
+    """A backward of an empty batch does not change the parameters' gradients."""
     layer = case.layer()
     if not layer.param():
         not_applicable("the layer has no parameters")

@@ -18,7 +18,7 @@ from layerkit.testing.instruments.passes import Frozen, backward, forward, param
 
 @check("layer", share=0.6)
 def gradients_accumulate(case: LayerCase) -> None:
-    """Each backward adds to the parameters' gradients, in place, whatever stands in them.
+    """Each backward adds to the parameters' gradients, in place, whatever their values are.
 
     An optimizer holds these very tensors: overwriting them, or putting others in their place, loses gradients.
     """
@@ -319,7 +319,7 @@ def no_autograd_graph(case: LayerCase) -> None:
 
 @check("layer", share=0.5)
 def instances_are_independent(case: LayerCase) -> None:
-    """Two layers of one class keep nothing in common: not their caches, not their gradients, not their parameters."""
+    """Two layers of one class share nothing: neither saved tensors nor gradients nor parameters."""
     first, second, x = case.layer(), case.layer(), case.input()
     expected = run_pass(case.layer(), x, case.cotangent)
     output = forward(first, x)

@@ -1,1 +1,1 @@
-"""What the checks look with: differences, passes, comparisons, guesses."""
+"""The tools of the checks: finite differences, passes, comparisons, guesses at mistakes."""

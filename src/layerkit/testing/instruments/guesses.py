@@ -1,4 +1,4 @@
-"""From the way in which a tensor is wrong to the mistake that people make when it is."""
+"""Guesses, from the way in which a tensor is wrong, which common mistake causes it."""
 
 from __future__ import annotations
 

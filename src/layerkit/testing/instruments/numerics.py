@@ -1,4 +1,4 @@
-"""Derivatives by central differences in float64, against which a hand-written gradient is held.
+"""Derivatives by central differences in float64, with which hand-written gradients are compared.
 
 For a function f, an input x, a direction v and a cotangent u, the number <u, f(x + e v) - f(x - e v)> / 2e is the
 derivative along v, and <backward(u), v> must equal it. At e = 1e-6 truncation and rounding leave about 1e-10 of the
@@ -47,13 +47,13 @@ def check_directions(
     directions: int = DIRECTIONS,
     samples: bool = False,
 ) -> None:
-    """Hold a gradient against differences along random directions.
+    """Compare a gradient with finite differences along random directions.
 
     Args:
-        evaluate: gives the output for what ``tensor`` holds at the time.
-        tensor: what is varied; it is changed in place and put back.
+        evaluate: returns the output for the present values of ``tensor``.
+        tensor: the tensor to vary; it is changed in place and restored.
         analytic: the gradient with respect to it, for ``cotangent``.
-        cotangent: of the output.
+        cotangent: the gradient with respect to the output.
         what: the name of the gradient, to fail with.
         generator: of the directions.
         kinked: whether points without a derivative are allowed.

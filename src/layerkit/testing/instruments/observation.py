@@ -1,4 +1,4 @@
-"""What a component does besides computing: the memory it holds, the files it opens, the random numbers it takes."""
+"""Observes the side effects of a component: the memory it holds, the files it opens, the random numbers it draws."""
 
 from __future__ import annotations
 
