@@ -115,7 +115,7 @@ def estimate_noise_model(pixels: Tensor, scale: Scale | None = None) -> NoiseMod
         return None
     pixels, scale = pixels.cpu(), scale or Scale()
     if _has_coarse_colours(pixels, scale):
-        of_brightness = _model_of(scale.values(_patches(pixels)).unflatten(1, (len(pixels), -1)).mean(1))
+        of_brightness = _model_of(scale.values(_patches(pixels)).view(-1, len(pixels), PATCH**2).mean(1))
         if of_brightness.level >= ABOVE_TEXTURE:
             return of_brightness
     return _model_of(scale.values(_patches(pixels)))
