@@ -39,8 +39,6 @@ PATCHES_A_GROUP = 2000
 """The fewest patches in a group, unless the picture has fewer."""
 MAX_PATCHES = 60_000
 """About how many patches are used, evenly spread over the picture."""
-MAX_ROWS = 500
-"""About so many rows are looked at for fine colours."""
 MAX_CUT_OFF = 0.02
 """The share of values that are 0 or 255 above which a group does not count."""
 HARDLY_ANY = 2.0
@@ -113,12 +111,13 @@ def estimate_noise_model(pixels: Tensor, scale: Scale | None = None) -> NoiseMod
     """
     if min(pixels.shape[1:]) < 2 * PATCH:
         return None
-    pixels, scale = pixels.cpu(), scale or Scale()
-    if _has_coarse_colours(pixels, scale):
-        of_brightness = _model_of(scale.values(_patches(pixels)).view(-1, len(pixels), PATCH**2).mean(1))
+    patches = (scale or Scale()).values(_patches(pixels.cpu()))
+    by_channel = patches.view(len(patches), len(pixels), PATCH, PATCH)
+    if len(pixels) == 3 and _has_coarse_colours(by_channel):
+        of_brightness = _model_of(by_channel.mean(1).flatten(1))
         if of_brightness.level >= ABOVE_TEXTURE:
             return of_brightness
-    return _model_of(scale.values(_patches(pixels)))
+    return _model_of(patches)
 
 
 def _model_of(patches: Tensor) -> NoiseModel:
@@ -137,16 +136,11 @@ def _model_of(patches: Tensor) -> NoiseModel:
     return NoiseModel(NoiseKind.GAUSSIAN, level, max(LEAST_UNCERTAINTY, spread))
 
 
-def _has_coarse_colours(pixels: Tensor, scale: Scale) -> bool:
-    """Return whether the colours of a picture (C, H, W) have nothing at the size of single pixels."""
-    if len(pixels) != 3:
-        return False
-    step = max(1, pixels.shape[1] // MAX_ROWS)
-    rows = scale.values(torch.stack([pixels[:, :-1][:, ::step], pixels[:, 1:][:, ::step]]))
-    fine = (rows[0] - rows[1]).diff(dim=2)  # across and down at once
-    brightness = fine.mean(0)
-    energy = brightness.square().mean()
-    return bool((fine - brightness).square().mean() < COARSE * energy)
+def _has_coarse_colours(patches: Tensor) -> bool:
+    """Return whether the colours of patches (n, C, PATCH, PATCH) have next to nothing at the size of single pixels."""
+    fine = patches.diff(dim=2).diff(dim=3)
+    brightness = fine.mean(1, keepdim=True)
+    return bool((fine - brightness).square().mean() < COARSE * brightness.square().mean())
 
 
 def _level(deviations: list[float]) -> tuple[float, float]:

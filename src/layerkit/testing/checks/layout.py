@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -167,9 +168,12 @@ def _rounding(
     # A gradient may be the small difference of large numbers, which keeps their rounding.
     numbers = [tensor for tensor in (x, cotangent, *_tensors(expected)) if tensor.numel()]
     floor = 32 * EPSILON * max((float(tensor.abs().max()) for tensor in numbers), default=0.0)
+    # That of a parameter is a sum over all values of the output, and the rounding of n terms grows with their root.
+    terms = [0, 0, *(expected.output.numel() / max(1, tensor.numel()) for tensor in expected.gradients.values())]
+    floors = [floor * max(1.0, math.sqrt(count) / 8) for count in terms]
     return [
-        (50 * change.max() + 200 * EPSILON * tensor.abs().max() + floor).expand_as(tensor) if tensor.numel() else change
-        for change, tensor in zip(most, _tensors(expected), strict=True)
+        (50 * change.max() + 200 * EPSILON * tensor.abs().max() + least).expand_as(tensor) if tensor.numel() else change
+        for change, tensor, least in zip(most, _tensors(expected), floors, strict=True)
     ]
 
 
