@@ -75,7 +75,7 @@ def _places(layer: Module) -> dict[str, tuple[object, ...]]:
     return found
 
 
-TURNS = 6
+TURNS = 24
 
 
 @check("layer", "loss", "optimizer", most=4)
