@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from layerkit.builtin.noises.gaussian import Gaussian
-from layerkit.data.alone import MORE_NOISE, RecorruptedCrops, mirrored
+from layerkit.data.alone import MORE_NOISE, RecorruptedCrops, continued
 from layerkit.data.noise_model import NoiseKind, NoiseModel
 from layerkit.data.pictures import Picture, write_picture
 from layerkit.data.sources import anywhere, channels_of, fingerprint, load_dataset
@@ -59,10 +59,10 @@ def test_the_same_seed_gives_the_same_pairs_and_another_epoch_others():
 
 def test_a_small_picture_is_continued_by_its_mirror_image():
     picture = torch.tensor([[[1, 2, 3], [4, 5, 6]]])
-    assert mirrored(picture, 5, 4).tolist() == [
+    assert continued(picture, 5, 4).tolist() == [
         [[1, 2, 3, 3], [4, 5, 6, 6], [4, 5, 6, 6], [1, 2, 3, 3], [1, 2, 3, 3]],
     ]
-    assert mirrored(picture, 2, 1) is picture
+    assert continued(picture, 2, 1) is picture
     assert RecorruptedCrops(noisy(3, 11, 60), NOISE, (3, 16, 16), 0, 2).chunk(0, 0)[0].shape == (2, 3, 16, 16)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import safetensors.torch
 import torch
 
 from layerkit.checkpoints.checkpoint import load, save
+from layerkit.cli import run
 from layerkit.errors import RunError, UserError
 from layerkit.exchange import export as exporting
 from layerkit.exchange import onnx_file
@@ -148,6 +150,32 @@ def test_a_missing_package_is_told_with_the_extra(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(onnx_file, "NEEDED", ("onnx", "layerkit_has_no_such"))
     with pytest.raises(UserError, match=r"ONNX files need layerkit_has_no_such: pip install 'layerkit\[export\]'"):
         export(written(tmp_path, of_layers([{"type": "relu"}])), "onnx", tmp_path / "exported")
+
+
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, folder = written(tmp_path, of_layers([{"type": "relu"}])), tmp_path / "exported"
+    folder.mkdir()
+    (folder / "mine.txt").write_text("mine")
+    replace = os.replace
+
+    def full(source: Path, target: Path) -> None:
+        if target == folder and source.name.startswith(".exported-") and not source.name.endswith("-old"):
+            raise OSError("no room")
+        replace(source, target)
+
+    monkeypatch.setattr("layerkit.exchange.export.os.replace", full)
+    with pytest.raises(RunError, match="cannot be written: no room"):
+        export(path, "torch", folder, overwrite=True)
+    assert (folder / "mine.txt").read_text() == "mine"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["exported", "network.safetensors"]
+
+
+def test_plugins_that_are_left_out_are_not_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, of_layers([{"type": "tanh"}]))
+    arguments = ["export", str(path), "--to", "torch", "--output", str(tmp_path / "exported")]
+    assert run(["--no-plugins", *arguments]) == 2
+    assert "tanh" in capsys.readouterr().err
+    assert run(arguments) == 0
 
 
 def test_weights_of_an_export_come_back(tmp_path: Path) -> None:

@@ -51,6 +51,8 @@ def test_the_command_makes_a_checkpoint_that_computes_the_same(tmp_path: Path, s
     assert run(["import", str(file), str(tmp_path / "spec.json"), "--output", str(target)]) == 0
     x = torch.rand(2, 3, 8, 8)
     torch.testing.assert_close(load(target).network.eval()(x), other(x).detach())
+    nowhere = ["--output", str(file / "checkpoint.safetensors")]
+    assert run(["import", str(file), str(tmp_path / "spec.json"), *nowhere]) == 1
     before = target.read_bytes()
     assert run(["import", str(file), str(tmp_path / "spec.json"), "--output", str(target)]) == 2
     assert target.read_bytes() == before

@@ -48,7 +48,7 @@ class RecorruptedCrops:
     """
 
     def __init__(self, pixels: Tensor, noise: NoiseModel, shape: tuple[int, int, int], seed: int, samples: int) -> None:
-        self.pixels = mirrored(pixels, shape[1], shape[2])
+        self.pixels = continued(pixels, shape[1], shape[2])
         self.noise, self.shape, self.seed, self.samples = noise, shape, seed, samples
         self.chunk_size = 2 * max(1, chunk_size(shape) // 2)  # even: both uses of a crop are in one chunk
 
@@ -75,7 +75,7 @@ class RecorruptedCrops:
         return crop.flip(FLIPS[int(flip * len(FLIPS))]).float()
 
 
-def mirrored(pixels: Tensor, height: int, width: int) -> Tensor:
+def continued(pixels: Tensor, height: int, width: int) -> Tensor:
     """Return a picture (C, H, W) that is extended to this size by mirror images at the bottom and the right."""
     down, across = (
         _there_and_back(length, wanted) for length, wanted in zip(pixels.shape[1:], (height, width), strict=True)

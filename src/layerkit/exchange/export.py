@@ -22,6 +22,7 @@ from layerkit.exchange.card import card
 from layerkit.exchange.comparison import largest_difference, sizes_to_compare
 from layerkit.exchange.source import WEIGHTS, functions_in, source_of
 from layerkit.exchange.twins import learned, twin_names, twin_of
+from layerkit.registry.catalogue import Catalogue
 from layerkit.training.run import METRICS
 
 Format = Literal["onnx", "torch", "safetensors-hub"]
@@ -45,7 +46,9 @@ class Exported:
     difference: float
 
 
-def export(path: Path, to: Format, folder: Path, overwrite: bool = False) -> Exported:
+def export(
+    path: Path, to: Format, folder: Path, overwrite: bool = False, catalogue: Catalogue | None = None
+) -> Exported:
     """Write the network of a checkpoint for another program, and compare the two.
 
     Args:
@@ -55,6 +58,7 @@ def export(path: Path, to: Format, folder: Path, overwrite: bool = False) -> Exp
             model hubs have it.
         folder: to write; it appears when all is done.
         overwrite: whether a folder that is there is replaced.
+        catalogue: of the components that the network may have; by default all that are installed.
 
     Raises:
         UserError: when there is no such checkpoint, the folder is there already, a layer has no twin in ``torch.nn``,
@@ -65,7 +69,7 @@ def export(path: Path, to: Format, folder: Path, overwrite: bool = False) -> Exp
         onnx_file.check_installed()
     if folder.exists() and not overwrite:
         raise UserError(f"{folder} is there already; choose another with --output, or replace it with --overwrite")
-    checkpoint = load(path)
+    checkpoint = load(path, catalogue=catalogue)
     network, shape = checkpoint.network.to(dtype=torch.float32), checkpoint.architecture.input.shape
     shapes = sizes_to_compare(network, shape)
     try:
@@ -78,14 +82,30 @@ def export(path: Path, to: Format, folder: Path, overwrite: bool = False) -> Exp
         run = write(checkpoint, made, path, len(shapes) > 1)
         difference = largest_difference(network, shapes, run, f"the export to {to}")
         made.chmod(0o755)
-        if folder.is_dir():
-            shutil.rmtree(folder)
-        os.replace(made, folder)
+        _replace(folder, made)
     except OSError as error:
         raise RunError(f"{folder} cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return Exported(folder, sorted(os.listdir(folder)), shapes, difference)
+
+
+def _replace(folder: Path, made: Path) -> None:
+    """Put what was made into its place; a folder that is there is moved away first, and back if that fails."""
+    if not folder.exists():
+        os.replace(made, folder)
+        return
+    old = made.with_name(f"{made.name}-old")
+    os.replace(folder, old)
+    try:
+        os.replace(made, folder)
+    except OSError:
+        os.replace(old, folder)
+        raise
+    if old.is_dir():
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        old.unlink()
 
 
 def _torch(checkpoint: Checkpoint, folder: Path, path: Path, any_size: bool) -> Callable[[Tensor], Tensor]:

@@ -1,4 +1,4 @@
-"""A network as readable Python for torch alone: a module of ``torch.nn``, written down.
+"""A network as readable Python that needs torch and safetensors only: a module of ``torch.nn``, written down.
 
 The text is made of names of classes and of numbers. Nothing that a spec says in words stands in it, so that a spec
 cannot bring code into the file.

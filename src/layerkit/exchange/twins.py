@@ -57,7 +57,7 @@ def twin_names(own: Iterable[str], theirs: Iterable[str]) -> dict[str, str]:
     for mine, others in zip_longest(_by_layer(own), _by_layer(counted), fillvalue=nothing):
         matching = {_last(name): name for name in others}
         if matching.keys() != {_last(name) for name in mine}:
-            raise PluginError(f"a layer has the tensors {mine}, and what it says to be in torch.nn has {others}")
+            raise PluginError(f"a layer has the tensors {mine}, and its counterpart in torch.nn has {others}")
         names |= {name: matching[_last(name)] for name in mine}
     return names
 

@@ -98,6 +98,7 @@ def _sharing(batch: _Batch) -> Iterator[None]:
 
 
 def count(part: slice) -> int:
+    """Return how many samples a part of a batch has."""
     return int(part.stop - part.start)
 
 
@@ -105,6 +106,7 @@ _REMEDY = "train in one process, or without this layer"
 
 
 def called(name: str, module: Module) -> str:
+    """Return what a layer is called in messages: its place in the network, and its type."""
     return f"layer {name} ({module.declared_by.name() if module.declared_by else type(module).__name__})"
 
 

@@ -30,9 +30,8 @@ def export(ctx: click.Context, checkpoint: str, to: str, output: str | None, ove
     from layerkit.exchange.export import Format
     from layerkit.exchange.export import export as write
 
-    catalogue_of(ctx)
     folder = Path(output) if output is not None else Path("exported") / f"{_name(Path(checkpoint))}-{to}"
-    done = write(Path(checkpoint), cast(Format, to), folder, overwrite)
+    done = write(Path(checkpoint), cast(Format, to), folder, overwrite, catalogue_of(ctx))
     shapes = ", ".join("x".join(map(str, shape)) for shape in done.shapes)
     click.echo(f"compared on {shapes}, 1 and 3 at a time: the answers differ by {done.difference:.1e} at most")
     click.echo(f"written: {', '.join(str(done.folder / name) for name in done.files)}")

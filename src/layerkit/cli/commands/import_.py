@@ -25,7 +25,7 @@ def import_(
     same order; their names may be others.
     """
     from layerkit.checkpoints.checkpoint import save
-    from layerkit.errors import UserError
+    from layerkit.errors import RunError, UserError
     from layerkit.exchange.weights import assign, read_state
     from layerkit.spec.architecture import build
 
@@ -35,7 +35,10 @@ def import_(
     architecture = read_spec(spec, catalogue_of(ctx), overrides_from(assignments, {}))
     network = build(architecture, seed=0)
     imported = assign(network, read_state(Path(weights)))
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"{target} cannot be written: {error.strerror or error}") from error
     save(target, network, architecture)
     renamed = {name: theirs for name, theirs in imported.names.items() if name != theirs}
     for name, theirs in renamed.items():
