@@ -52,6 +52,33 @@ def test_threads_change_no_bit(channels: tuple[int, int]) -> None:
 
 
 @needs_direct
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("length", direct.LANE_BYTES if direct.COMPILED else ())
+def test_vectors_of_each_length_follow_the_formula(
+    monkeypatch: pytest.MonkeyPatch, length: int, dtype: torch.dtype
+) -> None:
+    for channels in ((3, 32), (16, 7), (32, 24), (32, 3), (16, 1), (32, 44), (5, 100)):
+        layer, x = conv(*channels, dtype), torch.randn(2, channels[0], 9, 53, dtype=dtype)
+        with monkeypatch.context() as patched:
+            patched.setattr(fused, "SWITCHED_OFF", True)
+            expected = conv(*channels, dtype).rectified(x)
+        with monkeypatch.context() as patched:
+            patched.setattr(direct, "LANE_BYTES", (length,))
+            torch.testing.assert_close(layer.rectified(x), expected)
+
+
+@needs_direct
+@pytest.mark.skipif(len(direct.LANE_BYTES) < 2, reason="this processor has vectors of one length only")
+def test_long_vectors_are_used_where_they_are_full() -> None:
+    shortest, longest = direct.LANE_BYTES
+    numbers = longest // 4
+    for channels, expected in ((numbers, longest), (numbers + 4, shortest), (3 * numbers - 4, longest), (3, shortest)):
+        layer = conv(5, channels)
+        made = direct.Direct(layer, layer.stride, layer.padding, layer.dilation)
+        assert made.lane_bytes(torch.empty(1, 5, 8, 8)) == expected
+
+
+@needs_direct
 def test_it_says_what_it_is_made_for(monkeypatch: pytest.MonkeyPatch) -> None:
     layer, x = conv(4, 4), torch.empty(1, 4, 8, 8)
     assert suits(layer, x)
@@ -75,4 +102,4 @@ def test_what_is_no_number_stays_so_through_a_relu(monkeypatch: pytest.MonkeyPat
 @needs_direct
 def test_a_plan_of_another_length_is_refused() -> None:
     with pytest.raises(ValueError, match="a plan has 25 numbers"):
-        direct.convolve(False, 0, 0, 0, 0, 0, 0, 1, array("q", [1]))
+        direct.convolve(False, direct.LANE_BYTES[0], 0, 0, 0, 0, 0, 0, 1, array("q", [1]))

@@ -32,6 +32,7 @@ try:
     from layerkit.arithmetic.backends._direct import LANE_BYTES, convolve
 except ImportError:  # there was no C compiler, or this processor lacks AVX2
     COMPILED = False
+    LANE_BYTES = ()
 else:
     COMPILED = True
 
@@ -92,12 +93,17 @@ class Direct:
 
     def _few(self, x: Tensor) -> bool:
         """Return whether the vectors hold input channels; then the output has its channels first in memory."""
-        return self.layer.out_channels <= FEW and self.layer.in_channels % _lanes(x) == 0
+        return self.layer.out_channels <= FEW and self.layer.in_channels % (LANE_BYTES[0] // x.element_size()) == 0
+
+    def lane_bytes(self, x: Tensor) -> int:
+        """Return the length of the vectors: the longest that fills the fewest of the shortest with zeros."""
+        channels, size = self.layer.in_channels if self._few(x) else self.layer.out_channels, x.element_size()
+        return min(LANE_BYTES, key=lambda length: (-channels % (length // size) * size // LANE_BYTES[0], -length))
 
     def plan(self, x: Tensor, y: Tensor, rectified: bool) -> Pass[Tensor]:
         """Return the pass that sets y (N, O, *size) from x (N, C, H, W)."""
-        layer, (kh, kw), lanes, few = self.layer, self.layer.kernel_size, _lanes(x), self._few(x)
-        size = picture_size(y)
+        layer, (kh, kw), few, lane_bytes = self.layer, self.layer.kernel_size, self._few(x), self.lane_bytes(x)
+        size, lanes = picture_size(y), lane_bytes // x.element_size()
         constants = None if few else self._constants(x, size, lanes)
         moves: list[Move] = []
         if (few or constants) and x.stride(1) != 1:
@@ -108,7 +114,7 @@ class Direct:
         shape = len(x), layer.in_channels, layer.out_channels, x.shape[2], x.shape[3], *size, kh, kw
         plan = array("q", [*shape, *self._sizes, *x.stride(), *y.stride(), few, rectified])
         threads = 1 + y.numel() * layer.in_channels * kh * kw // PRODUCTS_A_THREAD
-        moves.append(partial(_convolve, x, weight, bias, y, constants, threads, plan))
+        moves.append(partial(_convolve, lane_bytes, x, weight, bias, y, constants, threads, plan))
         return Pass(moves, y)
 
     def _constants(self, x: Tensor, size: Pair, lanes: int) -> _Constants | None:
@@ -151,14 +157,17 @@ class Direct:
         return memory, bias
 
 
-def _lanes(x: Tensor) -> int:
-    """Return how many numbers of the dtype of x one vector of the processor holds."""
-    return LANE_BYTES // x.element_size()
-
-
 def _convolve(
-    x: Tensor, weight: Tensor, bias: Tensor, y: Tensor, constants: _Constants | None, threads: int, plan: array[int]
+    lane_bytes: int,
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    y: Tensor,
+    constants: _Constants | None,
+    threads: int,
+    plan: array[int],
 ) -> None:
     inputs, sums = (constants.inputs.data_ptr(), constants.sums.data_ptr()) if constants else (0, 0)
     threads, double = min(torch.get_num_threads(), threads), x.dtype is torch.float64
-    convolve(double, x.data_ptr(), weight.data_ptr(), bias.data_ptr(), y.data_ptr(), inputs, sums, threads, plan)
+    addresses = x.data_ptr(), weight.data_ptr(), bias.data_ptr(), y.data_ptr(), inputs, sums
+    convolve(double, lane_bytes, *addresses, threads, plan)

@@ -34,14 +34,6 @@ static inline Taps taps_inside(long start, long dilation, long kernel, long size
   return (Taps){smaller(first, kernel), larger(smaller(first, kernel), smaller(stop, kernel))};
 }
 
-#if defined(__x86_64__)
-#define TARGET __attribute__((target("avx2,fma")))
-#define BYTES 32
-#else
-#define TARGET
-#define BYTES 16
-#endif
-
 /* The outputs whose windows are inside the picture: from q * stride >= left on, up to the one whose last tap is at the
    last column. */
 static inline Taps tiles_inside(const Geometry *g) {
@@ -63,23 +55,41 @@ static inline long panels_at_once(long rest) { return rest == 3 || rest == 6 ? 3
 #define ROWS 8 /* rows of tiles, TILES in each, whose values are computed together and stay in the second-level cache */
 #define TILES 24
 
-#define REAL double
-#define NAME(name) name##_double
-#include "_direct.h"
-#undef REAL
-#undef NAME
-#define REAL float
-#define NAME(name) name##_float
-#include "_direct.h"
-#include "_short.h"
-#undef REAL
-#undef NAME
+#define JOIN_(name, type, bytes) name##_##type##_##bytes
+#define JOIN(name, type, bytes) JOIN_(name, type, bytes)
+#define NAME(name) JOIN(name, REAL, BYTES)
+
+/* Vectors of each length that processors may have; TARGET lets the compiler use them. */
+#if defined(__x86_64__)
+#define TARGET __attribute__((target("avx2,fma")))
+#define BYTES 32
+#include "_vectors.h"
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,fma")))
+#define BYTES 64
+#include "_vectors.h"
+#define CONVOLVE(bytes) ((bytes) == 64 ? convolve_any_64 : convolve_any_32)
+
+/* Return the lengths in bytes, a tuple, the shortest first. */
+static PyObject *lengths(void) {
+  const int has_long = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  return has_long ? Py_BuildValue("(ii)", 32, 64) : Py_BuildValue("(i)", 32);
+}
+#else
+#define TARGET
+#define BYTES 16
+#include "_vectors.h"
+#define CONVOLVE(bytes) convolve_any_16
+
+static PyObject *lengths(void) { return Py_BuildValue("(i)", 16); }
+#endif
 
 static PyObject *convolve(PyObject *self, PyObject *arguments) {
   unsigned long long x, weight, bias, y, inputs, sums;
-  int is_double, threads, complete = 1;
+  int is_double, bytes, threads, complete;
   Py_buffer plan;
-  if (!PyArg_ParseTuple(arguments, "pKKKKKKiy*", &is_double, &x, &weight, &bias, &y, &inputs, &sums, &threads, &plan))
+  if (!PyArg_ParseTuple(arguments, "piKKKKKKiy*", &is_double, &bytes, &x, &weight, &bias, &y, &inputs, &sums, &threads,
+                        &plan))
     return NULL;
   if (plan.len != 25 * sizeof(long long)) {
     PyBuffer_Release(&plan);
@@ -90,13 +100,8 @@ static PyObject *convolve(PyObject *self, PyObject *arguments) {
   const Geometry g = {n[0],  n[1],  n[2],  n[3],  n[4],  n[5],  n[6],  n[7],  n[8],  n[9],  n[10], n[11],
                       n[12], n[13], n[14], n[15], n[16], n[17], n[18], n[19], n[20], n[21], n[22], n[23], n[24]};
   Py_BEGIN_ALLOW_THREADS
-  if (is_double)
-    convolve_all_double(&g, (const double *)x, (const double *)weight, (const double *)bias, (double *)y, threads);
-  else if (inputs)
-    complete = transform_all_float(&g, (const float *)x, (const float *)weight, (const float *)bias, (float *)y,
-                                   (const float *)inputs, (const float *)sums, threads);
-  else
-    convolve_all_float(&g, (const float *)x, (const float *)weight, (const float *)bias, (float *)y, threads);
+  complete = CONVOLVE(bytes)(is_double, &g, (void *)x, (void *)weight, (void *)bias, (void *)y, (void *)inputs,
+                             (void *)sums, threads);
   Py_END_ALLOW_THREADS
   PyBuffer_Release(&plan);
   if (!complete) return PyErr_NoMemory();
@@ -105,7 +110,8 @@ static PyObject *convolve(PyObject *self, PyObject *arguments) {
 
 static PyMethodDef methods[] = {
     {"convolve", convolve, METH_VARARGS,
-     "convolve(is_double, x, weight, bias, y, inputs, sums, threads, plan): addresses, and the plan as int64."},
+     "convolve(is_double, lane_bytes, x, weight, bias, y, inputs, sums, threads, plan): one of LANE_BYTES,"
+     " addresses, and the plan as int64."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -114,6 +120,8 @@ static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "layerkit.arithmetic.
 PyMODINIT_FUNC PyInit__direct(void) {
   if (!processor_suits()) return NULL;
   PyObject *made = PyModule_Create(&module);
-  if (made && PyModule_AddIntConstant(made, "LANE_BYTES", BYTES)) Py_CLEAR(made);
+  PyObject *bytes = made ? lengths() : NULL;
+  if (made && PyModule_AddObjectRef(made, "LANE_BYTES", bytes)) Py_CLEAR(made);
+  Py_XDECREF(bytes);
   return made;
 }
