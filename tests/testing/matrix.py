@@ -31,6 +31,7 @@ import zoo_resuming
 import zoo_schedules
 import zoo_state
 import zoo_surroundings
+import zoo_threads
 from zoo_building import animals, spec_of
 
 from layerkit.testing import run
@@ -59,6 +60,7 @@ ZOO = animals(
     zoo_bounds,
     zoo_draws,
     zoo_surroundings,
+    zoo_threads,
     zoo_on_purpose,
 )
 PROFILE = Profile("zoo", examples=12, shrinks=0)

@@ -56,6 +56,14 @@ def test_a_package_in_several_processes_gives_what_one_gives(
     assert len(names) >= 4, "fewer are not worth a process of their own"
 
 
+def test_several_processes_leave_out_kinds_that_a_check_is_not_for(
+    python: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    command = ["-m", "layerkit", "conformance", "relu", "mse", "flatten", "sgd", "residual", "--json", "--jobs", "2"]
+    done = python(*command, "--only", "input_gradient", "--profile", "quick", check=True)
+    assert [result["component"] for result in json.loads(done.stdout)["results"]] == ["relu", "flatten", "residual"]
+
+
 def test_a_token_is_replayed(capsys: pytest.CaptureFixture[str]) -> None:
     from layerkit.testing.cases.examples import Examples
     from layerkit.testing.cases.subjects import subjects

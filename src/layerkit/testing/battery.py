@@ -33,6 +33,7 @@ from layerkit.testing.checks import (
     shapes,
     state,
     surroundings,
+    threads,
 )
 
 
@@ -54,6 +55,7 @@ BATTERY: tuple[Check, ...] = _checks_in(
     layout,
     persistence,
     resuming,
+    threads,
     losses,
     loss_bounds,
     optimizers,

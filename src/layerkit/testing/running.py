@@ -94,6 +94,7 @@ def run_parallel(
     Several processes take a component at a time each. The results are those of :func:`run`, in the same order.
     """
     began = time.perf_counter()
+    tested = {id(subject) for subject, _ in pairs_of(chosen, only)}
     settings = _settings_of(chosen[0].catalogue)
     # Not forked from here, because torch's threads do not survive that, but from a process that only imported the kit.
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
@@ -103,7 +104,7 @@ def run_parallel(
         pending = [
             pool.submit(_run_one, subject.kind, subject.name, settings, only, profile, seed)
             for subject in chosen
-            if only is None or pairs_of((subject,), only)
+            if id(subject) in tested
         ]
         reports = []
         for future in pending:
