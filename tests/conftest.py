@@ -27,10 +27,21 @@ settings.register_profile("layerkit", derandomize=True, deadline=None, suppress_
 settings.load_profile("layerkit")
 
 
+THOROUGH = os.environ.get("LAYERKIT_THOROUGH", "") not in ("", "0")
+
+
 @pytest.fixture(scope="session")
 def thorough() -> bool:
     """Whether the long form of a test was asked for, with LAYERKIT_THOROUGH=1."""
-    return os.environ.get("LAYERKIT_THOROUGH", "") not in ("", "0")
+    return THOROUGH
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that are marked ``thorough``, unless the long form was asked for."""
+    left_out = [] if THOROUGH else [item for item in items if item.get_closest_marker("thorough")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("thorough")]
 
 
 @contextmanager
@@ -60,15 +71,10 @@ def at_most() -> Callable[[int], AbstractContextManager[None]]:
     return _at_most
 
 
-@pytest.fixture(scope="session")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
-    """Return a function that runs a program in a process of its own, which has torch imported and no layerkit.
-
-    Its arguments are those of the interpreter, ``-c PROGRAM ...`` or ``-m MODULE ...``. See ``tests/fork_server.py``.
-    """
-    folder = tmp_path_factory.mktemp("programs")
+@contextmanager
+def _copies_of(interpreter: str | Path, folder: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
     streams = {name: folder / name for name in ("input", "output", "errors")}
-    command = [sys.executable, Path(__file__).with_name("fork_server.py")]
+    command = [interpreter, Path(__file__).with_name("fork_server.py")]
     # Each program has a PYTHONPATH of its own.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     pipe = subprocess.PIPE
@@ -90,6 +96,25 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., s
                 assert code == 0, done.stderr
             return done
 
+        yield python
+
+
+@pytest.fixture(scope="session")
+def copies_of() -> Callable[[str | Path, Path], AbstractContextManager[Callable[..., Any]]]:
+    """Return ``copies_of(interpreter, folder)``: inside ``with`` it is a function such as :func:`python`.
+
+    Its programs run in copies of a process of that interpreter; ``folder`` is an empty one for their streams.
+    """
+    return _copies_of
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    """Return a function that runs a program in a process of its own, which has torch imported and no layerkit.
+
+    Its arguments are those of the interpreter, ``-c PROGRAM ...`` or ``-m MODULE ...``. See ``tests/fork_server.py``.
+    """
+    with _copies_of(sys.executable, tmp_path_factory.mktemp("programs")) as python:
         yield python
 
 

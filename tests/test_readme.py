@@ -117,7 +117,7 @@ def without_numbers(text: str) -> str:
     return re.sub(r"[+-]?\d+(?:[.,]\d+)*", "#", " ".join(text.split()))
 
 
-def test_the_way_of_noisy_shots_prints_what_is_shown(tmp_path, monkeypatch, capsys):
+def test_the_way_of_noisy_shots_prints_what_is_shown(tmp_path, monkeypatch, capsys, no_classical_methods):
     section = README.read_text().split("## Denoising your own pictures\n")[1].split("\n## ")[0]
     names, *shown = re.findall(r"(?:^    .*\n)+", section, re.MULTILINE)
     monkeypatch.chdir(tmp_path)

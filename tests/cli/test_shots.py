@@ -97,7 +97,7 @@ def test_it_says_that_the_noise_is_real_and_the_quality_estimated(trained):
     assert width < height  # two columns of five pictures
 
 
-def test_the_estimate_is_close_to_the_truth(trained, folders, capsys):
+def test_the_estimate_is_close_to_the_truth(trained, folders, capsys, no_classical_methods):
     checkpoint = trained[0] / "checkpoint.safetensors"
     capsys.readouterr()
     assert run(["evaluate", str(checkpoint), "--pictures", str(folders / "shots"), "--json"]) == 0

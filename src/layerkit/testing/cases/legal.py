@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from itertools import product
 from typing import Any
 
@@ -80,6 +79,7 @@ def legal_shape(spec: LayerSpec, shape: Shape) -> Shape | None:
         further: dict[str, Shape] = {}
         for start in waiting:
             own = refusal_of(spec, start)
+            complaint = _plain(own)
             for near in (*_shapes_in(own, len(shape)), *_changed(start, _numbers_in(own, start))):
                 if near in seen or math.prod(near) > MOST_VALUES:
                     continue
@@ -87,8 +87,9 @@ def legal_shape(spec: LayerSpec, shape: Shape) -> Shape | None:
                 message = refusal_of(spec, near)
                 if not message:
                     return near
-                if _plain(message) != _plain(own):  # it complains about something else, which is a step further
-                    further.setdefault(_plain(message), near)
+                # Where it complains about something else that is a step further.
+                if message != own and (other := _plain(message)) != complaint:
+                    further.setdefault(other, near)
         waiting = list(further.values())[:3]
     return None
 
@@ -104,14 +105,15 @@ def _shapes_in(message: str, rank: int) -> list[Shape]:
     return [shape for shape in shapes if len(shape) == rank and 0 not in shape]
 
 
-def _numbers_in(message: str, given: Shape) -> list[int]:
+def _numbers_in(message: str, given: Shape) -> tuple[int, ...]:
     found = [int(number) for number in re.findall(r"(?<![\w.])\d{1,4}(?![\w]|\.\d)", message)]
     hints = [number for number in dict.fromkeys(found) if 1 < number <= LARGEST_HINT]
-    return sorted(hints, key=lambda number: number in given)[:MOST_HINTS]
+    return tuple(sorted(hints, key=lambda number: number in given)[:MOST_HINTS])
 
 
-def _changed(shape: Shape, hints: Iterable[int]) -> Iterator[Shape]:
-    """Yield shapes whose sizes are made to fit some numbers: their multiples, themselves, one more."""
+@lru_cache(maxsize=128)  # configurations of one class are mostly tried on the same shapes, and say the same of them
+def _changed(shape: Shape, hints: tuple[int, ...]) -> tuple[Shape, ...]:
+    """Return shapes whose sizes are made to fit some numbers: their multiples, themselves, one more."""
     numbers = list(dict.fromkeys([*hints, *USUAL]))
     channels, *sides = shape
     fits = [partial(form, number) for number in numbers for form in (_multiple, _equal, _above)]
@@ -120,7 +122,7 @@ def _changed(shape: Shape, hints: Iterable[int]) -> Iterator[Shape]:
     changed += [(*shape[:dim], way(shape[dim]), *shape[dim + 1 :]) for dim in range(1, len(shape)) for way in fits]
     if len(sides) > 1:
         changed += [(way(channels), *(max(sides),) * len(sides)) for way in ways]
-    yield from changed
+    return tuple(dict.fromkeys(changed))
 
 
 def _multiple(number: int, size: int) -> int:
