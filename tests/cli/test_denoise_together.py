@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from together import Together, together
+from works import command, denoise_until
 
 from layerkit import build, load_architecture, save
 from layerkit.cli import run
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "distributed"))  # for together.py and works.py
-
-from together import Together, together  # noqa: E402
-from works import command, denoise_until  # noqa: E402
 
 NET = (
     '{"format": 1, "name": "net", "input": {"channels": 3, "height": 8, "width": 8}, '
