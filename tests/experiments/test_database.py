@@ -120,7 +120,7 @@ def test_a_result_that_could_not_be_sent_is_in_the_folder_and_sent_later(machine
             connection.execute(sql.SQL("ALTER TABLE {} RENAME TO {}").format(sql.Identifier(old), sql.Identifier(new)))
 
     first = machine("first", vary={"training.batch_size": [4]})
-    with pytest.raises(RunError, match='the database .* does not answer as it should: relation "layerkit_results"'):
+    with pytest.raises(RunError, match=r'the database .* does not answer as it should: relation "layerkit_results"'):
         Sweep(first.store, first.data, installed(), Breaking()).work(first.planned)
     rename("away", "layerkit_results")
     second = machine("second", vary={"training.batch_size": [4]})
