@@ -61,6 +61,10 @@ class DatabaseStore(Store):
         self._connection = self._connected()
         self._ask(_make_table)
 
+    def close(self) -> None:
+        """End the connection, and with it all locks."""
+        self._connection.close()
+
     def result(self, key: str, timed: bool = False) -> TrialResult | None:
         """Return a trial's result, from any machine; see :meth:`Store.result`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 import click
@@ -61,19 +62,20 @@ def experiment(
 
     source = anywhere(data)
     folder = Path(output or ("runs/report-quick" if quick else "runs/report"))
-    store = Store(folder)
-    if storage is not None:
-        require_extra("storage", "a sweep that is shared through a database needs", "psycopg")
-        from layerkit.experiments.database import DatabaseStore
+    with ExitStack() as stack:
+        store = Store(folder)
+        if storage is not None:
+            require_extra("storage", "a sweep that is shared through a database needs", "psycopg")
+            from layerkit.experiments.database import DatabaseStore
 
-        store = DatabaseStore(folder, storage)
-    run_experiments(
-        files,
-        source,
-        store,
-        catalogue_of(ctx),
-        quick=quick,
-        redraw=redraw,
-        quiet=quiet,
-        command=command_line(ctx),
-    )
+            store = stack.enter_context(closing(DatabaseStore(folder, storage)))
+        run_experiments(
+            files,
+            source,
+            store,
+            catalogue_of(ctx),
+            quick=quick,
+            redraw=redraw,
+            quiet=quiet,
+            command=command_line(ctx),
+        )
