@@ -96,11 +96,15 @@ def kills(count: int, processes: int = 2) -> None:
             if done >= count:
                 return
             run = folder / f"run{number}"
-            words = command(processes, *training, "--output", run, restarts=100)
+            words = command(processes, *training, "--output", run, restarts=count)
             process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             ended: list[float] = []
             seen: set[int] = set()
+            trained = [0]
             while process.poll() is None:
+                time.sleep(0.05)
+                if not _children(process.pid):  # torchrun is about to start them
+                    continue
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(random.uniform(0, seconds))
                 victims = _children(process.pid)
@@ -108,13 +112,21 @@ def kills(count: int, processes: int = 2) -> None:
                 if process.poll() is None and victims and done < count:
                     ended.append(_kill_one(victims))
                     done += 1
+                    trained.append(_trained(run))
             same = process.returncode == 0 and all(map(torch.equal, weights(run), whole))
             left = list(filter(_alive, seen))
             print(
                 f"{done} kills so far; code {process.returncode}, the same bits: {same}, left behind: {len(left)}, "
-                f"the others ended after at most {max(ended, default=0):.1f} s",
+                f"checkpoints after {trained[1:]} pictures, none lost: {trained == sorted(trained)}, the others ended "
+                f"after at most {max(ended, default=0):.1f} s",
                 flush=True,
             )
+
+
+def _trained(run: Path) -> int:
+    """Return how many pictures a run's checkpoint was trained on, 0 without one; an error if it is damaged."""
+    path = run / "checkpoint.safetensors"
+    return load(path).position["pictures"] if path.exists() else 0
 
 
 def _kill_one(victims: list[int]) -> float:
