@@ -7,7 +7,6 @@ import io
 import json
 import os
 import signal
-import time
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -170,50 +169,44 @@ def command(arguments: list[str], stop: tuple[int, int] | None = None, full_disk
     return code, errors.getvalue(), output.getvalue()
 
 
-def denoise_until(arguments: list[str], rank: int, what: str) -> tuple[int, str]:
-    """Denoise pictures into a folder, the last argument, until something happens in a rank.
-
-    It happens when the rank is about to write its first picture apart from the others, who wait for that. A file then
-    says so.
+def denoise_until(arguments: list[str], rank: int, what: str, happened: str, go: str) -> tuple[int, str]:
+    """Denoise pictures until something happens in a rank, when it is about to write its first that it has for itself.
 
     Args:
         arguments: of the command line.
         rank: in which it happens.
-        what: "full disk"; "kill"; or "wait", until there is a file that says to go on.
+        what: "full disk" or "kill", for which the other process waits before it writes its first; or "wait".
+        happened: a pipe through which it is told.
+        go: a pipe through which "wait" is told to go on.
     """
-    write, own, folder, count = denoising.write_pages, int(os.environ["RANK"]), Path(arguments[-1]), 0
+    write, own, count = denoising.write_pages, int(os.environ["RANK"]), 0
 
     def written(*given: Any) -> None:
         nonlocal count
         count += 1
         if count == (2 if own == 0 else 1):  # rank 0 also writes the one that all have worked on
             if own == rank:
-                folder.joinpath("happened").touch()
-                _happen(what, folder)
-            else:
-                _wait_for(folder / "happened")
+                Path(happened).write_text("")
+                _happen(what, go)
+            elif what != "wait":
+                Path(happened).read_text()
         write(*given)
 
     denoising.write_pages = written  # type: ignore[assignment]
     return command(arguments)[:2]
 
 
-def _happen(what: str, folder: Path) -> None:
+def _happen(what: str, go: str) -> None:
     if what == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "full disk":
         os.fsync = _full  # type: ignore[assignment]
     if what == "wait":
-        _wait_for(folder / "go")
+        Path(go).read_text()
 
 
 def _full(descriptor: int) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _wait_for(path: Path) -> None:
-    while not path.exists():
-        time.sleep(0.01)
 
 
 def _stop_before(rank: int, number: int) -> None:
