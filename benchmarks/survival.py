@@ -27,6 +27,10 @@ from benchmarks.networks import ROOT
 from layerkit.checkpoints.checkpoint import load
 
 
+PATIENCE = 150.0
+"""Seconds after which a stop has failed: the time that processes wait for one another, and some more."""
+
+
 def command(processes: int, *arguments: object, restarts: int = 0) -> list[str]:
     """Return a command line of layerkit for so many processes."""
     words = ["-m", "layerkit", *map(str, arguments)]
@@ -67,7 +71,7 @@ def cuts(count: int) -> None:
         done, run = 0, folder / "parts"
         while done < count:
             shutil.rmtree(run, ignore_errors=True)
-            finished = False
+            finished, ended = False, [0.0]
             while not finished:
                 process = subprocess.Popen(
                     command(random.choice((1, 2, 3, 4)), *training, "--output", run),
@@ -75,14 +79,16 @@ def cuts(count: int) -> None:
                     stderr=subprocess.DEVNULL,
                 )
                 try:
-                    process.wait(random.uniform(0, 2 * seconds) if done < count else None)
+                    process.wait(random.uniform(0, seconds) if done < count else None)
                     finished = process.returncode == 0
                 except subprocess.TimeoutExpired:
                     process.send_signal(signal.SIGTERM)
-                    process.wait()
+                    start = time.perf_counter()
+                    process.wait(PATIENCE)
+                    ended.append(time.perf_counter() - start)
                     done += 1
             same = all(map(torch.equal, weights(run), whole))
-            print(f"{done} cuts so far; the same bits: {same}", flush=True)
+            print(f"{done} cuts so far; the same bits: {same}, stopped after at most {max(ended):.1f} s", flush=True)
 
 
 def kills(count: int, processes: int = 2) -> None:
@@ -136,6 +142,8 @@ def _kill_one(victims: list[int]) -> float:
         os.kill(random.choice(victims), signal.SIGKILL)
     while any(map(_alive, victims)):
         time.sleep(0.05)
+        if time.perf_counter() - start > PATIENCE:
+            raise SystemExit(f"of the processes {victims}, one of which was killed, some have not ended")
     return time.perf_counter() - start
 
 
