@@ -26,7 +26,6 @@ from torch import Tensor
 from benchmarks.networks import ROOT
 from layerkit.checkpoints.checkpoint import load
 
-
 PATIENCE = 150.0
 """Seconds after which a stop has failed: the time that processes wait for one another, and some more."""
 
