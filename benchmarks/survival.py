@@ -26,6 +26,9 @@ from torch import Tensor
 from benchmarks.networks import ROOT
 from layerkit.checkpoints.checkpoint import load
 
+PATIENCE = 150.0
+"""Seconds after which a stop has failed: the time that processes wait for one another, and some more."""
+
 
 def command(processes: int, *arguments: object, restarts: int = 0) -> list[str]:
     """Return a command line of layerkit for so many processes."""
@@ -67,7 +70,7 @@ def cuts(count: int) -> None:
         done, run = 0, folder / "parts"
         while done < count:
             shutil.rmtree(run, ignore_errors=True)
-            finished = False
+            finished, ended = False, [0.0]
             while not finished:
                 process = subprocess.Popen(
                     command(random.choice((1, 2, 3, 4)), *training, "--output", run),
@@ -75,14 +78,16 @@ def cuts(count: int) -> None:
                     stderr=subprocess.DEVNULL,
                 )
                 try:
-                    process.wait(random.uniform(0, 2 * seconds) if done < count else None)
+                    process.wait(random.uniform(0, seconds) if done < count else None)
                     finished = process.returncode == 0
                 except subprocess.TimeoutExpired:
                     process.send_signal(signal.SIGTERM)
-                    process.wait()
+                    start = time.perf_counter()
+                    process.wait(PATIENCE)
+                    ended.append(time.perf_counter() - start)
                     done += 1
             same = all(map(torch.equal, weights(run), whole))
-            print(f"{done} cuts so far; the same bits: {same}", flush=True)
+            print(f"{done} cuts so far; the same bits: {same}, stopped after at most {max(ended):.1f} s", flush=True)
 
 
 def kills(count: int, processes: int = 2) -> None:
@@ -96,11 +101,15 @@ def kills(count: int, processes: int = 2) -> None:
             if done >= count:
                 return
             run = folder / f"run{number}"
-            words = command(processes, *training, "--output", run, restarts=100)
+            words = command(processes, *training, "--output", run, restarts=count)
             process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             ended: list[float] = []
             seen: set[int] = set()
+            trained = [0]
             while process.poll() is None:
+                time.sleep(0.05)
+                if not _children(process.pid):  # torchrun is about to start them
+                    continue
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(random.uniform(0, seconds))
                 victims = _children(process.pid)
@@ -108,13 +117,21 @@ def kills(count: int, processes: int = 2) -> None:
                 if process.poll() is None and victims and done < count:
                     ended.append(_kill_one(victims))
                     done += 1
+                    trained.append(_trained(run))
             same = process.returncode == 0 and all(map(torch.equal, weights(run), whole))
             left = list(filter(_alive, seen))
             print(
                 f"{done} kills so far; code {process.returncode}, the same bits: {same}, left behind: {len(left)}, "
-                f"the others ended after at most {max(ended, default=0):.1f} s",
+                f"checkpoints after {trained[1:]} pictures, none lost: {trained == sorted(trained)}, the others ended "
+                f"after at most {max(ended, default=0):.1f} s",
                 flush=True,
             )
+
+
+def _trained(run: Path) -> int:
+    """Return how many pictures a run's checkpoint was trained on, 0 without one; an error if it is damaged."""
+    path = run / "checkpoint.safetensors"
+    return load(path).position["pictures"] if path.exists() else 0
 
 
 def _kill_one(victims: list[int]) -> float:
@@ -124,6 +141,8 @@ def _kill_one(victims: list[int]) -> float:
         os.kill(random.choice(victims), signal.SIGKILL)
     while any(map(_alive, victims)):
         time.sleep(0.05)
+        if time.perf_counter() - start > PATIENCE:
+            raise SystemExit(f"of the processes {victims}, one of which was killed, some have not ended")
     return time.perf_counter() - start
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 ARCHITECTURES = Path(__file__).parents[2] / "architectures"
 
 sys.path.insert(0, str(Path(__file__).parent))  # for stepwise.py and stopping.py, in processes that tests start too
+sys.path.insert(0, str(Path(__file__).parents[1] / "distributed"))  # for together.py and works.py
 
 
 @pytest.fixture

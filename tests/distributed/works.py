@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from layerkit.cli import run
+from layerkit.cli import denoising, run
 from layerkit.distributed.group import Alone, Group, Processes, part_of
 from layerkit.distributed.launch import processes_of_torchrun
 from layerkit.errors import ProcessError, RunError
@@ -167,6 +167,46 @@ def command(arguments: list[str], stop: tuple[int, int] | None = None, full_disk
     with redirect_stderr(io.StringIO()) as errors, redirect_stdout(io.StringIO()) as output:
         code = run(arguments)
     return code, errors.getvalue(), output.getvalue()
+
+
+def denoise_until(arguments: list[str], rank: int, what: str, happened: str, go: str) -> tuple[int, str]:
+    """Denoise pictures until something happens in a rank, when it is about to write its first that it has for itself.
+
+    Args:
+        arguments: of the command line.
+        rank: in which it happens.
+        what: "full disk" or "kill", for which the other process waits before it writes its first; or "wait".
+        happened: a pipe through which it is told.
+        go: a pipe through which "wait" is told to go on.
+    """
+    write, own, count = denoising.write_pages, int(os.environ["RANK"]), 0
+
+    def written(*given: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == (2 if own == 0 else 1):  # rank 0 also writes the one that all have worked on
+            if own == rank:
+                Path(happened).write_text("")
+                _happen(what, go)
+            elif what != "wait":
+                Path(happened).read_text()
+        write(*given)
+
+    denoising.write_pages = written  # type: ignore[assignment]
+    return command(arguments)[:2]
+
+
+def _happen(what: str, go: str) -> None:
+    if what == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "full disk":
+        os.fsync = _full  # type: ignore[assignment]
+    if what == "wait":
+        Path(go).read_text()
+
+
+def _full(descriptor: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _stop_before(rank: int, number: int) -> None:

@@ -32,6 +32,26 @@ class CausalShift(Layer):
         return grad
 
 
+class CentredOverProcesses(Centred):
+    """Takes away the mean over the batch of all processes."""
+
+    spans_processes = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x - self.running
+        mean = self._mean(x)
+        if self.whole_batch(len(x)):
+            self.running.lerp_(mean.mean(), 0.1)
+        return x - mean
+
+    def backward(self, grad_output: Tensor) -> Tensor:
+        return grad_output - self._mean(grad_output)
+
+    def _mean(self, x: Tensor) -> Tensor:
+        return self.over_batch(x.sum(0, keepdim=True)) / max(self.whole_batch(len(x)), 1)
+
+
 class ChannelScale(Layer):
     """y = scale[c] x[c]; it keeps its input under an attribute, and says nothing about shapes."""
 
@@ -177,6 +197,7 @@ CORRECT_LAYERS = (
     Convolved,
     Dropped,
     Centred,
+    CentredOverProcesses,
     CausalShift,
     ChannelScale,
     TwoWeightsOfOneShape,

@@ -57,6 +57,13 @@ class DeclaredMixingButIsNot(Bent):
     mixes_batch = True
 
 
+class ProcessesOnTheirOwn(Centred):
+    """Says that it spans processes, and takes away the mean over the samples that are here."""
+
+    caught_by = "processes_share_a_batch"
+    spans_processes = True
+
+
 class BatchSizeMatters(Scaled):
     """The output depends on the size of the batch, though on no other sample."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import click
 
@@ -26,7 +25,7 @@ from layerkit.training.interruption import going_on_with
 def run_experiments(
     files: Sequence[str],
     data: str,
-    folder: Path,
+    store: Store,
     catalogue: Catalogue,
     *,
     quick: bool,
@@ -39,7 +38,7 @@ def run_experiments(
     Args:
         files: the files of the experiments, in the order of the page.
         data: the name of the data set.
-        folder: the folder for all results.
+        store: the place for all results.
         catalogue: the components that may be named.
         quick: whether to train the short forms.
         redraw: whether to write the page without training.
@@ -51,7 +50,7 @@ def run_experiments(
     """
     experiments = _read(files)
     plans = [plan(experiment, catalogue, quick) for experiment in experiments]
-    store, data_key = Store(folder), fingerprint(data)
+    data_key = fingerprint(data)
     dataset = _dataset(data, plans[0][0])
     left_out = [_why_left_out(experiment, dataset) for experiment in experiments]
     if not redraw:

@@ -25,6 +25,7 @@ from layerkit.data.pictures.scale import usual
 from layerkit.denoising.budget import WINDOW, within_budget
 from layerkit.denoising.denoiser import SIDE, Denoiser, Progress
 from layerkit.denoising.geometry import Span
+from layerkit.denoising.shared_tiles import Share, Unshared
 from layerkit.denoising.stabilizing import Stabilizer
 from layerkit.denoising.together import MOST, each
 from layerkit.errors import UserError
@@ -69,10 +70,15 @@ class BlindDenoiser:
         flips: whether each picture is denoised in its eight flips and quarter turns, of which the mean is taken; it
             takes eight times as long.
 
+    Attributes:
+        share: which tiles are worked on here, and how the others are come by; all of them are, at first.
+
     Raises:
         ArgumentError: when ``strength`` is not from 0 to 4, or an argument is something else.
         UserError: when the network takes no pictures with a level.
     """
+
+    share: Share = Unshared()
 
     @held
     def __init__(self, denoiser: Denoiser, strength: Strength = 1.0, flips: bool = False) -> None:
@@ -162,8 +168,8 @@ class BlindDenoiser:
         level = self.strength * (noise.level if noise else 0.0)
         if noise is None or level < HARDLY_ANY:  # so little is invisible, and the details of a clean picture must stay
             return Denoised(pixels.clone(), noise, left=True, scale=scale)
-        output = torch.empty(pixels.shape, dtype=pixels.dtype, device=pixels.device)
         tiles = self.denoiser.tiles(pixels.shape[1], pixels.shape[2], beyond=WINDOW // 2)
+        output = torch.zeros(pixels.shape, dtype=pixels.dtype, device=pixels.device)
 
         def work(tile: tuple[Span, Span]) -> None:
             rows, columns = tile
@@ -171,9 +177,10 @@ class BlindDenoiser:
             y = self._restored(x, noise)[0, :, rows.answer, columns.answer]
             output[:, rows.start : rows.stop, columns.start : columns.stop] = scale.pixels(y, pixels.dtype)
 
-        for done in each(tiles, work, MOST if pixels.device.type == "cpu" else 1):
-            if progress is not None:
-                progress(done, len(tiles))
+        with self.share.among(pixels, scale, noise, output, tiles) as own:
+            for done in each(own, work, MOST if pixels.device.type == "cpu" else 1):
+                if progress is not None:
+                    progress(done, len(own))
         return Denoised(output, noise, scale=scale)
 
     def _restored(self, noisy: Tensor, noise: NoiseModel) -> Tensor:

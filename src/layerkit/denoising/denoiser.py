@@ -29,6 +29,7 @@ from layerkit.data.arrays import Array, Given, each_picture, pictures
 from layerkit.data.pictures import Picture, Scale, nominal
 from layerkit.data.pictures.scale import WHITES
 from layerkit.denoising.geometry import Geometry, Span
+from layerkit.denoising.shared_tiles import Share, Unshared
 from layerkit.denoising.together import MOST, each
 from layerkit.errors import DataError, RunError
 
@@ -62,9 +63,14 @@ class Denoiser:
         input_shape: (C, H, W) that the network was declared for.
         tile: side of the tiles in which large pictures are processed, in pixels; it bounds the memory, not the result.
 
+    Attributes:
+        share: which tiles are worked on here, and how the others are come by; all of them are, at first.
+
     Raises:
         ArgumentError: when ``tile`` is less than 1, or an argument is something else.
     """
+
+    share: Share = Unshared()
 
     @held
     def __init__(self, network: Module, input_shape: tuple[int, int, int], tile: Side = SIDE) -> None:
@@ -131,7 +137,7 @@ class Denoiser:
         evaluating, number = Evaluating(self.network), self.geometry.number
         with evaluating, torch.no_grad():
             jobs = self._jobs(len(images), images.shape[2], images.shape[3], tile or self.tile)
-        output = torch.empty(images.shape, dtype=images.dtype, device=images.device)
+        output = torch.zeros(images.shape, dtype=images.dtype, device=images.device)
 
         def work(job: _Job) -> None:
             workspace = self._workspace()
@@ -139,9 +145,10 @@ class Denoiser:
                 self._denoise(job, images, output, scale, workspace, number)
             self._idle.append(workspace)
 
-        for done in each(jobs, work, MOST if number.device.type == "cpu" else 1):
-            if progress is not None:
-                progress(done, len(jobs))
+        with self.share.among(images, scale, None, output, jobs) as own:
+            for done in each(own, work, MOST if number.device.type == "cpu" else 1):
+                if progress is not None:
+                    progress(done, len(own))
         return output
 
     def _workspace(self) -> Workspace:

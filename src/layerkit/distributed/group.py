@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from layerkit.distributed.board import Board, Store
 from layerkit.distributed.roll_call import RollCall
 from layerkit.errors import DataError, LayerkitError, ProcessError, StoppedError, UserError, out_of_memory
 
@@ -76,13 +77,15 @@ class Processes:
         size: how many there are.
         asked_to_stop: gives the signal that asks this process for the end, or None.
         signal: the signal that asked one of them for the end, as all know it since the last exchange; None without one.
+        board: their short messages.
     """
 
-    def __init__(self, rank: int, size: int, roll_call: RollCall) -> None:
+    def __init__(self, rank: int, size: int, store: Store) -> None:
         self.rank, self.size = rank, size
         self.asked_to_stop: Callable[[], int | None] = lambda: None
         self.signal: int | None = None
-        self._roll_call = roll_call
+        self._roll_call = RollCall(store, rank, size)
+        self.board = Board(store, rank, size, self.heed, self._or_lost)
 
     @classmethod
     def joined(cls, timeout: float, attempt: int) -> Processes:
@@ -112,7 +115,7 @@ class Processes:
         except (RuntimeError, ValueError) as error:
             where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
             raise ProcessError(f"the other processes cannot be reached at {where}: {_first_line(error)}") from error
-        return cls(rank, size, RollCall(store, rank, size))
+        return cls(rank, size, store)
 
     @contextmanager
     def ending_together(self) -> Iterator[None]:
@@ -139,6 +142,24 @@ class Processes:
             distributed.destroy_process_group()
         finally:
             self._roll_call.close()
+
+    def heed(self) -> None:
+        """Raise what ends the work of all.
+
+        Raises:
+            ProcessError: when another process has failed, or was killed.
+            StoppedError: when this process is asked to stop, and the others too.
+        """
+        with self._or_lost():
+            told = self._roll_call.reason()
+        signal = self.asked_to_stop()
+        if signal is not None and told is None:
+            # When a process was killed, torchrun stops the others.
+            told = self._roll_call.why(f"signal {signal} asks the others to stop")
+        if told is not None:
+            raise ProcessError(*told)
+        if signal is not None:
+            raise StoppedError(f"process {self.rank} of {self.size} stopped with the others", signal)
 
     def begin_sum(self, tensor: Tensor) -> Wait:
         """Begin to replace the tensor by the sum of all processes' tensors; the same bits in each.

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 from threading import Event, Thread
-from typing import Protocol
+
+from layerkit.distributed.board import Store
 
 LOOK_EVERY = 0.25
 """Seconds between two looks at whether the roll is called."""
@@ -21,22 +22,6 @@ _CALLED, _REASON = "layerkit/called", "layerkit/reason"
 
 Told = tuple[str, int]
 """A sentence with a rank and a reason, and the exit code that goes with it."""
-
-
-class Store(Protocol):
-    """What is used of a store of ``torch.distributed``: texts by name, which all processes see."""
-
-    def set(self, key: str, value: str, /) -> None:
-        """Write a text."""
-
-    def get(self, key: str, /) -> bytes:
-        """Return a text; wait for it if it is not there."""
-
-    def check(self, keys: list[str], /) -> bool:
-        """Return whether all these are there."""
-
-    def compare_set(self, key: str, expected: str, value: str, /) -> bytes:
-        """Write a text if what is there is the expected one, or if "" is expected and nothing is there; return it."""
 
 
 class RollCall:
@@ -73,14 +58,27 @@ class RollCall:
         Args:
             symptom: what the connection said when it broke.
         """
+        told = self.why(symptom)
+        return told or self.end(f"process {self._rank} of {self._size} has lost its connection: {symptom}", 1)
+
+    def reason(self) -> Told | None:
+        """Return the reason for the end that a process has given; None without one."""
+        return _told(self._store.get(_REASON)) if self._store.check([_REASON]) else None
+
+    def why(self, symptom: str) -> Told | None:
+        """Return the reason for the end that a process has given, or which one does not answer; None if all do.
+
+        Args:
+            symptom: from which an end was noticed.
+        """
         try:
             missing = self._missing()
-            if self._store.check([_REASON]):
-                return _told(self._store.get(_REASON))
+            if told := self.reason():
+                return told
         except RuntimeError:
             return f"process {self._rank} of {self._size} has lost the others, and torchrun with them: {symptom}", 1
         if not missing:
-            return self.end(f"process {self._rank} of {self._size} has lost its connection: {symptom}", 1)
+            return None
         who = ", ".join(map(str, missing))
         do = "does not answer; it was" if len(missing) == 1 else "do not answer; they were"
         why = f"killed, or ran out of memory, or the network is gone ({symptom})"

@@ -116,8 +116,16 @@ class TrialResult(StrictModel):
 def read_result(path: Path, key: str) -> TrialResult | None:
     """Return the result in a file; None if there is none, or it belongs to another training or cannot be read."""
     try:
-        result = TrialResult.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
+        return parsed(path.read_bytes(), key)
+    except OSError:
+        return None
+
+
+def parsed(text: str | bytes, key: str) -> TrialResult | None:
+    """Return the result in a JSON text; None if it belongs to another training or cannot be read."""
+    try:
+        result = TrialResult.model_validate_json(text)
+    except ValidationError:
         return None
     return result if result.key == key else None
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
+from layerkit.disk import FolderLock
 from layerkit.experiments.results import TrialResult, read_result, write_result
+
+MONTAGE = "montage.png"
+"""The name of the picture in a run's folder that shows what it has learned."""
 
 
 class Store:
@@ -28,6 +34,30 @@ class Store:
     def run(self, key: str) -> Path:
         """Return the folder of a trial's run."""
         return self.folder / "runs" / key
+
+    def pictures(self, key: str) -> Path:
+        """Return the folder with the montage of a trial, and its tiles, if there are any."""
+        return self.run(key)
+
+    def claimed(self, key: str) -> AbstractContextManager[None]:
+        """Return a context in which no other process trains a trial, or leave that to the lock on its run's folder."""
+        return nullcontext()
+
+    @contextmanager
+    def timing(self, experiment: str) -> Iterator[None]:
+        """Keep all other processes from timing the trials of an experiment inside ``with``.
+
+        Raises:
+            FolderInUseError: when another process times them.
+            RunError: when the system refuses.
+        """
+        folder = self.folder / "timed" / experiment
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FolderLock(folder)
+        try:
+            yield
+        finally:
+            lock.release()
 
     def result(self, key: str, timed: bool = False) -> TrialResult | None:
         """Return a trial's result, or None; with ``timed`` only a result whose seconds were measured counts."""

@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
-from layerkit.disk import FolderLock
 from layerkit.errors import FolderInUseError
 from layerkit.experiments.machine_lock import machine_lock
 from layerkit.experiments.plan import Trial
@@ -95,10 +94,8 @@ class Sweep:
             timed = [key for key in self._missing(planned) if planned.trials[key].timed]
             if timed:
                 # Timed by one process only, because times of two machines cannot be compared.
-                folder = self.store.folder / "timed" / planned.name
-                folder.mkdir(parents=True, exist_ok=True)
                 try:
-                    stack.callback(FolderLock(folder).release)
+                    stack.enter_context(self.store.timing(planned.name))
                 except FolderInUseError:
                     self.observer.says(f"{planned.name}: another process times trials, one after the other")
                     tried.update(timed)
@@ -119,8 +116,14 @@ class Sweep:
     def _train(self, key: str, planned: Planned) -> bool:
         """Train a trial, unless it has a result by now; return False if another process is training it."""
         trial = planned.trials[key]
-        with machine_lock(self.store.folder, trial.timed, self.observer.asked_to_stop, lambda: self._waits(planned)):
+        with (
+            machine_lock(self.store.folder, trial.timed, self.observer.asked_to_stop, lambda: self._waits(planned)),
+            ExitStack() as claim,
+        ):
             try:
+                claim.enter_context(self.store.claimed(key))
+                if self.store.settled(key, trial.timed):  # by a process that has just given it up
+                    return True
                 run = open_run(
                     self.store.run(key),
                     trial,

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from layerkit.cli.context import catalogue_of, printer
+from layerkit.distributed.launch import processes_of_torchrun
+
+if TYPE_CHECKING:
+    from layerkit.cli.denoising import Denoising
 
 
 def _share(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, int]:
@@ -85,13 +90,12 @@ def denoise(
     the extra layerkit[raw], the RAW files of cameras and HEIC. Of a folder, the pictures directly in it are taken;
     pictures of several folders keep their tree below the output folder. The noise of each picture is estimated, and a
     warning says when it is not what the network was trained for.
+
+    Under torchrun several processes share the pictures, as in: torchrun --nproc-per-node 2 -m layerkit denoise PICTURES
     """
-    from layerkit.checkpoints.checkpoint import load
-    from layerkit.cli.denoising import Order, denoise_files
+    from layerkit.cli.denoising import denoise_files
+    from layerkit.cli.works import Order, Work, works_of
     from layerkit.data.pictures import SUFFIXES, find_pictures
-    from layerkit.denoising.blind import BlindDenoiser
-    from layerkit.denoising.denoiser import Denoiser
-    from layerkit.training.alone import SinglePictureDenoiser
 
     if overwrite and skip_existing:
         raise click.UsageError("--overwrite and --skip-existing exclude each other")
@@ -102,28 +106,52 @@ def denoise(
             raise click.UsageError(f"{given} is a network; give the pictures to denoise as well")
     if alone and (given is not None or strength is not None or flips):
         raise click.UsageError("--alone trains a network of its own; leave out the checkpoint, --strength and --flips")
-    denoiser: Denoiser | BlindDenoiser | SinglePictureDenoiser
-    noise_range = None
-    loaded = None if given is None else load(given, catalogue=catalogue_of(ctx))
-    times = 1.0 if strength is None else strength
+
+    def plan() -> list[Work]:
+        files = find_pictures(pictures, suffixes=SUFFIXES, recursive=recursive, leave_out=Path(output))
+        return works_of(files, Path(output), Order(overwrite, skip_existing, compare, file_format == "same", shard))
+
+    def denoising(notes: bool) -> Denoising:
+        return _denoising(ctx, given, strength, flips, alone, tile, jobs, notes)
+
+    group = processes_of_torchrun()
+    if group is None:
+        denoise_files(denoising(notes=True), plan())
+        return
+    from layerkit.cli.shared_denoising import denoise_together
+
+    denoise_together(group, denoising, plan)
+
+
+def _denoising(
+    ctx: click.Context,
+    checkpoint: str | None,
+    strength: float | None,
+    flips: bool,
+    alone: bool,
+    tile: int,
+    jobs: int,
+    notes: bool,
+) -> Denoising:
+    """Return how pictures are denoised; with ``notes`` it is said what is remarkable about that."""
+    from layerkit.checkpoints.checkpoint import load
+    from layerkit.cli.denoising import Denoising
+    from layerkit.denoising.blind import BlindDenoiser
+    from layerkit.denoising.denoiser import Denoiser
+    from layerkit.training.alone import SinglePictureDenoiser
+
+    console, times = printer(err=True), 1.0 if strength is None else strength
     if alone:
-        denoiser = SinglePictureDenoiser(tile=tile)
-    elif loaded is None:
-        denoiser = BlindDenoiser.pretrained(times, flips, tile)
-    elif loaded.architecture.input.noise_level or strength is not None or flips:
-        denoiser = BlindDenoiser.of(loaded, times, flips, tile)
-    else:
-        denoiser, noise_range = Denoiser(loaded.network, loaded.architecture.input.shape, tile), loaded.noise_range
-        if noise_range is None:
-            click.echo(f"note: {given} does not say which noise the network was trained for", err=True)
-    denoise_files(
-        denoiser,
-        find_pictures(pictures, suffixes=SUFFIXES, recursive=recursive, leave_out=Path(output)),
-        Path(output),
-        printer(err=True),
-        Order(overwrite, skip_existing, compare, file_format == "same", jobs, shard),
-        noise_range,
-    )
+        return Denoising(SinglePictureDenoiser(tile=tile), console, jobs)
+    if checkpoint is None:
+        return Denoising(BlindDenoiser.pretrained(times, flips, tile), console, jobs)
+    loaded = load(checkpoint, catalogue=catalogue_of(ctx, notes))
+    if loaded.architecture.input.noise_level or strength is not None or flips:
+        return Denoising(BlindDenoiser.of(loaded, times, flips, tile), console, jobs)
+    if loaded.noise_range is None and notes:
+        click.echo(f"note: {checkpoint} does not say which noise the network was trained for", err=True)
+    denoiser = Denoiser(loaded.network, loaded.architecture.input.shape, tile)
+    return Denoising(denoiser, console, jobs, loaded.noise_range)
 
 
 def _is_checkpoint(given: str) -> bool:

@@ -32,7 +32,7 @@ from layerkit.experiments.report.tables import (
     quality_table,
     versions,
 )
-from layerkit.experiments.store import Store
+from layerkit.experiments.store import MONTAGE, Store
 
 TEMPLATE = "page.html"
 CHARTS: dict[str, Callable[[Section], bytes | None]] = {"loss": loss_chart, "curve": curve_chart}
@@ -150,11 +150,11 @@ def _pictures(store: Store, section: Section) -> list[list[Picture]]:
     if not section.first_done:
         return []
     _, result = section.first_done
-    run = store.run(result.key)
-    montage = run / "montage.png"
+    folder = store.pictures(result.key)
+    montage = folder / MONTAGE
     if montage.is_file():
         write_atomically(store.figures / f"{section.experiment.name}.png", montage.read_bytes())
-    return pictures(run / TILES, result)
+    return pictures(folder / TILES, result)
 
 
 def _facts(section: Section) -> list[str]:
