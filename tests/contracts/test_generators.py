@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from layerkit.contracts.module import is_generator_state
+from layerkit.contracts.generators import is_generator_state
 
 
 def forged(left: int, following: int) -> torch.Tensor:

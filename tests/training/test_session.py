@@ -188,7 +188,7 @@ def test_every_step_is_a_place_to_stop(tmp_path, tiny, points, thorough):
 
 
 def test_slices_of_a_batch_and_generators_go_on_too(tmp_path, tiny, points, monkeypatch):
-    monkeypatch.setattr("layerkit.training.trainer.NUMBERS_AT_ONCE", 1000)  # two samples
+    monkeypatch.setattr("layerkit.arithmetic.division.NUMBERS_AT_ONCE", 1000)  # two samples
     tree = tiny.tree(batch_size=7)
     tree["layers"][1]["layers"][0] = {"type": "dropout"}
     start(tmp_path / "whole", tree, tiny.data)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from layerkit.cli.context import catalogue_of, printer
+from layerkit.cli.context import catalogue_of, device_from, device_option, printer
 
 
 def _share(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, int]:
@@ -35,7 +35,12 @@ def _share(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int,
     is_flag=True,
     help="Train a small network on each picture and nothing else, and denoise the picture by it.",
 )
-@click.option("--tile", default=512, show_default=True, help="Side of the tiles a large picture is processed in.")
+@click.option(
+    "--tile",
+    type=click.IntRange(min=1),
+    help="Side of the tiles a large picture is processed in.  [default: 512, on a GPU what its memory allows]",
+)
+@device_option
 @click.option("--compare", is_flag=True, help="Also write NAME-compare.png, a comparison with classical methods.")
 @click.option(
     "--format",
@@ -65,7 +70,8 @@ def denoise(
     strength: float | None,
     flips: bool,
     alone: bool,
-    tile: int,
+    tile: int | None,
+    device: str,
     compare: bool,
     file_format: str,
     recursive: bool,
@@ -102,14 +108,15 @@ def denoise(
             raise click.UsageError(f"{given} is a network; give the pictures to denoise as well")
     if alone and (given is not None or strength is not None or flips):
         raise click.UsageError("--alone trains a network of its own; leave out the checkpoint, --strength and --flips")
+    where = device_from(device)
     denoiser: Denoiser | BlindDenoiser | SinglePictureDenoiser
     noise_range = None
-    loaded = None if given is None else load(given, catalogue=catalogue_of(ctx))
+    loaded = None if given is None else load(given, catalogue=catalogue_of(ctx), device=where)
     times = 1.0 if strength is None else strength
     if alone:
-        denoiser = SinglePictureDenoiser(tile=tile)
+        denoiser = SinglePictureDenoiser(tile=tile, device=where)
     elif loaded is None:
-        denoiser = BlindDenoiser.pretrained(times, flips, tile)
+        denoiser = BlindDenoiser.pretrained(times, flips, tile, where)
     elif loaded.architecture.input.noise_level or strength is not None or flips:
         denoiser = BlindDenoiser.of(loaded, times, flips, tile)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from layerkit.cli.context import catalogue_of, command_line
+from layerkit.cli.context import catalogue_of, command_line, device_from, device_option
 
 
 @click.command()
@@ -13,10 +13,18 @@ from layerkit.cli.context import catalogue_of, command_line
 @click.option("--quick", is_flag=True, help="Train the short forms defined in the files, as a quick test.")
 @click.option("--redraw", is_flag=True, help="Train nothing; draw the page from existing results.")
 @click.option("--output", type=click.Path(), help="Folder for everything; by default runs/report or runs/report-quick.")
+@device_option
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors and the page's name.")
 @click.pass_context
 def experiment(
-    ctx: click.Context, files: tuple[str, ...], data: str, quick: bool, redraw: bool, output: str | None, quiet: bool
+    ctx: click.Context,
+    files: tuple[str, ...],
+    data: str,
+    quick: bool,
+    redraw: bool,
+    output: str | None,
+    device: str,
+    quiet: bool,
 ) -> None:
     """Run the experiments in FILES and write a page that compares their figures and tables with the report's.
 
@@ -43,4 +51,5 @@ def experiment(
         redraw=redraw,
         quiet=quiet,
         command=command_line(ctx),
+        device=device_from(device, say=not quiet),
     )
