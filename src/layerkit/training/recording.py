@@ -35,7 +35,7 @@ class Tape(Protocol):
     """Records the operations on a device."""
 
     def record(self, operations: Callable[[], None]) -> None:
-        """Record the operations that a function starts; whether they are carried out is up to the device.
+        """Record the operations that a function starts, carried out or not.
 
         Raises:
             Exception: of any kind, when there is one that cannot be recorded.
@@ -125,7 +125,8 @@ class Recorder:
             expected = [recording.carry_out(self._operations), *self._results()]
         try:
             if recording.tape is None:
-                recording.record(make(self._generators()), self._operations)
+                with dry_run(self._network):
+                    recording.record(make(self._generators()), self._operations)
         except Exception as error:
             lines = str(error).strip().splitlines()
             self._drop(f"{type(error).__name__}: {lines[0] if lines else 'without a word'}")
