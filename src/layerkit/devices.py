@@ -45,7 +45,7 @@ _REMEDY = "take cpu or auto"
 
 def _cuda_number(name: str, number: str) -> int:
     """Return the number of a CUDA device, the current one where none is given, after making sure that it is there."""
-    if not torch.backends.cuda.is_built():
+    if torch.version.cuda is None and torch.version.hip is None:
         raise DeviceError(
             f'there is no device "{name}": torch {torch.__version__} was built without CUDA; {_REMEDY}, or install '
             "torch for your GPU"

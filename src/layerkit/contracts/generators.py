@@ -36,7 +36,9 @@ def set_state(generator: torch.Generator, state: Tensor) -> None:
 
 def is_of_another_device(own: Tensor, given: Tensor) -> bool:
     """Return whether ``given`` is the state of a generator on another kind of device than ``own`` is."""
-    return own.shape != given.shape and given.dtype == torch.uint8 and given.shape in ((n,) for n in _STATES.values())
+    return (
+        own.shape != given.shape and given.dtype == torch.uint8 and given.dim() == 1 and len(given) in _STATES.values()
+    )
 
 
 def _seed_of(state: Tensor) -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import reduce
+from operator import add
 from typing import TypeVar
 
 import torch
@@ -178,13 +180,13 @@ class Trainer:
         Args:
             seen: is given the loss of each slice before its gradients are added, and returns it as it is summed up.
         """
-        total: Number | float = 0.0
+        losses: list[Number] = []
         for part in slices(len(noisy), self._slice_size(noisy)):
             given = noisy[part]
             loss = seen(self._loss_of(given, target[part]))
             self._add_backward(len(given), len(noisy))
-            total += loss if len(given) == len(noisy) else loss * (len(given) / len(noisy))
-        return total
+            losses.append(loss if len(given) == len(noisy) else loss * (len(given) / len(noisy)))
+        return reduce(add, losses)
 
     def _loss_of(self, noisy: Tensor, target: Tensor) -> Tensor:
         """Return the mean loss of a slice of the mini-batch."""

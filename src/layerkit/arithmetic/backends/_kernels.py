@@ -1,4 +1,3 @@
-# mypy: disallow-untyped-defs=False, disallow-untyped-decorators=False
 """The loops over numbers of the sums on a GPU, in Triton. It is imported only where they are used.
 
 What they compute is described in :mod:`layerkit.arithmetic.backends.directions`.

@@ -114,7 +114,7 @@ def train(
     leads = group is None or group.rank == 0
     with nullcontext() if group is None else group.ending_together():
         where = device_from(device, processes=group, say=leads and not quiet)
-        if leads:
+        if group is None or leads:
             _lead(ctx, resume, SaveInterval(checkpoint_steps, checkpoint_minutes), quiet, options, group, where)
         else:
             from layerkit.cli.training import follow_run
