@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -75,3 +77,29 @@ def described(device: torch.device) -> str:
         threads = torch.get_num_threads()
         return f"cpu ({threads} thread{'s' if threads > 1 else ''})"
     return str(device)
+
+
+FLOAT32, TF32 = "float32", "tf32"
+PRECISIONS = (FLOAT32, TF32)
+"""How precisely numbers of single precision are multiplied: with all their bits, or with the 11 that TF32 keeps."""
+
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """Refuse a precision that a device does not have.
+
+    Raises:
+        DeviceError: when it has not.
+    """
+    if precision != FLOAT32 and device.type != "cuda":
+        raise DeviceError(f"products of the precision {precision} are made by GPUs for CUDA, and {device} is none")
+
+
+@contextmanager
+def computing_in(precision: str) -> Iterator[None]:
+    """Let matrix products of single precision, on every GPU of this process, be of a precision inside ``with``."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if precision == TF32 else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
