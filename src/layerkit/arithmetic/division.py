@@ -35,6 +35,8 @@ TILES = 4
 
 STEPS_AHEAD = 16
 """How many steps a GPU is given before their losses are looked at. To wait for it takes as long as a short step."""
+MAKERS = 4
+"""The threads that make training pairs for a GPU, which uses them up faster than one thread makes them."""
 SHARE = 8
 """The outputs of all layers may take one part in so many of a GPU's memory: beside them lie the windows or products of
 each layer, which may be several times as large, and the gradients."""
@@ -56,6 +58,7 @@ class Division(NamedTuple):
         tile_numbers: the most numbers in the outputs of all layers for a tile; 0 where its side is ``SIDE``.
         tiles: how many tiles are computed at once.
         steps: how many steps are taken before their losses are looked at.
+        makers: how many threads of the processor make training pairs meanwhile.
     """
 
     slice_numbers: int
@@ -65,6 +68,7 @@ class Division(NamedTuple):
     tile_numbers: int
     tiles: int
     steps: int
+    makers: int
 
     @property
     def threads(self) -> int:
@@ -85,9 +89,9 @@ class Division(NamedTuple):
 def division_on(device: torch.device) -> Division:
     """Return how work is divided on a device."""
     if device.type == "cpu":
-        return Division(NUMBERS_AT_ONCE, NUMBERS_A_PARAMETER, NUMBERS_A_THREAD, BAND_NUMBERS, 0, TILES, 1)
+        return Division(NUMBERS_AT_ONCE, NUMBERS_A_PARAMETER, NUMBERS_A_THREAD, BAND_NUMBERS, 0, TILES, 1, 1)
     numbers = _memory(device) // (4 * SHARE)
-    return Division(numbers, 0, 0, min(numbers, LARGEST_BAND), numbers, 1, STEPS_AHEAD)
+    return Division(numbers, 0, 0, min(numbers, LARGEST_BAND), numbers, 1, STEPS_AHEAD, MAKERS)
 
 
 def _memory(device: torch.device) -> int:

@@ -77,9 +77,10 @@ def fit(
         first, spent = (batch, seconds) if number == epoch else (0, 0.0)
         start = time.perf_counter() - spent
         index = first
-        for group in _groups(batches(pairs, number, batch_size, first), trainer.steps_ahead):
+        drawn = batches(pairs, number, batch_size, first, like, trainer.division.makers)
+        for group in _groups(drawn, trainer.steps_ahead):
             taken = [
-                Batch(noisy.to(like), target.to(like), (number * steps + place) / (epochs * steps))
+                Batch(noisy, target, (number * steps + place) / (epochs * steps))
                 for place, (noisy, target) in enumerate(group, index)
             ]
             if inspector is not None:

@@ -47,7 +47,7 @@ def sum_shifted(
     """Set the target, at some places and channels, for one slot down and up to eight slots across.
 
     A program computes, for each pair of a slot and a shift of the source across, the sum down once, and adds it to the
-    sums of all its slots. Both loops are unrolled, so that the loads do not wait for one another.
+    sums of all its slots. The inner loop is unrolled, so that its loads do not wait for one another.
 
     Numbers: for each slot down of the target its number of places, and TERMS times (offset in memory, shift, places) of
     the source; then for each slot across the number of places; then PAIRS times (offset, shift, places) of the source.
@@ -79,7 +79,7 @@ def sum_shifted(
     sum5 = sum0
     sum6 = sum0
     sum7 = sum0
-    for pair in tl.static_range(PAIRS):
+    for pair in range(PAIRS):
         there = column + tl.load(pairs + 3 * pair + 1)
         seen = inside & ((there >= 0) & (there < tl.load(pairs + 3 * pair + 2)))[:, None]
         from_column = from_source + (there * source_column + tl.load(pairs + 3 * pair))[:, None]
