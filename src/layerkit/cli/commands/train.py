@@ -86,6 +86,13 @@ REMEMBERED = {*FLAGS, "spec", "data", "clean_targets", "reproducible", "assignme
     help="Under torchrun, how long processes wait for one another before they end.",
 )
 @device_option
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "tf32"]),
+    default="float32",
+    show_default=True,
+    help="How precisely a GPU multiplies: with all bits of single precision, or with the 11 that TF32 keeps.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors and the last table.")
 @click.pass_context
 def train(
@@ -96,6 +103,7 @@ def train(
     checkpoint_steps: int | None,
     process_timeout: float,
     device: str,
+    precision: str,
     quiet: bool,
     **options: Any,
 ) -> None:
@@ -113,9 +121,13 @@ def train(
     group = processes_of_torchrun(process_timeout)
     leads = group is None or group.rank == 0
     with nullcontext() if group is None else group.ending_together():
+        from layerkit.devices import check_precision, computing_in
+
         where = device_from(device, processes=group, say=leads and not quiet)
+        check_precision(precision, where)
         if group is None or leads:
-            _lead(ctx, resume, SaveInterval(checkpoint_steps, checkpoint_minutes), quiet, options, group, where)
+            with computing_in(precision):
+                _lead(ctx, resume, SaveInterval(checkpoint_steps, checkpoint_minutes), quiet, options, group, where)
         else:
             from layerkit.cli.training import follow_run
 
