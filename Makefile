@@ -7,7 +7,7 @@ COMPILED := $(wildcard src/layerkit/arithmetic/backends/_*.[ch])
 INSTALLED := $(VENV)/installed
 EXPERIMENTS := $(sort $(wildcard architectures/experiments/*.json))
 
-.PHONY: demo pretrained quality report report-quick test lint bench bench-short clean
+.PHONY: demo pretrained quality report report-quick test lint bench bench-short gpu clean
 
 $(INSTALLED): pyproject.toml constraints.txt $(PLUGINS) $(COMPILED)
 	$(PYTHON) -m venv $(VENV)
@@ -58,6 +58,16 @@ bench: $(INSTALLED)
 # The same in less than two minutes: fewer sizes.
 bench-short: $(INSTALLED)
 	$(BIN)/python -m benchmarks --short
+
+# On a machine with a GPU: holds what it computes against the processor, then times it beside torch.nn, in eight minutes.
+# GPU_PYTHON is one that has torch with CUDA and layerkit's other dependencies. Nothing is fetched; layerkit itself is
+# installed there where it is not yet.
+GPU_PYTHON ?= $(BIN)/python
+gpu:
+	$(GPU_PYTHON) -c "import layerkit_activations, layerkit_normalization, layerkit_optimizers" || \
+	$(GPU_PYTHON) -m pip install --quiet --no-deps --no-build-isolation --no-index \
+	--editable . $(foreach plugin,$(PLUGINS),--editable $(dir $(plugin)))
+	PYTHONUNBUFFERED=1 $(GPU_PYTHON) -m benchmarks.gpu --json gpu.json
 
 clean:
 	rm -rf $(VENV) build *.egg-info src/*.egg-info

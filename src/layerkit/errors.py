@@ -39,6 +39,10 @@ class CheckpointError(UserError):
     """A checkpoint that is missing, damaged, or does not fit its network."""
 
 
+class DeviceError(UserError):
+    """A device that is not there."""
+
+
 class PluginError(UserError):
     """A plugin that cannot be used, or a component that no installed plugin provides."""
 

@@ -10,23 +10,24 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerkit.arithmetic import bands
+from layerkit.arithmetic import bands, division
+from layerkit.arithmetic.division import BAND_NUMBERS
 from layerkit.builtin.layers.conv2d import Conv2d
 from layerkit.builtin.layers.transposed_conv2d import TransposedConv2d
 from layerkit.builtin.layers.upsampling import Upsampling
 from layerkit.contracts.workspace import Workspace
 
 
-@given(n=st.integers(0, 9), rows=st.integers(1, 40), numbers=st.integers(1, 5 * bands.NUMBERS))
+@given(n=st.integers(0, 9), rows=st.integers(1, 40), numbers=st.integers(1, 5 * BAND_NUMBERS))
 def test_every_row_is_in_one_band(n, rows, numbers):
-    cut = bands.bands(n, rows, numbers)
+    cut = bands.bands(n, rows, numbers, BAND_NUMBERS)
     taken = [
         (picture, row) for band in cut for picture in range(n)[band.pictures] for row in range(band.first, band.stop)
     ]
     assert taken == [(picture, row) for picture in range(n) for row in range(rows)]
     sizes = [(band.pictures.stop - band.pictures.start) * (band.stop - band.first) for band in cut]
     assert sizes[0] == max(sizes)
-    most = math.ceil(bands.NUMBERS * rows / numbers)
+    most = math.ceil(BAND_NUMBERS * rows / numbers)
     assert all(size <= most for size in sizes) or not n
 
 
@@ -55,7 +56,7 @@ def test_bands_leave_no_trace(monkeypatch, layer, shape, numbers):
         parameter.copy_(torch.randn(parameter.shape, generator=generator))
     x = torch.randn(shape[0], layer.in_channels, *shape[2:], generator=generator, dtype=torch.float64)
     expected = layer.forward(x)
-    monkeypatch.setattr(bands, "NUMBERS", numbers)
+    monkeypatch.setattr(division, "BAND_NUMBERS", numbers)
     layer.eval()
     torch.testing.assert_close(layer.forward(x), expected)
     workspace = Workspace([layer])

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from layerkit.arithmetic.axes import Axis, Term
-from layerkit.arithmetic.backends import BACKENDS, Backend, fused, plain
+from layerkit.arithmetic.backends import Backend, fused, gpu, plain
+from layerkit.arithmetic.passes import Move
 from layerkit.arithmetic.sums import Sums
 from layerkit.testing import parametrize_with_checks
 from layerkit.testing.parametrizing import CheckOfComponent
@@ -55,16 +56,16 @@ class Case(NamedTuple):
 
 
 @st.composite
-def axes(draw: st.DrawFn) -> Axis:
-    phases, products = draw(st.integers(1, 4)), draw(st.integers(1, 6))
+def axes(draw: st.DrawFn, slots: int, terms: int) -> Axis:
+    phases, products = draw(st.integers(1, min(slots, 4))), draw(st.integers(1, slots))
     factors = st.sampled_from([1, -1, 0.5, 2.25])
     term = st.tuples(st.integers(0, phases - 1), st.integers(0, products - 1), st.integers(-3, 3), factors)
-    return Axis(phases, products, tuple(Term(*each) for each in draw(st.lists(term, max_size=14))))
+    return Axis(phases, products, tuple(Term(*each) for each in draw(st.lists(term, max_size=terms))))
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
-    down, across = draw(axes()), draw(axes())
+def cases(draw: st.DrawFn, slots: int = 6, terms: int = 14) -> Case:
+    down, across = draw(axes(slots, terms)), draw(axes(slots, terms))
     n, channels = draw(st.integers(0, 3)), draw(st.sampled_from([1, 2, 3, 7, 8, 16, 20, 44]))
     height, width = draw(st.integers(1, 7)), draw(st.integers(1, 7))
     rows, columns = draw(st.integers(1, down.phases * 8)), draw(st.integers(1, across.phases * 8))
@@ -108,13 +109,37 @@ def _matrices(case: Case, first: int) -> tuple[Tensor, Tensor]:
     return down, _matrix(sums.across, y.shape[2], z.shape[2], 0, z)
 
 
+def _combine(case: Case) -> list[Move]:
+    """Hold the sums of a case against their definition, and return the moves that made them."""
+    sums, z, y, bias, first = case
+    expected = torch.einsum("phk,qwl,nhwklc->npqc", *_matrices(case, first), z) + (0 if bias is None else bias)
+    y.fill_(float("nan"))
+    moves = sums.combine(z, y, lambda shape: _memory(shape, z), bias, first)
+    for move in moves:
+        move()
+    torch.testing.assert_close(y, expected, rtol=0, atol=TOLERANCE[z.dtype])
+    return moves
+
+
+def _combine_transposed(case: Case) -> list[Move]:
+    """Hold the transpose of the sums of a case against its definition, and return the moves that made it."""
+    sums, z, y, _, first = case
+    expected = torch.einsum("phk,qwl,npqc->nhwklc", *_matrices(case, -first), y)
+    z.fill_(float("nan"))
+    moves = sums.combine_transposed(y, z, lambda shape: _memory(shape, y), first)
+    for move in moves:
+        move()
+    torch.testing.assert_close(z, expected, rtol=0, atol=TOLERANCE[y.dtype])
+    return moves
+
+
 def _memory(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return like.new_full(shape, float("nan"))
 
 
-@pytest.fixture(scope="class", params=BACKENDS, ids=lambda backend: backend.__name__.rpartition(".")[2])
+@pytest.fixture(scope="class", params=(fused, plain), ids=lambda backend: backend.__name__.rpartition(".")[2])
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """Each backend in its turn, as the first that suits."""
+    """Each backend of the processor in its turn, as the first that suits."""
     if request.param.unavailable():
         pytest.skip(f"without {request.param.unavailable()}")
     with pytest.MonkeyPatch.context() as patch:
@@ -126,26 +151,12 @@ class TestEveryBackend:
     @settings(deadline=None, max_examples=150)
     @given(case=cases())
     def test_combining_follows_the_definition(self, backend: Backend, case: Case) -> None:
-        case = case.on(backend.DEVICE)
-        sums, z, y, bias, first = case
-        expected = torch.einsum("phk,qwl,nhwklc->npqc", *_matrices(case, first), z) + (0 if bias is None else bias)
-        y.fill_(float("nan"))
-        moves = sums.combine(z, y, lambda shape: _memory(shape, z), bias, first)
-        for move in moves:
-            move()
-        assert len(moves) <= 1 or backend is not fused
-        torch.testing.assert_close(y, expected, rtol=0, atol=TOLERANCE[z.dtype])
+        assert len(_combine(case)) <= 1 or backend is not fused
 
     @settings(deadline=None, max_examples=150)
     @given(case=cases())
     def test_the_transpose_follows_the_definition(self, backend: Backend, case: Case) -> None:
-        case = case.on(backend.DEVICE)
-        sums, z, y, _, first = case
-        expected = torch.einsum("phk,qwl,npqc->nhwklc", *_matrices(case, -first), y)
-        z.fill_(float("nan"))
-        for move in sums.combine_transposed(y, z, lambda shape: _memory(shape, y), first):
-            move()
-        torch.testing.assert_close(z, expected, rtol=0, atol=TOLERANCE[y.dtype])
+        _combine_transposed(case)
 
     def test_more_terms_than_are_summed_at_once(self, backend: Backend) -> None:
         axis = Axis(1, 20, tuple(Term(0, product, 0, product + 1) for product in range(20)))
@@ -214,6 +225,51 @@ class TestFused:
         for move in Sums(down, across).combine(z, y, lambda shape: _memory(shape, z)):
             move()
         assert torch.equal(y.flatten().nonzero().flatten(), torch.arange(1024) * 1024)
+
+
+@pytest.fixture(scope="class")
+def triton() -> Iterator[str]:
+    """The sums by Triton: the type of the device that they are on."""
+    pytest.importorskip("triton")
+    with pytest.MonkeyPatch.context() as patch:
+        if not torch.cuda.is_available():
+            patch.setenv("TRITON_INTERPRET", "1")
+        patch.setattr("layerkit.arithmetic.sums.BACKENDS", (gpu,))
+        yield gpu.device()
+
+
+class TestGpu:
+    """The kernels of a GPU, by Triton's interpreter where there is none; that is slow, so the cases are small."""
+
+    @settings(deadline=None, max_examples=12)
+    @given(case=cases(slots=2, terms=3))
+    def test_both_directions_follow_the_definition(self, triton: str, case: Case) -> None:
+        case = case.on(triton)
+        assert len(_combine(case)) == min(1, case.y.numel())
+        assert len(_combine_transposed(case)) == min(1, case.z.numel())
+
+    def test_more_slots_than_one_program_sums_up(self, triton: str) -> None:
+        across = Axis(9, 1, tuple(Term(phase, 0, 0, phase + 1) for phase in range(9)))
+        down = Axis(1, 1, (Term(0, 0, 1, 0.5),))
+        z, y = torch.randn(1, 3, 2, 1, 1, 70), torch.empty(1, 3, 17, 70)
+        _combine(Case(Sums(down, across), z, y, torch.randn(70), 0).on(triton))
+
+    def test_what_is_no_term_lets_not_even_nan_pass(self, triton: str) -> None:
+        axis = Axis(2, 2, (Term(0, 0, 0, 1), Term(0, 1, -1, 2), Term(1, 1, 0, 1)))
+        z, y = torch.ones(1, 4, 4, 2, 2, 3, device=triton), torch.empty(1, 8, 8, 3, device=triton)
+        z[:, 1, 2, 1, 1] = float("nan")
+        (move,) = Sums(axis, axis).combine(z, y, lambda shape: _memory(shape, z))
+        move()
+        found = {tuple(place) for place in y.isnan()[0, :, :, 0].nonzero().tolist()}
+        assert found == {(row, column) for row in (3, 4) for column in (5, 6)}
+
+    def test_too_many_terms_are_left_to_the_plain_way(self, triton: str) -> None:
+        few, many = (Axis(1, 1, tuple(Term(0, 0, shift, 1) for shift in range(count))) for count in (16, 17))
+        z, y = torch.empty(1, 4, 4, 1, 1, 8, device=triton), torch.empty(1, 4, 4, 8, device=triton)
+        assert gpu.suits(few, few, z, y)
+        assert not gpu.suits(few, many, z, y)
+        assert not gpu.suits(few, few, z.to("meta"), y.to("meta"))
+        assert not gpu.suits(few, few, z.double(), y)
 
 
 PROGRAM = """

@@ -19,14 +19,13 @@ from layerkit import (
     Trainer,
     Upsampling,
 )
-from layerkit.arithmetic import direct
+from layerkit.arithmetic import direct, division
 from layerkit.builtin.layers.avg_pool2d import AvgPool2d
 from layerkit.builtin.layers.max_pool2d import MaxPool2d
 from layerkit.builtin.layers.residual import Residual
 from layerkit.builtin.layers.skip import Skip
 from layerkit.builtin.layers.transposed_conv2d import TransposedConv2d
 from layerkit.contracts.workspace import Workspace
-from layerkit.training import trainer as training
 
 
 def test_the_same_memory_is_handed_out_again():
@@ -195,8 +194,8 @@ def test_steps_in_a_workspace_and_in_slices_are_those_without(name, batches, dty
     own, plain = (network_named(name).to(dtype=dtype) for _ in range(2))
     generator = torch.Generator().manual_seed(seed)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "NUMBERS_AT_ONCE", at_once)
-        patch.setattr(training, "NUMBERS_A_PARAMETER", 0)
+        patch.setattr(division, "NUMBERS_AT_ONCE", at_once)
+        patch.setattr(division, "NUMBERS_A_PARAMETER", 0)
         trainer = Trainer(own, MSE(), SGD(own.param(), lr=0.0))
         for n, side in batches:
             x = torch.rand(n, 3, side, side, generator=generator, dtype=dtype)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from layerkit.arithmetic import division
 from layerkit.builtin.layers.conv2d import Conv2d
 from layerkit.builtin.layers.relu import ReLU
 from layerkit.builtin.layers.sequential import Sequential
-from layerkit.denoising import denoiser
 from layerkit.denoising.denoiser import Denoiser
 from layerkit.denoising.together import each
 
@@ -67,5 +67,5 @@ def test_a_picture_has_the_same_bits_however_many_tiles_are_done_at_once(
     network = Sequential(Conv2d(3, 8, 3, padding=1), ReLU(), Conv2d(8, 3, 3, padding=1))
     pictures = torch.randint(0, 256, (2, 3, 150, 90), dtype=torch.uint8)
     many = Denoiser(network, (3, 32, 32), 32).predict(pictures)
-    monkeypatch.setattr(denoiser, "MOST", 1)
+    monkeypatch.setattr(division, "TILES", 1)
     assert torch.equal(many, Denoiser(network, (3, 32, 32), 32).predict(pictures))

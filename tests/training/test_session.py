@@ -188,12 +188,26 @@ def test_every_step_is_a_place_to_stop(tmp_path, tiny, points, thorough):
 
 
 def test_slices_of_a_batch_and_generators_go_on_too(tmp_path, tiny, points, monkeypatch):
-    monkeypatch.setattr("layerkit.training.trainer.NUMBERS_AT_ONCE", 1000)  # two samples
+    monkeypatch.setattr("layerkit.arithmetic.division.NUMBERS_AT_ONCE", 1000)  # two samples
     tree = tiny.tree(batch_size=7)
     tree["layers"][1]["layers"][0] = {"type": "dropout"}
     start(tmp_path / "whole", tree, tiny.data)
     whole = go_on(tmp_path / "whole")
     assert interrupted(tmp_path / "cut", tree, tiny.data, [1, 4, 2]) == whole
+    assert_same_run(tmp_path / "cut", tmp_path / "whole")
+
+
+def test_steps_that_are_looked_at_together_make_the_same_run(tmp_path, tiny, points, monkeypatch):
+    start(tmp_path / "whole", tiny.tree(), tiny.data)
+    whole = go_on(tmp_path / "whole")
+    monkeypatch.setattr(Trainer, "steps_ahead", 3)
+    start(tmp_path / "cut", tiny.tree(), tiny.data)
+    with Run.open(tmp_path / "cut") as run:
+        events = Session.open(run, installed(), SaveInterval(steps=4)).events()
+        first = [next(events) for _ in range(8)]  # as if killed when the last of nine steps is not reported yet
+    assert [event.settled for event in first] == [False, False, True, False, False, True, False, False]
+    assert load(tmp_path / "cut" / "checkpoint.safetensors").position["batch"] == 6  # no state is saved between steps
+    assert [event.loss for event in first[:6]] + go_on(tmp_path / "cut") == whole
     assert_same_run(tmp_path / "cut", tmp_path / "whole")
 
 

@@ -80,8 +80,8 @@ def test_a_loss_that_is_not_finite_changes_no_weight():
 
 
 def test_a_part_that_is_walked_in_slices_is_summed_once(monkeypatch):
-    monkeypatch.setattr("layerkit.training.trainer.NUMBERS_AT_ONCE", 1)
-    monkeypatch.setattr("layerkit.training.trainer.NUMBERS_A_PARAMETER", 1)
+    monkeypatch.setattr("layerkit.arithmetic.division.NUMBERS_AT_ONCE", 1)
+    monkeypatch.setattr("layerkit.arithmetic.division.NUMBERS_A_PARAMETER", 1)
     sums = []
 
     class Counting(Alone):

@@ -55,8 +55,8 @@ def test_a_loss_that_compares_samples_is_given_the_batch_whole(monkeypatch):
             self.sizes.append(len(prediction))
             return super().forward(prediction, target)
 
-    monkeypatch.setattr("layerkit.training.trainer.NUMBERS_AT_ONCE", 400)
-    monkeypatch.setattr("layerkit.training.trainer.NUMBERS_A_PARAMETER", 1)
+    monkeypatch.setattr("layerkit.arithmetic.division.NUMBERS_AT_ONCE", 400)
+    monkeypatch.setattr("layerkit.arithmetic.division.NUMBERS_A_PARAMETER", 1)
     _, trainer = convolution(loss=Comparing())
     trainer.step(*pair(6))
     assert Comparing.sizes == [6]
@@ -100,9 +100,9 @@ def test_slices_of_a_batch_make_the_step_of_the_whole(component, monkeypatch):
         unknown = torch.rand(target.shape, generator=torch.Generator().manual_seed(1))
         target[unknown < torch.linspace(0, 1, 7).view(7, 1, 1, 1)] = torch.nan  # the more, the later a sample
     steps, sizes = [], []
-    monkeypatch.setattr("layerkit.training.trainer.NUMBERS_A_PARAMETER", 0)
+    monkeypatch.setattr("layerkit.arithmetic.division.NUMBERS_A_PARAMETER", 0)
     for numbers in (10**9, 400):  # of the whole batch, and of two samples
-        monkeypatch.setattr("layerkit.training.trainer.NUMBERS_AT_ONCE", numbers)
+        monkeypatch.setattr("layerkit.arithmetic.division.NUMBERS_AT_ONCE", numbers)
         network, trainer = convolution(loss=spec.build())
         trainer.progress = 0.6
         forward = trainer.loss.forward
@@ -116,7 +116,7 @@ def test_slices_of_a_batch_make_the_step_of_the_whole(component, monkeypatch):
 
 
 def test_a_layer_that_mixes_the_batch_gets_it_whole(tiny, monkeypatch):
-    monkeypatch.setattr("layerkit.training.trainer.NUMBERS_AT_ONCE", 1)
+    monkeypatch.setattr("layerkit.arithmetic.division.NUMBERS_AT_ONCE", 1)
     network = build(load_architecture(json.dumps(tiny.tree())))
     seen = []
     forward = network.forward
@@ -295,7 +295,7 @@ def two_threads():
 
 @pytest.mark.parametrize(("numbers", "expected"), [(10**9, 1), (1, 2)])
 def test_a_short_step_is_taken_by_one_thread(two_threads, monkeypatch, numbers, expected):
-    monkeypatch.setattr("layerkit.training.trainer.NUMBERS_A_THREAD", numbers)
+    monkeypatch.setattr("layerkit.arithmetic.division.NUMBERS_A_THREAD", numbers)
     counting, network = Counting(), convolution()[0]
     trainer = Trainer(Sequential(network, counting), MSE(), SGD(network.param(), lr=0.1))
     trainer.step(*pair(4))

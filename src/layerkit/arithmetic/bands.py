@@ -1,12 +1,9 @@
-"""Cuts pictures into bands of rows, so that intermediate results of one band stay in the processor's cache."""
+"""Cuts pictures into bands of rows, so that intermediate results of one band stay in the processor's cache, or in a
+GPU's memory."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
-
-NUMBERS = 2**20
-"""How many numbers a band may need from input to output: more do not fit into the cache, and with fewer each operation
-has too little to do."""
 
 
 class Band(NamedTuple):
@@ -22,14 +19,19 @@ def whole(n: int, rows: int) -> list[Band]:
     return [Band(slice(0, n), 0, rows)]
 
 
-def bands(n: int, rows: int, numbers: int) -> list[Band]:
-    """Return ``n`` pictures of ``rows`` rows in bands, the largest first; ``numbers`` are what one picture needs."""
-    if n * numbers <= NUMBERS:
+def bands(n: int, rows: int, numbers: int, most: int) -> list[Band]:
+    """Return ``n`` pictures of ``rows`` rows in bands, the largest first.
+
+    Args:
+        numbers: how many numbers one picture needs from input to output.
+        most: how many numbers a band may need.
+    """
+    if n * numbers <= most:
         return whole(n, rows)
-    if numbers <= NUMBERS:
-        together = NUMBERS // numbers
+    if numbers <= most:
+        together = most // numbers
         return [Band(slice(first, min(first + together, n)), 0, rows) for first in range(0, n, together)]
-    height = -(-rows // -(-numbers // NUMBERS))
+    height = -(-rows // -(-numbers // most))
     return [
         Band(slice(picture, picture + 1), first, min(first + height, rows))
         for picture in range(n)

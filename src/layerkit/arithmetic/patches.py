@@ -20,6 +20,7 @@ from torch import Tensor
 
 from layerkit.arithmetic.axes import Axis, Term
 from layerkit.arithmetic.bands import Band, bands, whole
+from layerkit.arithmetic.division import division_on
 from layerkit.arithmetic.passes import Allocate, Move, Pass
 from layerkit.arithmetic.products import multiply, multiply_and_add
 from layerkit.arithmetic.sums import Sums
@@ -50,7 +51,7 @@ class Patches(Way):
         moves: list[Move] = []
         kept: tuple[Tensor, ...] = ()
         y = layer.empty("y", (len(x), *size, layer.out_channels), x)
-        for band in self._bands(len(x), size):
+        for band in self._bands(len(x), size, division_on(x.device).band_numbers):
             more, patches = self._plan_patches(band, x, size)
             rows = y[band.pictures, band.first : band.stop].view(len(patches), layer.out_channels)
             count = band.pictures.stop - band.pictures.start
@@ -58,10 +59,10 @@ class Patches(Way):
             kept = (patches,)
         return Pass(moves, channels_first(y), kept)
 
-    def _bands(self, n: int, size: Pair) -> list[Band]:
+    def _bands(self, n: int, size: Pair, most: int) -> list[Band]:
         if self.layer.training:  # the patches are kept
             return whole(n, size[0])
-        return bands(n, size[0], size[0] * size[1] * (self._taps + self.layer.out_channels))
+        return bands(n, size[0], size[0] * size[1] * (self._taps + self.layer.out_channels), most)
 
     def _plan_patches(self, band: Band, x: Tensor, size: Pair) -> tuple[list[Move], Tensor]:
         """Return the moves that copy the windows of a band, and the matrix of the windows, one per row."""

@@ -13,6 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from layerkit.arithmetic.division import division_on
 from layerkit.arithmetic.passes import Allocate, Move
 
 Rows = tuple[tuple[float, ...], ...]
@@ -36,7 +37,7 @@ def multiply(n: int, rows: Tensor, matrix: Tensor, out: Tensor, bias: Tensor | N
         n: the number of pictures, each with M / n rows.
         out: the result; the work is divided among threads only if it is contiguous.
     """
-    parts = _parts(n) if out.is_contiguous() else 1
+    parts = _parts(n, out.device) if out.is_contiguous() else 1
     if parts == 1:
         # The product is accumulated onto the bias, because adding the bias afterwards would round once more.
         return partial(torch.mm if bias is None else partial(torch.addmm, bias), rows, matrix, out=out)
@@ -52,7 +53,7 @@ def multiply_and_add(n: int, columns: Tensor, rows: Tensor, target: Tensor, scra
         n: the number of pictures, each with M / n rows.
         scratch: provides memory that is needed only here.
     """
-    parts = _parts(n)
+    parts = _parts(n, target.device)
     if parts == 1:
         return [partial(target.addmm_, columns, rows)]
     factors = _cut(columns.t(), parts).transpose(1, 2), _cut(rows, parts)
@@ -64,6 +65,6 @@ def _cut(rows: Tensor, parts: int) -> Tensor:
     return rows.view(parts, len(rows) // parts, rows.shape[1])
 
 
-def _parts(n: int) -> int:
-    threads = torch.get_num_threads()
+def _parts(n: int, device: torch.device) -> int:
+    threads = division_on(device).threads
     return threads if n and n % threads == 0 else 1

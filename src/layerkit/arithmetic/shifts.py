@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from layerkit.arithmetic.bands import Band, bands, whole
+from layerkit.arithmetic.division import division_on
 from layerkit.arithmetic.passes import Move, Pass
 from layerkit.arithmetic.products import Rows, in_both_directions, multiply, multiply_and_add
 from layerkit.arithmetic.sums import Sums
@@ -50,7 +51,7 @@ class ShiftedProducts(Way):
             moves.append(partial(copy.copy_, pixels))
             pixels = copy
         y = self._pictures(len(x), size, x)
-        for band in self._bands(x.shape, size[0]):
+        for band in self._bands(x.shape, size[0], division_on(x.device).band_numbers):
             moves += self._plan_band(band, pixels, kernels, y, x)
         return Pass(moves, y, (_rows(pixels), kernels) if mixing is None else (_rows(pixels), kernels, mixing))
 
@@ -83,13 +84,13 @@ class ShiftedProducts(Way):
         by_product, by_tap = (tensor.view(-1, layer.out_channels * layer.in_channels) for tensor in (grad, taps))
         return [grad.zero_, *products, partial(by_tap.addmm_, mixing.t(), by_product)]
 
-    def _bands(self, shape: torch.Size, height: int) -> list[Band]:
+    def _bands(self, shape: torch.Size, height: int, most: int) -> list[Band]:
         """Return the bands of an output of this height, in units of one row for each phase."""
         n, units = shape[0], -(-height // self.sums.down.phases)
         if self.layer.training:
             return whole(n, units)
         columns = self.sums.across.products * self.layer.out_channels * shape[3]
-        return bands(n, units, columns * (self.sums.down.products * shape[2] + height))
+        return bands(n, units, columns * (self.sums.down.products * shape[2] + height), most)
 
     def _plan_band(self, band: Band, pixels: Tensor, kernels: Tensor, y: Tensor, x: Tensor) -> list[Move]:
         """Return the moves that compute a band of y, all of whose products come from the same few rows of x."""

@@ -30,6 +30,7 @@ from torch import Tensor
 
 from layerkit.arithmetic.axes import Axis, Term
 from layerkit.arithmetic.bands import Band, bands, whole
+from layerkit.arithmetic.division import division_on
 from layerkit.arithmetic.passes import Allocate, Move, Pass
 from layerkit.arithmetic.products import Rows, in_both_directions
 from layerkit.arithmetic.sums import Sums
@@ -150,18 +151,20 @@ class Winograd(Way):
         y = layer.empty("y", (len(x), *size, layer.out_channels), x)
         moves: list[Move] = [partial(torch.mm, to_points, taps, out=kernels.view(len(to_points), -1))]
         kept: tuple[Tensor, ...] = ()
-        for band in self._bands(variant.scheme, len(x), size):
+        for band in self._bands(variant.scheme, len(x), size, division_on(x.device).band_numbers):
             more, inputs = self._plan_band(band, variant, x, kernels, y)
             moves += more
             kept = inputs, kernels, to_points
         return Pass(moves, channels_first(y), kept)
 
-    def _bands(self, scheme: Scheme, n: int, size: Pair) -> list[Band]:
+    def _bands(self, scheme: Scheme, n: int, size: Pair, most: int) -> list[Band]:
         """Return the bands of an output, in rows of tiles."""
         rows, columns = scheme.tiles(size)
         if self.layer.training:  # the values of the whole input are kept for backward
             return whole(n, rows)
-        return bands(n, rows, scheme.points**2 * rows * columns * (self.layer.in_channels + self.layer.out_channels))
+        return bands(
+            n, rows, scheme.points**2 * rows * columns * (self.layer.in_channels + self.layer.out_channels), most
+        )
 
     def _plan_band(
         self, band: Band, variant: _Variant, x: Tensor, kernels: Tensor, y: Tensor

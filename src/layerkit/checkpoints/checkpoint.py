@@ -139,10 +139,15 @@ def signed(data: bytes) -> bytes:
     return data[:start] + checksum.encode() + data[stop:]
 
 
-def load(path: str | Path, *, catalogue: Catalogue | None = None) -> Checkpoint:
+def load(path: str | Path, *, catalogue: Catalogue | None = None, device: torch.device | str = "cpu") -> Checkpoint:
     """Return the content of a checkpoint, with the network built and in evaluation mode.
 
     The packages of its layers must be installed; those of its training need not be (see :class:`Checkpoint`).
+
+    Args:
+        path: the file.
+        catalogue: the components that may be named; by default all that are installed.
+        device: where the network is to lie, whatever device the checkpoint was saved on.
 
     Raises:
         CheckpointError: when the file is missing or damaged, is not a checkpoint, or does not fit its own architecture.
@@ -157,7 +162,7 @@ def load(path: str | Path, *, catalogue: Catalogue | None = None) -> Checkpoint:
                 # It maps the file into memory and checks the sizes without reading the data, however large the file is.
                 with safetensors.safe_open(path, framework="pt") as content:
                     _check_content(file, beginning, checksum, path)
-                    checkpoint = _read(content, path, catalogue)
+                    checkpoint = _read(content, path, catalogue, device)
             except (safetensors.SafetensorError, UnicodeError) as error:
                 raise CheckpointError(f"{path} is damaged or was cut short: {error}") from None
             if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
@@ -203,7 +208,7 @@ def _looks_like(start: bytes) -> str:
     return ""
 
 
-def _read(content: Any, path: Path, catalogue: Catalogue | None) -> Checkpoint:
+def _read(content: Any, path: Path, catalogue: Catalogue | None, device: torch.device | str) -> Checkpoint:
     """Return the content of an opened file, which comes from an unknown source, so nothing in it is trusted."""
     text, position, noise_range = _metadata(content.metadata() or {}, path)
     try:
@@ -212,7 +217,7 @@ def _read(content: Any, path: Path, catalogue: Catalogue | None) -> Checkpoint:
         raise CheckpointError(str(error)) from None
     names = content.keys()
     weights = [name for name in names if name.startswith(_NETWORK)]
-    network = _built(architecture, sum(_numbers(content, name) for name in weights), path)
+    network = _built(architecture, sum(_numbers(content, name) for name in weights), path).to(device=device)
     allowed = MAX_STATE * sum(tensor.numel() for tensor in network.state_dict().values()) + 2**20
     if sum(_numbers(content, name) for name in names) > allowed:
         raise CheckpointError(f"{path} holds far more numbers than its network and an optimizer have")

@@ -11,8 +11,10 @@ import click
 from click.core import ParameterSource
 
 if TYPE_CHECKING:
+    import torch
     from rich.console import Console
 
+    from layerkit.distributed.group import Processes
     from layerkit.registry.catalogue import Catalogue
     from layerkit.spec.architecture import Architecture
 
@@ -109,6 +111,38 @@ def set_option(function: Callable[..., Any]) -> Callable[..., Any]:
         metavar="PATH=VALUE",
         help="Replace a value of the spec, such as training.optimizer.lr=0.5; may be given several times.",
     )(function)
+
+
+def device_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--device NAME`` to a command."""
+    return click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        metavar="auto|cpu|cuda|cuda:N|mps",
+        help="What computes: the processor, or a GPU; auto is the GPU where there is one for CUDA.",
+    )(function)
+
+
+def device_from(name: str, *, processes: Processes | None = None, say: bool = True) -> torch.device:
+    """Return the device of a name, and print what it is, if ``say``.
+
+    Several processes compute on the processor, since the messages between them are made for that.
+
+    Raises:
+        DeviceError: when there is no such device.
+    """
+    from layerkit.devices import AUTO, described, device_named
+    from layerkit.errors import DeviceError
+
+    if processes is not None and name == AUTO:
+        name = "cpu"
+    device = device_named(name)
+    if processes is not None and device.type != "cpu":
+        raise DeviceError(f"several processes under torchrun compute on the processor, not on {device}; take cpu")
+    if say:
+        click.echo(f"on {described(device)}")
+    return device
 
 
 def overrides_from(assignments: Iterable[str], flags: dict[str, Any]) -> dict[str, Any]:

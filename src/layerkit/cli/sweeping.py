@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import click
+import torch
 
 from layerkit.cli.trials import sweep_display
 from layerkit.data.crops import PictureCrops
@@ -32,6 +33,7 @@ def run_experiments(
     redraw: bool,
     quiet: bool,
     command: str,
+    device: torch.device,
 ) -> None:
     """Train the trials that have no result yet, and write the page.
 
@@ -44,6 +46,7 @@ def run_experiments(
         redraw: whether to write the page without training.
         quiet: whether to print only the page's name.
         command: the command that continues after a stop, for the message.
+        device: where the networks are trained.
 
     Raises:
         LayerkitError: as :class:`layerkit.experiments.sweep.Sweep` does.
@@ -59,7 +62,7 @@ def run_experiments(
             for file, trials in zip(experiments, plans, strict=True)
         ]
         with going_on_with(command):
-            _train(store, data, catalogue, list(zip(planned, left_out, strict=True)), quiet)
+            _train(store, data, catalogue, list(zip(planned, left_out, strict=True)), quiet, device)
     sections = []
     for experiment, trials, why in zip(experiments, plans, left_out, strict=True):
         outcomes = [Outcome(trial, store.result(trial.key(data_key), trial.timed)) for trial in trials]
@@ -68,7 +71,14 @@ def run_experiments(
     click.echo(f"written: {store.page}")
 
 
-def _train(store: Store, data: str, catalogue: Catalogue, work: Sequence[tuple[Planned, str]], quiet: bool) -> None:
+def _train(
+    store: Store,
+    data: str,
+    catalogue: Catalogue,
+    work: Sequence[tuple[Planned, str]],
+    quiet: bool,
+    device: torch.device,
+) -> None:
     """Train the trials without a result of each experiment, unless its text says why it is left out."""
     needed = wanted(planned for planned, why in work if not why)
 
@@ -78,7 +88,7 @@ def _train(store: Store, data: str, catalogue: Catalogue, work: Sequence[tuple[P
     with sweep_display(len(needed), settled, quiet) as display:
         if done := settled():
             display.says(f"{done} of {len(needed)} trainings have their results")
-        sweep = Sweep(store, data, catalogue, display)
+        sweep = Sweep(store, data, catalogue, display, device)
         for planned, why in work:
             display.experiment = planned.name
             if why:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import click
+import torch
 
 from layerkit.cli.context import printer
 from layerkit.cli.progress import progress_of
@@ -33,6 +34,7 @@ def train_run(
     epochs: int | None,
     quiet: bool,
     group: Processes | None = None,
+    device: torch.device | str = "cpu",
 ) -> None:
     """Train ``run`` from its present position to its end, and write everything into its folder.
 
@@ -43,11 +45,12 @@ def train_run(
         epochs: replaces the number of epochs that the run was started with.
         quiet: whether to print only the last table.
         group: the processes that train together, of which this one is rank 0; None for this one alone.
+        device: where the network is trained.
 
     Raises:
         LayerkitError: as :meth:`layerkit.training.session.Session.open` and its events do.
     """
-    session = Session.open(run, catalogue, save_interval, epochs, group)
+    session = Session.open(run, catalogue, save_interval, epochs, group, device)
     if not quiet:
         _introduce(session)
     try:
@@ -127,6 +130,8 @@ def _conclude(session: Session, evaluation: Evaluation | None) -> None:
             click.echo(nothing_learned(evaluation))
     if not run.finished:
         run.record_end()
+    if session.trainer.recorder.remark and session.trainer.device.type == "cuda":
+        click.echo(f"note: {session.trainer.recorder.remark}")
     position = session.position
     click.echo(f"trained on {position.pictures:,} pictures in {position.seconds:,.0f} s")
     written = [run.checkpoint, run.architecture, run.metrics, run.loss_curve, run.montage]

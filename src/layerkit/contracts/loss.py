@@ -26,10 +26,12 @@ class Loss(Differentiable):
 
     Attributes:
         progress: how far the training is, from 0 to 1. The trainer sets it; only annealed losses use it.
+        anneals: whether the result depends on ``progress``. The steps of a training with such a loss are not recorded.
         compares_samples: whether the loss of a mini-batch is not the mean of its samples' losses.
     """
 
     progress: float = 0.0
+    anneals: bool = False
     compares_samples: bool = False
 
     @abstractmethod

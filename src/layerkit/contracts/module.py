@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from layerkit.contracts import tree
 from layerkit.contracts.differentiable import Differentiable
+from layerkit.contracts.generators import generator_on, is_generator_state, is_of_another_device, set_state
 from layerkit.contracts.sharing import SHARED
 from layerkit.errors import CheckpointError, ShapeError
 
@@ -239,12 +239,20 @@ class Module(Differentiable):
         return self.train(False)
 
     def to(self, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None) -> Self:
-        """Convert and move parameters, gradients and buffers, in place; only floating-point ones change their dtype."""
+        """Convert and move parameters, gradients and buffers, in place; only floating-point ones change their dtype.
+
+        A random generator cannot be moved: on a device of another kind its place is taken by one of that kind, whose
+        seed depends on its state.
+        """
         for _, module in self.modules():
             module.forget()
             for name in module._held():
                 tensor = getattr(module, name)
                 tensor.data = tensor.data.to(dtype=dtype if tensor.is_floating_point() else None, device=device)
+            if device is not None:
+                for name, value in vars(module).copy().items():
+                    if isinstance(value, torch.Generator):
+                        setattr(module, name, generator_on(torch.device(device), value))
         return self
 
     # Persistence
@@ -280,6 +288,8 @@ class Module(Differentiable):
         faults += [f"{name} is unknown" for name in state.keys() - own.keys()]
         for name in own.keys() & state.keys():
             want, given = own[name], state[name]
+            if name in generators and is_of_another_device(want, given):
+                continue
             if want.shape != given.shape:
                 faults.append(f"{name} must be {tuple(want.shape)}, not {tuple(given.shape)}")
             elif want.is_floating_point() != given.is_floating_point():
@@ -294,27 +304,8 @@ class Module(Differentiable):
             for name in own.keys() - generators.keys():
                 own[name].copy_(state[name])
         for name, generator in generators.items():
-            generator.set_state(state[name])
+            set_state(generator, state[name])
 
 
 def _dotted(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
-
-
-# torch stores its Mersenne twister on the CPU as: seed (8 bytes), numbers left before new ones are made (4), whether it
-# was seeded (4), index of the next number (8), and 624 numbers.
-_COUNTERS = struct.Struct("=QiiQ")
-_NUMBERS = 624
-
-
-def is_generator_state(generator: torch.Generator, state: Tensor) -> bool:
-    """Return whether ``generator`` can be set to ``state``; the generator is not changed."""
-    try:
-        torch.Generator(generator.device).set_state(state)
-    except (RuntimeError, TypeError):
-        return False
-    if generator.device.type != "cpu":
-        return True
-    # torch checks each counter, but not that both agree, and would then read beyond the end of its numbers.
-    _, left, _, following = _COUNTERS.unpack_from(state.numpy().tobytes())
-    return bool(left + following <= _NUMBERS + 1)

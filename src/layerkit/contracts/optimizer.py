@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from torch import Tensor
 
 from layerkit.contracts.built import Built
-from layerkit.contracts.module import is_generator_state
+from layerkit.contracts.generators import is_generator_state
 from layerkit.errors import CheckpointError
 
 

@@ -8,10 +8,12 @@ epoch gets exactly the mini-batches that it would have got without the interrupt
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import torch
@@ -28,22 +30,31 @@ Pair = tuple[Tensor, Tensor]
 """Inputs and targets."""
 
 
-def batches(pairs: TrainingPairs, epoch: int, batch_size: int, start: int = 0) -> Generator[Pair, None, None]:
+def batches(
+    pairs: TrainingPairs,
+    epoch: int,
+    batch_size: int,
+    start: int = 0,
+    like: Tensor | None = None,
+    makers: int = 1,
+) -> Generator[Pair, None, None]:
     """Yield an epoch's mini-batches (inputs, targets) in order, (n, C, H, W) each.
 
     All have ``batch_size`` samples, except that the last may have fewer. While the caller is busy with a mini-batch,
-    the next chunk is made in another thread, which ends with the epoch or when the generator is closed.
+    the next chunks are made in other threads, which end with the epoch or when the generator is closed.
 
     Args:
         pairs: the source of the samples.
         epoch: the number of the epoch; every epoch has its own samples or order.
         batch_size: samples in a mini-batch.
         start: the number of the first mini-batch to yield; chunks that only hold earlier ones are not made.
+        like: a tensor whose dtype and device they get, a chunk at a time; None to leave them as they are.
+        makers: how many threads make chunks.
     """
     size = len(pairs)
     numbers = range(start * batch_size // pairs.chunk_size, -(-size // pairs.chunk_size))
     held, chunk = -1, (torch.empty(0), torch.empty(0))
-    with closing(_chunks(pairs, epoch, numbers)) as chunks:
+    with closing(_chunks(pairs, epoch, numbers, like, makers)) as chunks:
         for first in range(start * batch_size, size, batch_size):
             stop = min(first + batch_size, size)
             pieces: list[Pair] = []
@@ -59,17 +70,23 @@ def batches(pairs: TrainingPairs, epoch: int, batch_size: int, start: int = 0) -
             yield inputs, targets
 
 
-def _chunks(pairs: TrainingPairs, epoch: int, numbers: range) -> Generator[Pair, None, None]:
-    """Yield the chunks of these numbers; while one is in use, the next is made."""
-    # It uses a single thread of torch, because the network needs the others.
-    with ThreadPoolExecutor(1, "layerkit pairs", partial(torch.set_num_threads, 1)) as maker:
-        coming = [maker.submit(pairs.chunk, epoch, number) for number in numbers[:1]]
-        for following in numbers[1:]:
-            chunk = coming.pop().result()
-            coming.append(maker.submit(pairs.chunk, epoch, following))
+def _chunks(
+    pairs: TrainingPairs, epoch: int, numbers: range, like: Tensor | None, makers: int
+) -> Generator[Pair, None, None]:
+    """Yield the chunks of these numbers; while one is in use, the next ones are made."""
+
+    def made(number: int) -> Pair:
+        inputs, targets = pairs.chunk(epoch, number)
+        return (inputs, targets) if like is None else (inputs.to(like), targets.to(like))
+
+    # Each uses a single thread of torch, because the network needs the others.
+    with ThreadPoolExecutor(makers, "layerkit pairs", partial(torch.set_num_threads, 1)) as pool:
+        waiting = iter(numbers)
+        coming = deque(pool.submit(made, number) for number in islice(waiting, makers))
+        while coming:
+            chunk = coming.popleft().result()
+            coming.extend(pool.submit(made, number) for number in islice(waiting, 1))
             yield chunk
-        for last in coming:
-            yield last.result()
 
 
 def chunk_size(shape: tuple[int, ...]) -> int:

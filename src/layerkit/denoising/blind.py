@@ -15,6 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from layerkit.arithmetic.division import division_on
 from layerkit.checkpoints.checkpoint import Checkpoint, load
 from layerkit.contracts.built import held
 from layerkit.data.arrays import Array, Given, each_picture
@@ -23,11 +24,12 @@ from layerkit.data.noise_model import HARDLY_ANY, NoiseKind, NoiseModel, estimat
 from layerkit.data.pictures import Picture, Scale
 from layerkit.data.pictures.scale import usual
 from layerkit.denoising.budget import WINDOW, within_budget
-from layerkit.denoising.denoiser import SIDE, Denoiser, Progress
+from layerkit.denoising.denoiser import Denoiser, Progress
 from layerkit.denoising.geometry import Span
 from layerkit.denoising.shared_tiles import Share, Unshared
 from layerkit.denoising.stabilizing import Stabilizer
-from layerkit.denoising.together import MOST, each
+from layerkit.denoising.together import each
+from layerkit.devices import AUTO, device_named
 from layerkit.errors import UserError
 
 PRETRAINED = files("layerkit") / "pretrained" / "pretrained.safetensors"
@@ -90,23 +92,37 @@ class BlindDenoiser:
         self.denoiser, self.strength, self.flips = denoiser, strength, flips
 
     @classmethod
-    def pretrained(cls, strength: float = 1.0, flips: bool = False, tile: int = SIDE) -> Self:
-        """Return the denoiser that comes with layerkit; the arguments are those of the classes."""
+    def pretrained(
+        cls, strength: float = 1.0, flips: bool = False, tile: int | None = None, device: str | torch.device = AUTO
+    ) -> Self:
+        """Return the denoiser that comes with layerkit; the arguments are those of :meth:`load`."""
         with as_file(PRETRAINED) as path:
-            return cls.load(path, strength, flips, tile)
+            return cls.load(path, strength, flips, tile, device)
 
     @classmethod
-    def load(cls, path: str | Path, strength: float = 1.0, flips: bool = False, tile: int = SIDE) -> Self:
+    def load(
+        cls,
+        path: str | Path,
+        strength: float = 1.0,
+        flips: bool = False,
+        tile: int | None = None,
+        device: str | torch.device = AUTO,
+    ) -> Self:
         """Return the denoiser in a checkpoint whose network is told the level of the noise.
+
+        Args:
+            path: the checkpoint.
+            strength, flips: as the class takes them.
+            tile, device: as :meth:`layerkit.denoising.denoiser.Denoiser.load` takes them.
 
         Raises:
             CheckpointError: when the file is missing, damaged, or no checkpoint.
-            UserError: when the network is told no level.
+            UserError: when the network is told no level, or there is no such device.
         """
-        return cls.of(load(path), strength, flips, tile)
+        return cls.of(load(path, device=device_named(device)), strength, flips, tile)
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint, strength: float = 1.0, flips: bool = False, tile: int = SIDE) -> Self:
+    def of(cls, checkpoint: Checkpoint, strength: float = 1.0, flips: bool = False, tile: int | None = None) -> Self:
         """Return the denoiser of a checkpoint that is loaded already."""
         given = checkpoint.architecture.input
         if not given.noise_level:
@@ -168,17 +184,18 @@ class BlindDenoiser:
         level = self.strength * (noise.level if noise else 0.0)
         if noise is None or level < HARDLY_ANY:  # so little is invisible, and the details of a clean picture must stay
             return Denoised(pixels.clone(), noise, left=True, scale=scale)
+        device = self.denoiser.geometry.number.device
         tiles = self.denoiser.tiles(pixels.shape[1], pixels.shape[2], beyond=WINDOW // 2)
         output = torch.zeros(pixels.shape, dtype=pixels.dtype, device=pixels.device)
 
         def work(tile: tuple[Span, Span]) -> None:
             rows, columns = tile
-            x = scale.values(pixels[:, rows.begin : rows.end, columns.begin : columns.end])[None]
+            x = scale.values(pixels[:, rows.begin : rows.end, columns.begin : columns.end].to(device))[None]
             y = self._restored(x, noise)[0, :, rows.answer, columns.answer]
             output[:, rows.start : rows.stop, columns.start : columns.stop] = scale.pixels(y, pixels.dtype)
 
         with self.share.among(pixels, scale, noise, output, tiles) as own:
-            for done in each(own, work, MOST if pixels.device.type == "cpu" else 1):
+            for done in each(own, work, division_on(device).tiles):
                 if progress is not None:
                     progress(done, len(own))
         return Denoised(output, noise, scale=scale)

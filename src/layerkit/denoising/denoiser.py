@@ -18,6 +18,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from layerkit.arithmetic.division import TILES, division_on
 from layerkit.checkpoints.checkpoint import load
 from layerkit.contracts.built import held
 from layerkit.contracts.module import Module
@@ -28,9 +29,10 @@ from layerkit.contracts.workspace import Workspace
 from layerkit.data.arrays import Array, Given, each_picture, pictures
 from layerkit.data.pictures import Picture, Scale, nominal
 from layerkit.data.pictures.scale import WHITES
-from layerkit.denoising.geometry import Geometry, Span
+from layerkit.denoising.geometry import Geometry, Span, numbers_a_pixel
 from layerkit.denoising.shared_tiles import Share, Unshared
-from layerkit.denoising.together import MOST, each
+from layerkit.denoising.together import each
+from layerkit.devices import AUTO, device_named
 from layerkit.errors import DataError, RunError
 
 Progress = Callable[[int, int], None]
@@ -38,10 +40,6 @@ Progress = Callable[[int, int], None]
 
 Side = Annotated[int, Field(ge=1)]
 """The side of a tile, in pixels."""
-
-SIDE = 512
-"""The default side of tiles, in pixels. With smaller tiles the halos are a larger share of the work, and there is less
-work at a time for several threads; with larger ones each channel of a layer's output takes megabytes."""
 
 
 class _Job(NamedTuple):
@@ -62,6 +60,7 @@ class Denoiser:
         network: maps (N, C, H, W), values from 0 to 1, to the same shape, for those sizes that it keeps.
         input_shape: (C, H, W) that the network was declared for.
         tile: side of the tiles in which large pictures are processed, in pixels; it bounds the memory, not the result.
+            By default 512 on a processor, and on a GPU as large as its memory allows.
 
     Attributes:
         share: which tiles are worked on here, and how the others are come by; all of them are, at first.
@@ -73,29 +72,35 @@ class Denoiser:
     share: Share = Unshared()
 
     @held
-    def __init__(self, network: Module, input_shape: tuple[int, int, int], tile: Side = SIDE) -> None:
+    def __init__(self, network: Module, input_shape: tuple[int, int, int], tile: Side | None = None) -> None:
         self.network = network
         self.input_shape = input_shape
-        self.tile = tile
         self.geometry = Geometry(network, input_shape)
+        self.tile = tile or division_on(self.geometry.number.device).tile_side(numbers_a_pixel(network, input_shape))
         # The memory of the tiles that ended last, for the next: to ask the system for it takes up to a third of a call.
-        self._idle: deque[Workspace] = deque(maxlen=MOST)
+        self._idle: deque[Workspace] = deque(maxlen=TILES)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_idle": deque(maxlen=MOST)}  # a copy works in memory of its own
+        return {**vars(self), "_idle": deque(maxlen=TILES)}  # a copy works in memory of its own
 
     def __repr__(self) -> str:
         parts = {"network": summary(self.network), "input_shape": str(self.input_shape), "tile": str(self.tile)}
         return described("Denoiser", parts)
 
     @classmethod
-    def load(cls, path: str | Path, tile: int = SIDE) -> Self:
+    def load(cls, path: str | Path, tile: int | None = None, device: str | torch.device = AUTO) -> Self:
         """Return the denoiser in a checkpoint.
+
+        Args:
+            path: the checkpoint.
+            tile: as the class takes it.
+            device: where the network works, see :func:`layerkit.devices.device_named`.
 
         Raises:
             CheckpointError: when the file is missing, damaged, or no checkpoint.
+            DeviceError: when there is no such device.
         """
-        checkpoint = load(path)
+        checkpoint = load(path, device=device_named(device))
         shape = checkpoint.architecture.input
         return cls(checkpoint.network, (shape.channels, shape.height, shape.width), tile)
 
@@ -146,7 +151,7 @@ class Denoiser:
             self._idle.append(workspace)
 
         with self.share.among(images, scale, None, output, jobs) as own:
-            for done in each(own, work, MOST if number.device.type == "cpu" else 1):
+            for done in each(own, work, division_on(number.device).tiles):
                 if progress is not None:
                     progress(done, len(own))
         return output

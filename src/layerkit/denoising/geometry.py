@@ -9,6 +9,7 @@ So they are right for every layer, also for those of plugins:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -235,6 +236,20 @@ def spans(size: int, side: int, tiling: Tiling, smallest: int) -> list[Span]:
         begin = max(0, min(start - halo, end - smallest)) // grid * grid
         tiles.append(Span(begin, start, stop, end))
     return tiles
+
+
+UNDECLARED = 64
+"""How many numbers a layer without a spec is taken to give for each pixel."""
+
+
+def numbers_a_pixel(network: Module, input_shape: tuple[int, int, int]) -> float:
+    """Return an estimate of the numbers in the outputs of all layers for each pixel of a picture."""
+    pixels, numbers = input_shape[1] * input_shape[2], 0.0
+    for _, module in network.modules():
+        if not module.children():
+            shapes = module.shapes()
+            numbers += UNDECLARED if shapes is None else math.prod(shapes[1]) / pixels
+    return numbers
 
 
 def _whole(size: int) -> list[Span]:

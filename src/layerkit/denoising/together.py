@@ -15,13 +15,12 @@ from typing import TypeVar
 
 import torch
 
-MOST = 4
-"""The most tiles that are processed at once, because each needs memory."""
+from layerkit.arithmetic.division import TILES
 
 Job = TypeVar("Job")
 
 
-def each(jobs: Sequence[Job], work: Callable[[Job], None], most: int = MOST) -> Iterator[int]:
+def each(jobs: Sequence[Job], work: Callable[[Job], None], most: int = TILES) -> Iterator[int]:
     """Do all jobs, as many at once as torch has threads, and yield how many are done after each.
 
     Where a job fails, those that have not begun are left, and its error is raised.

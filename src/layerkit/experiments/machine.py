@@ -13,13 +13,19 @@ from typing import Any
 import torch
 
 from layerkit.contracts.specs import KindName
+from layerkit.devices import described
 
 PACKAGES = ("torch", "numpy", "scikit-image")
 """The packages, in addition to layerkit and the plugins, whose versions a result records."""
 
 
-def surroundings(requires: Mapping[KindName, Mapping[str, str]]) -> dict[str, Any]:
-    """Return packages, machine and time as a result records them; ``requires`` are the architecture's packages."""
+def surroundings(requires: Mapping[KindName, Mapping[str, str]], device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Return packages, machine and time as a result records them.
+
+    Args:
+        requires: the architecture's packages.
+        device: where the network was trained.
+    """
     packages = dict(package.split("==", 1) for names in requires.values() for package in names.values())
     for name in ("layerkit", *PACKAGES):
         try:
@@ -33,6 +39,9 @@ def surroundings(requires: Mapping[KindName, Mapping[str, str]]) -> dict[str, An
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }
+    device = torch.device(device)
+    if device.type != "cpu":
+        machine["device"] = described(device)
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {"packages": packages, "machine": machine, "finished": now}
 

@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
+
 from layerkit.errors import FolderInUseError
 from layerkit.experiments.machine_lock import machine_lock
 from layerkit.experiments.plan import Trial
@@ -72,12 +74,14 @@ class Sweep:
         data: the name of the data set.
         catalogue: the components that may be named.
         observer: shows the progress.
+        device: where the networks are trained.
     """
 
     store: Store
     data: str
     catalogue: Catalogue
     observer: Observer
+    device: torch.device | str = "cpu"
 
     def work(self, planned: Planned) -> None:
         """Train the trials of an experiment that have no result.
@@ -139,7 +143,14 @@ class Sweep:
                     self.observer.begins(trial)
                     observer = self.observer
                     result = train(
-                        run, trial, key, self.catalogue, observer.watch, observer.says, observer.asked_to_stop
+                        run,
+                        trial,
+                        key,
+                        self.catalogue,
+                        observer.watch,
+                        observer.says,
+                        observer.asked_to_stop,
+                        self.device,
                     ).model_copy(update={"timed": trial.timed})
                     self.store.keep(result)
                     self.observer.ends(trial, result)

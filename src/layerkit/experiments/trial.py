@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from layerkit.denoising.evaluation import Evaluation, evaluate
 from layerkit.drawing.montage import montage
 from layerkit.errors import DivergedError, LayerkitError, RunError, StoppedError
@@ -73,6 +75,7 @@ def train(
     watch: Watch,
     says: Callable[[str], None],
     asked_to_stop: Callable[[], int | None],
+    device: torch.device | str = "cpu",
 ) -> TrialResult:
     """Train to the end and return the result; a training that fails has one too.
 
@@ -84,6 +87,7 @@ def train(
         watch: returns the display for the training.
         says: shows a line of text.
         asked_to_stop: returns the signal that asked for a stop, or None.
+        device: where the network is trained.
 
     Raises:
         StoppedError: when it was asked to stop; everything is saved.
@@ -94,10 +98,10 @@ def train(
         "architecture": trial.resolved(),
         "clean_targets": trial.clean_targets,
         "seed": trial.seed,
-        **surroundings(with_requirements(trial.architecture, catalogue).requires or {}),
+        **surroundings(with_requirements(trial.architecture, catalogue).requires or {}, device),
     }
     try:
-        session = Session.open(run, catalogue)
+        session = Session.open(run, catalogue, device=device)
         about |= {"data": session.dataset.description, "samples": len(session.pairs)}
         with watch(session) as display:
             evaluation = train_shown(session, display, asked_to_stop)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from types import ModuleType
 
+import torch
+
 from layerkit.contracts.specs import KindName
 from layerkit.errors import UserError
 from layerkit.testing.check import Check
@@ -36,6 +38,7 @@ from layerkit.testing.checks import (
     surroundings,
     threads,
 )
+from layerkit.testing.checks.device import same_on
 
 
 def _checks_in(*modules: ModuleType) -> tuple[Check, ...]:
@@ -72,9 +75,10 @@ BATTERY: tuple[Check, ...] = _checks_in(
 )
 
 
-def checks_for(kind: KindName) -> tuple[Check, ...]:
-    """Return the battery of one kind of component."""
-    return tuple(check for check in BATTERY if kind in check.kinds)
+def checks_for(kind: KindName, device: torch.device | None = None) -> tuple[Check, ...]:
+    """Return the battery of one kind of component, with the check of a device where one is given."""
+    checks = BATTERY if device is None else (*BATTERY, same_on(device))
+    return tuple(check for check in checks if kind in check.kinds)
 
 
 def check_named(name: str) -> Check:
@@ -83,9 +87,9 @@ def check_named(name: str) -> Check:
     Raises:
         UserError: when there is none.
     """
-    for check in BATTERY:
-        if check.name == name:
-            return check
-    near = difflib.get_close_matches(name, [check.name for check in BATTERY], n=1)
+    known = {check.name: check for check in (*BATTERY, same_on(torch.device("meta")))}
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=1)
     hint = f'did you mean "{near[0]}"?' if near else "layerkit conformance --checks lists them"
     raise UserError(f'unknown check "{name}"; {hint}')

@@ -35,6 +35,7 @@ def run(
     known_failures: KnownFailures | None = None,
     catalogue: Catalogue | None = None,
     progress: Callable[[Result], None] | None = None,
+    device: torch.device | None = None,
 ) -> Report:
     """Return what the battery says about components.
 
@@ -47,12 +48,13 @@ def run(
         known_failures: reasons by check, or by component and check. They are strict: one that passes is a failure.
         catalogue: of what may stand in containers; by default everything installed.
         progress: is called with each result.
+        device: on which each component is held to what it gives on the processor; None for no such check.
 
     Raises:
         UserError: for a name that nothing has.
     """
     chosen, profile = subjects(what, catalogue), profile_named(profile)
-    return run_subjects(chosen, only, profile, seed, replay, known_failures, progress)
+    return run_subjects(chosen, only, profile, seed, replay, known_failures, progress, device)
 
 
 def run_subjects(
@@ -63,10 +65,11 @@ def run_subjects(
     replay: str | None = None,
     known_failures: KnownFailures | None = None,
     progress: Callable[[Result], None] | None = None,
+    device: torch.device | None = None,
 ) -> Report:
     """Return what the battery says about these subjects; see :func:`run`."""
     began = time.perf_counter()
-    pairs = pairs_of(chosen, only)
+    pairs = pairs_of(chosen, only, device)
     if replay and len(pairs) != 1:
         raise UserError("a token stands for one case of one check: name the component, and the check with --only")
     check_known_failures(known_failures, chosen)
@@ -88,13 +91,14 @@ def run_parallel(
     seed: int,
     jobs: int,
     done: Callable[[Report], None] = lambda report: None,
+    device: torch.device | None = None,
 ) -> Report:
     """Return what the battery says about registered components; ``done`` is called with each one's own report.
 
     Several processes take a component at a time each. The results are those of :func:`run`, in the same order.
     """
     began = time.perf_counter()
-    tested = {id(subject) for subject, _ in pairs_of(chosen, only)}
+    tested = {id(subject) for subject, _ in pairs_of(chosen, only, device)}
     settings = _settings_of(chosen[0].catalogue)
     # Not forked from here, because torch's threads do not survive that, but from a process that only imported the kit.
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
@@ -102,7 +106,7 @@ def run_parallel(
     context.set_forkserver_preload([__name__])
     with ProcessPoolExecutor(min(jobs, len(chosen)), context, initializer=_prepare) as pool:
         pending = [
-            pool.submit(_run_one, subject.kind, subject.name, settings, only, profile, seed)
+            pool.submit(_run_one, subject.kind, subject.name, settings, only, profile, seed, device)
             for subject in chosen
             if id(subject) in tested
         ]
@@ -125,21 +129,34 @@ def _prepare() -> None:
 
 
 def _run_one(
-    kind: KindName, name: str, settings: PluginSettings, only: str | None, profile: Profile, seed: int
+    kind: KindName,
+    name: str,
+    settings: PluginSettings,
+    only: str | None,
+    profile: Profile,
+    seed: int,
+    device: torch.device | None,
 ) -> Report:
     catalogue = installed(settings)
     subject = Subject(catalogue.components[kind, name], catalogue)
-    return run_subjects((subject,), only, profile, seed)
+    return run_subjects((subject,), only, profile, seed, device=device)
 
 
-def pairs_of(chosen: tuple[Subject, ...], only: str | None = None) -> list[tuple[Subject, Check]]:
+def pairs_of(
+    chosen: tuple[Subject, ...], only: str | None = None, device: torch.device | None = None
+) -> list[tuple[Subject, Check]]:
     """Return every subject with every check of its kind, or with the one check of that name.
 
     Raises:
         UserError: when no check of that name is for any of these kinds.
     """
     wanted = check_named(only) if only else None
-    pairs = [(subject, check) for subject in chosen for check in checks_for(subject.kind) if wanted in (None, check)]
+    pairs = [
+        (subject, check)
+        for subject in chosen
+        for check in checks_for(subject.kind, device)
+        if wanted is None or wanted.name == check.name
+    ]
     if not pairs and wanted:
         kinds = " and ".join(wanted.kinds)
         raise UserError(f'the check "{wanted.name}" is for components of the kind {kinds}, and none was chosen')

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from layerkit.contracts.built import held
@@ -19,7 +20,8 @@ from layerkit.data.pictures import Picture, Scale
 from layerkit.data.pictures.scale import usual
 from layerkit.denoising.blind import Denoised
 from layerkit.denoising.budget import within_budget
-from layerkit.denoising.denoiser import SIDE, Denoiser, Progress, Side
+from layerkit.denoising.denoiser import Denoiser, Progress, Side
+from layerkit.devices import AUTO, device_named
 from layerkit.errors import DataError
 from layerkit.spec.architecture import Architecture, build
 from layerkit.spec.loading import ALONE, load_architecture
@@ -64,22 +66,28 @@ class SinglePictureDenoiser:
         architecture: the network and how it is trained: a file, a JSON text or an architecture. By default the one of
             ``layerkit denoise --alone``, which takes pictures in grey and in colour.
         seed: of the training, instead of the architecture's; the same seed gives the same picture.
-        tile: side of the tiles in which large pictures are processed, in pixels.
+        tile: as :class:`~layerkit.denoising.denoiser.Denoiser` takes it.
+        device: where the network is trained and works, see :func:`layerkit.devices.device_named`.
 
     Raises:
         SpecError: when the architecture is not valid.
-        UserError: when it does not say how to train.
+        UserError: when it does not say how to train, or there is no such device.
         ArgumentError: when an argument is something else.
     """
 
     @held
     def __init__(
-        self, architecture: str | Path | Architecture | None = None, seed: int | None = None, tile: Side = SIDE
+        self,
+        architecture: str | Path | Architecture | None = None,
+        seed: int | None = None,
+        tile: Side | None = None,
+        device: str | torch.device = AUTO,
     ) -> None:
         if isinstance(architecture, Architecture):
             architecture = architecture.to_json()
         self._overrides = {} if seed is None else {"training.seed": seed}
         self._source, self._is_default, self.tile = architecture or ALONE, architecture is None, tile
+        self.device = device_named(device)
         self.architecture = load_architecture(self._source, overrides=self._overrides)
         self.architecture.trained  # noqa: B018 - refuses a network that nothing says how to train
 
@@ -139,7 +147,7 @@ class SinglePictureDenoiser:
     ) -> _Trained:
         """Return a denoiser with a network that was trained on a picture (C, H, W)."""
         training, shape = architecture.trained, architecture.input.shape
-        network = build(architecture, training.seed)
+        network = build(architecture, training.seed).to(device=self.device)
         schedule = training.schedule.build() if training.schedule else None
         trainer = Trainer(network, training.loss.build(), training.optimizer.build(network.param()), schedule)
         pairs = RecorruptedCrops(pixels, noise, shape, training.seed, training.samples)

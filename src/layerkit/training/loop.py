@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 
 from layerkit.data.dataset import TrainingPairs, Validation
-from layerkit.data.pairs import batches
+from layerkit.data.pairs import Pair, batches
 from layerkit.denoising.denoiser import Denoiser
 from layerkit.denoising.evaluation import Evaluation, evaluate
-from layerkit.errors import ProcessError, out_of_memory
+from layerkit.errors import DivergedError, ProcessError, out_of_memory
+from layerkit.training.ahead import Batch, losses_of
 from layerkit.training.inspection import Inspector
 from layerkit.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
 class StepDone:
-    """One step: its position, its loss, how many pictures it saw, and the seconds that its epoch has taken so far."""
+    """One step: its position, its loss, how many pictures it saw, and the seconds that its epoch has taken so far.
+
+    On a GPU steps are taken several at a time, so that some are over when another is reported; ``settled`` is whether
+    the network is as this one has left it.
+    """
 
     epoch: int
     batch: int
     loss: float
     pictures: int
     seconds: float
+    settled: bool = True
 
 
 @dataclass(frozen=True)
@@ -69,20 +76,38 @@ def fit(
     for number in range(epoch, epochs):
         first, spent = (batch, seconds) if number == epoch else (0, 0.0)
         start = time.perf_counter() - spent
-        for index, (noisy, target) in enumerate(batches(pairs, number, batch_size, first), first):
-            noisy, target = noisy.to(like), target.to(like)
-            trainer.progress = (number * steps + index) / (epochs * steps)
+        index = first
+        drawn = batches(pairs, number, batch_size, first, like, trainer.division.makers)
+        for group in _groups(drawn, trainer.steps_ahead):
+            taken = [
+                Batch(noisy, target, (number * steps + place) / (epochs * steps))
+                for place, (noisy, target) in enumerate(group, index)
+            ]
             if inspector is not None:
-                inspector.before_step(noisy, target)
-            try:
-                loss = trainer.step(noisy, target)
-            except ProcessError:
-                raise  # another process is at fault
-            except Exception as error:
-                if inspector is not None and not out_of_memory(error):
-                    inspector.inspect(noisy, target)
-                raise
-            yield StepDone(number, index, loss, len(noisy), time.perf_counter() - start)
+                for noisy, target, _ in taken:
+                    inspector.before_step(noisy, target)
+            losses, end = losses_of(trainer, taken), index + len(taken)
+            for noisy, target, _ in taken:
+                try:
+                    loss = next(losses)
+                except ProcessError:
+                    raise  # another process is at fault
+                except Exception as error:
+                    if inspector is not None and not out_of_memory(error):
+                        inspector.inspect(noisy, target)
+                    if isinstance(error, DivergedError):
+                        raise DivergedError(f"in step {index + 1} of epoch {number + 1} {error}") from None
+                    raise
+                index += 1
+                seconds = time.perf_counter() - start
+                yield StepDone(number, index - 1, loss, len(noisy), seconds, settled=index == end)
         trained = time.perf_counter()
         evaluation = None if validation is None else evaluate(denoiser, *validation)
         yield EpochDone(number + 1, evaluation, trained - start, time.perf_counter() - trained)
+
+
+def _groups(given: Iterable[Pair], size: int) -> Iterator[list[Pair]]:
+    """Yield the mini-batches in order, so many at a time."""
+    coming = iter(given)
+    while group := list(islice(coming, size)):
+        yield group

@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Self
 
+import torch
 from rich.console import Console
 
 from layerkit.checkpoints.checkpoint import load
@@ -21,6 +22,7 @@ from layerkit.contracts.tree import summary
 from layerkit.data.arrays import Array, ArrayPairs, Given, pictures
 from layerkit.denoising.denoiser import Denoiser
 from layerkit.denoising.evaluation import Evaluation
+from layerkit.devices import AUTO, device_named
 from layerkit.errors import CheckpointError, DataError, SpecError, StoppedError, UserError
 from layerkit.registry.catalogue import installed
 from layerkit.spec.architecture import Architecture
@@ -53,6 +55,7 @@ class Model:
             that comes with layerkit, which then takes pictures of as many channels as those it is trained on.
         overrides: values by path that replace those of the architecture, such as ``{"training.seed": 1}``.
         runs: the folder of all runs.
+        device: where the network is trained and works, see :func:`layerkit.devices.device_named`; a run goes on on any.
 
     Attributes:
         architecture: the architecture of the network.
@@ -60,6 +63,7 @@ class Model:
 
     Raises:
         SpecError: when the architecture is not valid.
+        DeviceError: when there is no such device.
     """
 
     def __init__(
@@ -68,10 +72,11 @@ class Model:
         *,
         overrides: Mapping[str, Any] | None = None,
         runs: str | Path = "runs",
+        device: str | torch.device = AUTO,
     ) -> None:
         source = architecture.to_json() if isinstance(architecture, Architecture) else architecture
         self.architecture = load_architecture(source or DEFAULT, overrides=overrides)
-        self.runs = Path(runs)
+        self.runs, self.device = Path(runs), device_named(device)
         self.folder: Path | None = None
         self._is_default, self._overrides = source is None, dict(overrides or {})
         self._denoiser: Denoiser | None = None
@@ -90,6 +95,7 @@ class Model:
         *,
         callback: Callback | None = None,
         quiet: bool = False,
+        device: str | torch.device = AUTO,
     ) -> Self:
         """Continue a run to its end, as ``layerkit train --resume`` does, and return its model.
 
@@ -97,13 +103,14 @@ class Model:
             folder: the folder of the run, started by this class or by the command line.
             epochs: replaces the number of epochs that the run was started with.
             callback, quiet: as in :meth:`train`.
+            device: as the class takes it.
 
         Raises:
             UserError: when there is no run, or it cannot be continued.
             RunError: as in :meth:`train`.
         """
         with Run.open(folder) as run:
-            model = cls(run.architecture, runs=run.folder.parent)
+            model = cls(run.architecture, runs=run.folder.parent, device=device)
             model._train(run, epochs, callback, quiet)
         return model
 
@@ -178,7 +185,7 @@ class Model:
         path = Path(path)
         if path.is_dir():
             path /= CHECKPOINT
-        checkpoint = load(path)
+        checkpoint = load(path, device=self.device)
         architecture = checkpoint.architecture
         if not self._is_default and architecture.network != self.architecture.network:
             raise CheckpointError(
@@ -248,7 +255,7 @@ class Model:
 
     def _train(self, run: Run, epochs: int | None, callback: Callback | None, quiet: bool) -> Evaluation | None:
         """Train a run to its end, or to the new end ``epochs`` if it is not None, and load its network."""
-        session = Session.open(run, installed(), epochs=epochs)
+        session = Session.open(run, installed(), epochs=epochs, device=self.device)
         console = Console(highlight=False)
         display = nullcontext() if quiet or not console.is_terminal else bars(session, console)
         try:

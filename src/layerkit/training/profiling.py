@@ -22,6 +22,7 @@ from layerkit.builtin.optimizers.sgd import SGD
 from layerkit.contracts.module import Module
 from layerkit.contracts.specs import LayerSpec, Shape
 from layerkit.contracts.watching import Backward, Forward, watching
+from layerkit.devices import wait_for
 from layerkit.spec.architecture import Architecture, build
 from layerkit.spec.text import Path
 from layerkit.spec.tracing import built_from, trace
@@ -77,21 +78,25 @@ class Profile:
     steps: int
 
 
-def profile(architecture: Architecture, batch_size: int, seconds: float = 3.0) -> Profile:
+def profile(
+    architecture: Architecture, batch_size: int, seconds: float = 3.0, device: torch.device | str = "cpu"
+) -> Profile:
     """Return the times of a training step on random pictures, medians over as many steps as ``seconds`` allow.
 
     The learning rate is 0, so that nothing diverges. The slices of a large mini-batch are counted together.
     """
     training = architecture.training
-    network = build(architecture, seed=0)
+    device = torch.device(device)
+    network = build(architecture, seed=0).to(device=device)
     trainer = Trainer(network, training.loss.build() if training else MSE(), SGD(network.param(), lr=0.0))
     generator = torch.Generator().manual_seed(0)
     noisy = torch.rand(batch_size, *architecture.input.shape, generator=generator)
     target = torch.rand(batch_size, *architecture.network.output_shape(architecture.input.shape), generator=generator)
+    noisy, target = noisy.to(device), target.to(device)
     layers = _layers(architecture, network, batch_size)
     trainer.step(noisy, target)
     trainer.step(noisy, target)
-    clocks = [(layer, module, _Clock()) for layer in layers for module in layer.modules]
+    clocks = [(layer, module, _Clock(device)) for layer in layers for module in layer.modules]
     product, operations = _product(noisy)
     rates: list[float] = []
     steps: list[float] = []
@@ -100,11 +105,13 @@ def profile(architecture: Architecture, batch_size: int, seconds: float = 3.0) -
         while len(steps) < 3 or (time.perf_counter() < end and len(steps) < MAX_STEPS):
             start = time.perf_counter()
             trainer.step(noisy, target)
+            wait_for(device)
             steps.append(time.perf_counter() - start)
             for _, _, clock in clocks:
                 clock.end_step()
             start = time.perf_counter()
             product()
+            wait_for(device)
             rates.append(operations / (time.perf_counter() - start))
     rate = statistics.median(rates)
     for layer in layers:
@@ -119,28 +126,36 @@ def profile(architecture: Architecture, batch_size: int, seconds: float = 3.0) -
 class _Clock:
     """Times the methods of one module; a step calls each of them once for every slice of the mini-batch.
 
+    Args:
+        device: that does the work; it is waited for before and after each call.
+
     Attributes:
         forward_times, backward_times: the seconds in each step so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
         self.forward_times: list[float] = []
         self.backward_times: list[float] = []
         self._forward = self._backward = 0.0
 
     def forward(self, method: Forward, x: Tensor) -> Tensor:
         """Call ``method``, and count its time."""
-        start = time.perf_counter()
+        start = self._now()
         result = method(x)
-        self._forward += time.perf_counter() - start
+        self._forward += self._now() - start
         return result
 
     def backward(self, method: Backward, grad_output: Tensor) -> Tensor | None:
         """Call ``method``, and count its time."""
-        start = time.perf_counter()
+        start = self._now()
         result = method(grad_output)
-        self._backward += time.perf_counter() - start
+        self._backward += self._now() - start
         return result
+
+    def _now(self) -> float:
+        wait_for(self._device)
+        return time.perf_counter()
 
     def end_step(self) -> None:
         """Store the times of this step, and start the next."""

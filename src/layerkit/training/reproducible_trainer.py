@@ -48,6 +48,8 @@ class ReproducibleTrainer(Trainer):
                 )
         self.group, self._flats = group, Buckets(network).flats
 
+    steps_ahead = 1  # the processes tell one another their losses in every step
+
     def _make_step(self, noisy: Tensor, target: Tensor) -> float:
         whole = len(noisy)
         parts = slices(whole, min(self._slice_size(noisy), -(-whole // SLICES) or 1))
@@ -59,7 +61,7 @@ class ReproducibleTrainer(Trainer):
             for index, part in enumerate(parts[shares[self.group.rank]]):
                 for flat in self._flats:
                     flat.zero_()
-                losses[index] = self._loss_of(noisy[part], target[part]) * count(part) / max(whole, 1)
+                losses[index] = float(self._loss_of(noisy[part], target[part])) * count(part) / max(whole, 1)
                 self._add_backward(count(part), whole)
                 for flat, row in zip(self._flats, rows, strict=True):
                     row[index] = flat

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import cached_property
 
+import torch
 from pydantic import ValidationError
 
 from layerkit.checkpoints.checkpoint import save
@@ -72,6 +73,7 @@ class Session:
         save_interval: SaveInterval | None = None,
         epochs: int | None = None,
         group: Processes | None = None,
+        device: torch.device | str = "cpu",
     ) -> Session:
         """Return the training of a run, in the state of its last checkpoint; nothing is written before :meth:`events`.
 
@@ -83,17 +85,18 @@ class Session:
                 that depends on the progress, are stretched over the new number.
             group: the processes that train together, of which this one is rank 0 and the others
                 :func:`~layerkit.training.following.follow`; None for this one alone.
+            device: where the network is trained, whatever device the checkpoint was saved on.
 
         Raises:
             UserError: when the run cannot be continued, because its files are damaged or contradict each other, or its
                 data or packages are missing; or when several processes cannot train its network.
             ProcessError: when a process is lost.
         """
-        settings, standing = run.read_settings(), standing_of(run, catalogue)
+        settings, standing = run.read_settings(), standing_of(run, catalogue, device)
         restored, position = standing.checkpoint, standing.position
         architecture = with_requirements(_for_epochs(standing.architecture, epochs), catalogue)
         training = architecture.trained
-        network = restored.network if restored else build(architecture, training.seed)
+        network = restored.network if restored else build(architecture, training.seed).to(device=device)
         if group is not None:
             group.from_first(Task(architecture, settings, position, dtype_of(network)).to_data())
         prepared = prepare(architecture, network, settings, catalogue, group)
@@ -166,9 +169,12 @@ class Session:
         try:
             for event in events:
                 self._record(event)
-                signal = asked_to_stop() if self._group is None else self._group.signal
-                if isinstance(event, EpochDone) or self.save_interval.over or signal is not None:
-                    self._save()
+                settled = isinstance(event, EpochDone) or event.settled
+                signal = None
+                if settled:
+                    signal = asked_to_stop() if self._group is None else self._group.signal
+                    if isinstance(event, EpochDone) or self.save_interval.over or signal is not None:
+                        self._save()
                 yield event
                 if signal is not None:
                     position = self.position

@@ -51,6 +51,8 @@ class SharedTrainer(Trainer):
                 )
         self.group, self.buckets = group, Buckets(network)
 
+    steps_ahead = 1  # the processes tell one another their losses in every step
+
     def _make_step(self, noisy: Tensor, target: Tensor) -> float:
         part = part_of(len(noisy), self.group.rank, self.group.size)
         with _sharing(_Batch(len(noisy), self.group)):
@@ -62,10 +64,10 @@ class SharedTrainer(Trainer):
         *before, last = slices(len(noisy), self._slice_size(noisy))
         with self._threads_for(noisy):
             for part in before:
-                loss += self._loss_of(noisy[part], target[part]) * count(part) / whole
+                loss += float(self._loss_of(noisy[part], target[part])) * count(part) / whole
                 self._add_backward(count(part), whole)
             with self.buckets.summing(self.group):
-                loss += self._loss_of(noisy[last], target[last]) * count(last) / max(whole, 1)
+                loss += float(self._loss_of(noisy[last], target[last])) * count(last) / max(whole, 1)
                 losses = self.group.begin_exchange([loss])
                 self._add_backward(count(last), whole)
             loss = sum(losses())

@@ -14,6 +14,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 
 from layerkit.checkpoints.checkpoint import Checkpoint, load
@@ -43,8 +44,8 @@ class Standing:
     metrics_lost: bool = False
 
 
-def standing_of(run: Run, catalogue: Catalogue) -> Standing:
-    """Return the state of a run; nothing is written.
+def standing_of(run: Run, catalogue: Catalogue, device: torch.device | str = "cpu") -> Standing:
+    """Return the state of a run, its network on a device; nothing is written.
 
     Raises:
         UserError: when its files are damaged, or contradict each other.
@@ -57,7 +58,7 @@ def standing_of(run: Run, catalogue: Catalogue) -> Standing:
                 f"put it back, or remove {run.metrics} to begin again"
             )
         return Standing(architecture, None, Position())
-    checkpoint = load(run.checkpoint, catalogue=catalogue)
+    checkpoint = load(run.checkpoint, catalogue=catalogue, device=device)
     _check_architecture(run, architecture, checkpoint)
     position = _position(run, checkpoint)
     _check_settings(run, position)

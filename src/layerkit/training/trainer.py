@@ -7,12 +7,16 @@ of a picture's targets is the clean picture.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import reduce
+from operator import add
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from layerkit.arithmetic.division import Division, division_on
 from layerkit.contracts.built import held
 from layerkit.contracts.loss import Loss
 from layerkit.contracts.misfit import not_a_tensor
@@ -22,28 +26,20 @@ from layerkit.contracts.printing import described, short
 from layerkit.contracts.schedule import Schedule
 from layerkit.contracts.threads import Training
 from layerkit.contracts.tree import summary
-from layerkit.contracts.workspace import Workspace
+from layerkit.contracts.workspace import LENT, Workspace
 from layerkit.errors import DivergedError, ShapeError
 from layerkit.training.dry_run import dry_run
+from layerkit.training.recording import Recorder
 
-NUMBERS_AT_ONCE = 1_000_000
-"""The most numbers in the outputs of all layers for a slice of the mini-batch; more do not fit into the cache."""
-NUMBERS_A_PARAMETER = 32
-"""A slice may always have this many numbers for each parameter, since every slice has to read all parameters."""
-NUMBERS_A_THREAD = 300_000
-"""How many numbers the outputs of all layers must hold in a step for each thread.
-
-In a shorter step two threads wait for each other as long as they work, and beside another busy program each of the many
-waits may last until that one rests.
-"""
+Number = TypeVar("Number", float, Tensor)
 
 
 class Trainer:
     """Changes a network so that its loss gets smaller.
 
-    A large mini-batch is processed in slices whose numbers stay in the processor's cache; gradients add up, so the step
-    is the same apart from rounding. If a layer mixes the samples of a mini-batch, or the loss compares them, it is
-    processed as a whole.
+    A large mini-batch is processed in slices whose numbers stay in the processor's cache, or in a GPU's memory;
+    gradients add up, so the step is the same apart from rounding. If a layer mixes the samples of a mini-batch, or the
+    loss compares them, it is processed as a whole.
 
     A step that is too short for several threads is taken by one.
 
@@ -59,6 +55,7 @@ class Trainer:
     Attributes:
         progress: how far the training is, from 0 to 1, for the schedule and the loss; the caller of ``step`` sets it.
         base_lr: the optimizer's learning rate at the beginning, which the schedule multiplies.
+        recorder: computes the gradients of steps at whose losses nobody looks.
 
     Raises:
         ArgumentError: when an argument has another type, for example a class instead of an object.
@@ -70,12 +67,18 @@ class Trainer:
         self.schedule, self.base_lr, self.progress = schedule, optimizer.lr, 0.0
         modules = [module for _, module in network.modules()]
         # Once, and not at every step, because walking through the network takes as long as some of its layers.
-        self.workspace = Workspace([self, loss, *modules])
+        owners = [self, loss, *modules]
+        self.workspace = Workspace(owners)
+        self.recorder = Recorder(network, owners, self._gradients_of)
+        if loss.anneals:
+            self.recorder.remark = "the steps are not recorded, since the loss changes with the progress"
         learning = [module for module in modules if module.parameters()]
         self._training = Training([loss, network, *learning])
         self._mixes_batch = any(module.mixes_batch for module in modules)
         self._numbers_of_one: dict[torch.Size, int] = {}
-        self._learned = sum(parameter.numel() for parameter, _ in network.param())
+        parameters = [parameter for parameter, _ in network.param()]
+        self._first = parameters[0] if parameters else None
+        self._learned = sum(parameter.numel() for parameter in parameters)
 
     def __repr__(self) -> str:
         parts = {"loss": self.loss, "optimizer": self.optimizer, "schedule": self.schedule}
@@ -93,29 +96,68 @@ class Trainer:
             StateError: when another thread is in the middle of a step of this network or with this loss.
         """
         _check(noisy, target)
-        with self._training, self.workspace, self._input_grad_spared(), torch.no_grad():
+        with self._at_work(), self.workspace:
+            self.optimizer.zero_grad()
+            return self._make_step(noisy, target)
+
+    def step_unseen(self, noisy: Tensor, target: Tensor) -> Tensor:
+        """Take a step as :meth:`step` does, and return its loss, without dimensions, on the device of the network.
+
+        A GPU works on while the processor starts the next step, because nobody looks at the loss. Nor is it checked:
+        after a loss that is not finite the weights are not finite either. :mod:`layerkit.training.ahead` puts that
+        right.
+
+        Raises:
+            ShapeError, TensorError, StateError: as :meth:`step` does.
+        """
+        _check(noisy, target)
+        with self._at_work():
+            loss = self.recorder.gradients(noisy, target)
+            self.optimizer.step()
+        return loss
+
+    @property
+    def steps_ahead(self) -> int:
+        """How many steps are taken before their losses are looked at."""
+        return self.division.steps
+
+    @property
+    def division(self) -> Division:
+        """How the work is divided on the device of the network."""
+        return division_on(self.device)
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the network; the processor for one without parameters."""
+        return torch.device("cpu") if self._first is None else self._first.device
+
+    def _gradients_of(self, noisy: Tensor, target: Tensor) -> Tensor:
+        """Set the gradients to those of a mini-batch, and return its loss, at which nobody has looked."""
+        self.optimizer.zero_grad()
+        return self._add_gradients(noisy, target, Tensor.clone)
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Let the network learn inside ``with``."""
+        with self._training, self._input_grad_spared(), torch.no_grad():
             if not self.network.training:
                 self.network.train()
             self._apply_progress()
-            self.optimizer.zero_grad()
-            loss = self._make_step(noisy, target)
-        return loss
+            yield
 
     def _make_step(self, noisy: Tensor, target: Tensor) -> float:
         """Return the loss of a mini-batch, and let the optimizer take a step by its gradients, zero before."""
-        size, loss = self._slice_size(noisy), 0.0
         with self._threads_for(noisy):
-            for part in slices(len(noisy), size):
-                loss += self._add_gradients(noisy[part], target[part], len(noisy))
+            loss = self._add_gradients(noisy, target, checked)
             self.optimizer.step()
         return loss
 
     def _threads_for(self, x: Tensor) -> AbstractContextManager[None]:
         """Limit the number of threads inside ``with`` to what the work is worth."""
-        now = torch.get_num_threads()
-        if now == 1 or self._mixes_batch or not len(x):
+        now, worth = torch.get_num_threads(), self.division.thread_numbers
+        if now == 1 or not worth or self._mixes_batch or not len(x):
             return nullcontext()
-        return threads(max(1, min(now, len(x) * self._numbers(x) // NUMBERS_A_THREAD)))
+        return threads(max(1, min(now, len(x) * self._numbers(x) // worth)))
 
     @contextmanager
     def _input_grad_spared(self) -> Iterator[None]:
@@ -132,24 +174,32 @@ class Trainer:
         if self.schedule is not None:
             self.optimizer.lr = self.base_lr * self.schedule(self.progress)
 
-    def _add_gradients(self, noisy: Tensor, target: Tensor, batch_size: int) -> float:
-        """Add the gradients of a slice of the mini-batch, and return its contribution to the mean loss."""
-        loss = self._loss_of(noisy, target)
-        check_finite(loss)
-        self._add_backward(len(noisy), batch_size)
-        return loss if len(noisy) == batch_size else loss * (len(noisy) / batch_size)
+    def _add_gradients(self, noisy: Tensor, target: Tensor, seen: Callable[[Tensor], Number]) -> Number:
+        """Add the gradients of a mini-batch, slice by slice, and return its mean loss.
 
-    def _loss_of(self, noisy: Tensor, target: Tensor) -> float:
+        Args:
+            seen: is given the loss of each slice before its gradients are added, and returns it as it is summed up.
+        """
+        losses: list[Number] = []
+        for part in slices(len(noisy), self._slice_size(noisy)):
+            given = noisy[part]
+            loss = seen(self._loss_of(given, target[part]))
+            self._add_backward(len(given), len(noisy))
+            losses.append(loss if len(given) == len(noisy) else loss * (len(given) / len(noisy)))
+        return reduce(add, losses)
+
+    def _loss_of(self, noisy: Tensor, target: Tensor) -> Tensor:
         """Return the mean loss of a slice of the mini-batch."""
         # Copied to the same memory every time, because the layers' plans can be used again only for inputs there.
-        noisy = self.workspace.empty(self, "noisy", noisy.shape, noisy).copy_(noisy)
+        lent = LENT.get() or self.workspace
+        noisy = lent.empty(self, "noisy", noisy.shape, noisy).copy_(noisy)
         prediction = self.network.forward(noisy)
         if prediction.shape != target.shape:
             raise ShapeError(
                 f"for noisy pictures {tuple(noisy.shape)} the network's output is {tuple(prediction.shape)}, and it is "
                 f"compared with targets {tuple(target.shape)}; give targets of that shape, or change the last layers"
             )
-        return float(self.loss.forward(prediction, target))
+        return self.loss.forward(prediction, target)
 
     def _add_backward(self, count: int, batch_size: int) -> None:
         """Add the gradients of the part whose loss was asked for last: ``count`` samples of ``batch_size``."""
@@ -161,7 +211,8 @@ class Trainer:
         whole = max(1, len(x))
         if self._mixes_batch or self.loss.compares_samples or whole == 1:
             return whole
-        at_once = max(NUMBERS_AT_ONCE, NUMBERS_A_PARAMETER * self._learned)
+        division = self.division
+        at_once = max(division.slice_numbers, division.parameter_numbers * self._learned)
         # Powers of two divide the usual batches, so that all slices have one size, and suit the products best.
         size: int = 2 ** int(math.log2(max(1, at_once // self._numbers(x))))
         return min(size, whole)
@@ -196,6 +247,17 @@ def check_finite(loss: float) -> None:
     """
     if not math.isfinite(loss):
         raise DivergedError(f"the loss is {loss}; try a smaller learning rate")
+
+
+def checked(loss: Tensor) -> float:
+    """Return a loss as a number, for which a GPU is waited for.
+
+    Raises:
+        DivergedError: when it is not finite.
+    """
+    number = float(loss)
+    check_finite(number)
+    return number
 
 
 def slices(count: int, size: int) -> list[slice]:

@@ -10,7 +10,7 @@ from typing import Protocol
 from torch import Tensor
 
 from layerkit.arithmetic.axes import Axis
-from layerkit.arithmetic.backends import fused, plain
+from layerkit.arithmetic.backends import fused, gpu, plain
 from layerkit.arithmetic.passes import Memory, Move
 
 
@@ -18,8 +18,9 @@ class Backend(Protocol):
     """Computes the sums of :class:`layerkit.arithmetic.sums.Sums`, where the arguments are described."""
 
     __name__: str
-    DEVICE: str
-    """The type of a device, as torch names it, whose tensors it supports."""
+
+    def device(self) -> str:
+        """Return the type of a device, as torch names it, whose tensors it supports."""
 
     def unavailable(self) -> str:
         """Return what this backend lacks here, as a phrase that follows "without", or ``""`` if it is available."""
@@ -38,4 +39,4 @@ class Backend(Protocol):
         """Return the moves that set ``z`` to the transpose of the sums, applied to ``y``."""
 
 
-BACKENDS: tuple[Backend, ...] = (fused, plain)
+BACKENDS: tuple[Backend, ...] = (fused, gpu, plain)

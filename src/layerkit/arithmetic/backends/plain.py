@@ -11,10 +11,13 @@ from torch import Tensor
 from layerkit.arithmetic.axes import Axis
 from layerkit.arithmetic.passes import Memory, Move
 
-DEVICE = "cpu"
-
 PRODUCTS = 3
 """The dimension of the products of one direction."""
+
+
+def device() -> str:
+    """Return the type of a device whose tensors are supported: the processor."""
+    return "cpu"
 
 
 def unavailable() -> str:

@@ -66,6 +66,8 @@ class AnnealedL0(Loss):
         linear_below: for gamma < 1 a straight line replaces the power below this difference.
     """
 
+    anneals = True
+
     def __init__(self, eps: float = 1e-8, linear_below: float = 0.004) -> None:
         self.eps, self.linear_below = eps, linear_below
 

@@ -83,6 +83,11 @@ class Masked(Loss):
         self.forget()
 
     @property
+    def anneals(self) -> bool:  # type: ignore[override]  # a property in the place of an attribute
+        """Whether the other loss depends on the progress."""
+        return self.loss.anneals
+
+    @property
     def progress(self) -> float:
         """How far the training is, from 0 to 1."""
         return self.loss.progress

@@ -103,11 +103,12 @@ class Pixelate(Noise):
     def _multiples(self, count: int, number: int, dtype: torch.dtype, device: torch.device) -> Tensor:
         """Return ``number`` times 0 to ``count - 1``, from a cache, since making them takes a seventh of a draw."""
         key = count, number, dtype, device
-        if key not in self._known:
-            if len(self._known) >= MAX_KNOWN:
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= MAX_KNOWN:  # other threads keep what they have found
                 self._known.clear()
-            self._known[key] = torch.arange(count, dtype=dtype, device=device) * number
-        return self._known[key]
+            found = self._known[key] = torch.arange(count, dtype=dtype, device=device) * number
+        return found
 
     def _blocks(self, source: Tensor) -> tuple[int, int]:
         """Return the number of blocks of a source, (vertical, horizontal)."""

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerkit.cli.context import catalogue_of, printer
+from layerkit.cli.context import catalogue_of, device_from, device_option, printer
 
 if TYPE_CHECKING:
+    import torch
+
     from layerkit.cli.grid import Grid
     from layerkit.registry.catalogue import Catalogue
     from layerkit.testing.cases.subjects import Subject
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--seed", default=0, show_default=True, help="The seed of the examples.")
 @click.option("--replay", metavar="TOKEN", help="Run exactly the case of a failure again; needs NAME and --only.")
 @click.option("--jobs", default=None, type=click.IntRange(1, 256), help="Processes; by default one for each core.")
+@device_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write a report, as .md or .html.")
 @click.pass_context
@@ -41,10 +44,13 @@ def conformance(
     seed: int,
     replay: str | None,
     jobs: int | None,
+    device: str,
     as_json: bool,
     report: Path | None,
 ) -> None:
     """Test layers, losses, optimizers, noises and schedules: gradients, state, shapes, layouts, persistence and more.
+
+    With a GPU as --device each component is also held, there, to what it gives on the processor.
 
     The exit code is 1 when a check fails. A failure shows the smallest case that was found, and the command that
     runs it again.
@@ -65,7 +71,9 @@ def conformance(
         from layerkit.testing.reporting import check_report
 
         check_report(report)
-    result = _run(chosen, only, profile_named(profile), seed, replay, jobs, quiet=as_json)
+    where = device_from(device, say=not as_json)
+    tried = None if where.type == "cpu" else where
+    result = _run(chosen, only, profile_named(profile), seed, replay, jobs, tried, quiet=as_json)
     if report is not None:
         from layerkit.testing.reporting import write_report
 
@@ -107,6 +115,7 @@ def _run(
     seed: int,
     replay: str | None,
     jobs: int | None,
+    device: torch.device | None,
     quiet: bool,
 ) -> Report:
     import os
@@ -115,13 +124,13 @@ def _run(
 
     from layerkit.testing.running import pairs_of, run_parallel, run_subjects
 
-    pairs_of(chosen, only)  # reports an unknown check at once
+    pairs_of(chosen, only, device)  # reports an unknown check at once
     jobs = jobs or os.cpu_count() or 1
     if replay or jobs == 1 or len(chosen) < 4:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # the tensors are small, and threads would only wait for each other
         try:
-            return run_subjects(chosen, only, profile, seed, replay)
+            return run_subjects(chosen, only, profile, seed, replay, device=device)
         finally:
             torch.set_num_threads(threads)
 
@@ -131,7 +140,7 @@ def _run(
             failed = f", {len(report.failures)} failed" if report.failures else ""
             click.echo(f"{name}: {len(report.results)} checks{failed}", err=True)
 
-    return run_parallel(chosen, only, profile, seed, jobs, done)
+    return run_parallel(chosen, only, profile, seed, jobs, done, device)
 
 
 def _table(report: Report) -> Grid:

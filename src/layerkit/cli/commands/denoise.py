@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerkit.cli.context import catalogue_of, printer
+from layerkit.cli.context import catalogue_of, device_from, device_option, printer
 from layerkit.distributed.launch import processes_of_torchrun
 
 if TYPE_CHECKING:
+    import torch
+
     from layerkit.cli.denoising import Denoising
 
 
@@ -40,7 +42,12 @@ def _share(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int,
     is_flag=True,
     help="Train a small network on each picture and nothing else, and denoise the picture by it.",
 )
-@click.option("--tile", default=512, show_default=True, help="Side of the tiles a large picture is processed in.")
+@click.option(
+    "--tile",
+    type=click.IntRange(min=1),
+    help="Side of the tiles a large picture is processed in.  [default: 512, on a GPU what its memory allows]",
+)
+@device_option
 @click.option("--compare", is_flag=True, help="Also write NAME-compare.png, a comparison with classical methods.")
 @click.option(
     "--format",
@@ -70,7 +77,8 @@ def denoise(
     strength: float | None,
     flips: bool,
     alone: bool,
-    tile: int,
+    tile: int | None,
+    device: str,
     compare: bool,
     file_format: str,
     recursive: bool,
@@ -111,10 +119,12 @@ def denoise(
         files = find_pictures(pictures, suffixes=SUFFIXES, recursive=recursive, leave_out=Path(output))
         return works_of(files, Path(output), Order(overwrite, skip_existing, compare, file_format == "same", shard))
 
-    def denoising(notes: bool) -> Denoising:
-        return _denoising(ctx, given, strength, flips, alone, tile, jobs, notes)
-
     group = processes_of_torchrun()
+    where = device_from(device, processes=group, say=group is None or group.rank == 0)
+
+    def denoising(notes: bool) -> Denoising:
+        return _denoising(ctx, given, strength, flips, alone, tile, where, jobs, notes)
+
     if group is None:
         denoise_files(denoising(notes=True), plan())
         return
@@ -129,7 +139,8 @@ def _denoising(
     strength: float | None,
     flips: bool,
     alone: bool,
-    tile: int,
+    tile: int | None,
+    device: torch.device,
     jobs: int,
     notes: bool,
 ) -> Denoising:
@@ -142,10 +153,10 @@ def _denoising(
 
     console, times = printer(err=True), 1.0 if strength is None else strength
     if alone:
-        return Denoising(SinglePictureDenoiser(tile=tile), console, jobs)
+        return Denoising(SinglePictureDenoiser(tile=tile, device=device), console, jobs)
     if checkpoint is None:
-        return Denoising(BlindDenoiser.pretrained(times, flips, tile), console, jobs)
-    loaded = load(checkpoint, catalogue=catalogue_of(ctx, notes))
+        return Denoising(BlindDenoiser.pretrained(times, flips, tile, device), console, jobs)
+    loaded = load(checkpoint, catalogue=catalogue_of(ctx, notes), device=device)
     if loaded.architecture.input.noise_level or strength is not None or flips:
         return Denoising(BlindDenoiser.of(loaded, times, flips, tile), console, jobs)
     if loaded.noise_range is None and notes:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerkit.cli.context import catalogue_of, printer
+from layerkit.cli.context import catalogue_of, device_from, device_option, printer
 from layerkit.distributed.launch import processes_of_torchrun
 
 if TYPE_CHECKING:
+    import torch
+
     from layerkit.distributed.group import Processes
 
 
@@ -25,9 +27,10 @@ if TYPE_CHECKING:
     metavar="SOURCE",
     help="As for train; its validation part is used.",
 )
+@device_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 @click.pass_context
-def evaluate(ctx: click.Context, checkpoint: str, data: str, as_json: bool) -> None:
+def evaluate(ctx: click.Context, checkpoint: str, data: str, device: str, as_json: bool) -> None:
     """Compare noisy pictures, before and after the network in CHECKPOINT denoises them, with the clean pictures.
 
     Classical methods, tuned on the same pictures, are listed for comparison: Gaussian blur, non-local means and total
@@ -36,10 +39,14 @@ def evaluate(ctx: click.Context, checkpoint: str, data: str, as_json: bool) -> N
     """
     group = processes_of_torchrun()
     with nullcontext() if group is None else group.ending_together():
-        _evaluate(ctx, checkpoint, data, as_json, group)
+        leads = group is None or group.rank == 0
+        where = device_from(device, processes=group, say=leads and not as_json)
+        _evaluate(ctx, checkpoint, data, as_json, group, where)
 
 
-def _evaluate(ctx: click.Context, checkpoint: str, data: str, as_json: bool, group: Processes | None) -> None:
+def _evaluate(
+    ctx: click.Context, checkpoint: str, data: str, as_json: bool, group: Processes | None, device: torch.device
+) -> None:
     """Measure, each process its part of the pictures, and print what comes out in rank 0."""
     import json
     from dataclasses import asdict
@@ -53,7 +60,7 @@ def _evaluate(ctx: click.Context, checkpoint: str, data: str, as_json: bool, gro
     from layerkit.denoising.shared_denoiser import SharedDenoiser
     from layerkit.errors import DataError
 
-    loaded = load(checkpoint, catalogue=catalogue_of(ctx, notes=group is None or group.rank == 0))
+    loaded = load(checkpoint, catalogue=catalogue_of(ctx, notes=group is None or group.rank == 0), device=device)
     architecture = loaded.architecture
     given = architecture.input
     dataset = load_dataset(
@@ -75,6 +82,7 @@ def _evaluate(ctx: click.Context, checkpoint: str, data: str, as_json: bool, gro
     baselines = classical_results(dataset.validation, printer(err=True), installed_baselines())
     if as_json:
         more = {"gain": result.gain, "baselines": list(map(asdict, baselines)), "data": dataset.validation_description}
+        more["device"] = str(device)
         click.echo(json.dumps(asdict(result) | more))
         return
     click.echo(dataset.validation_description)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerkit.cli.context import catalogue_of, command_line
+from layerkit.cli.context import catalogue_of, command_line, device_from, device_option
 
 if TYPE_CHECKING:
     from layerkit.experiments.database_url import DatabaseURL
@@ -33,6 +33,7 @@ def _storage(ctx: click.Context, param: click.Parameter, value: str | None) -> D
     help="A PostgreSQL database, postgresql://USER@HOST/DATABASE, through which machines without a common folder share "
     "the trials. A password is better kept in PGPASSWORD or ~/.pgpass.",
 )
+@device_option
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors and the page's name.")
 @click.pass_context
 def experiment(
@@ -43,6 +44,7 @@ def experiment(
     redraw: bool,
     output: str | None,
     storage: DatabaseURL | None,
+    device: str,
     quiet: bool,
 ) -> None:
     """Run the experiments in FILES and write a page that compares their figures and tables with the report's.
@@ -78,4 +80,5 @@ def experiment(
             redraw=redraw,
             quiet=quiet,
             command=command_line(ctx),
+            device=device_from(device, say=not quiet),
         )

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from layerkit.cli.context import catalogue_of, overrides_from, printer, read_spec, set_option
+from layerkit.cli.context import (
+    catalogue_of,
+    device_from,
+    device_option,
+    overrides_from,
+    printer,
+    read_spec,
+    set_option,
+)
 
 if TYPE_CHECKING:
     from layerkit.cli.grid import Grid
@@ -19,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--batch-size", type=click.IntRange(1, 65_536), help="Pictures in a step; by default the spec's own.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Number of threads; by default torch's.")
 @click.option("--seconds", type=click.FloatRange(0.1, 600), default=3.0, show_default=True, help="How long to measure.")
+@device_option
 @set_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 @click.pass_context
@@ -28,6 +37,7 @@ def profile(
     batch_size: int | None,
     threads: int | None,
     seconds: float,
+    device: str,
     assignments: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -47,8 +57,8 @@ def profile(
     architecture = read_spec(spec, catalogue_of(ctx), overrides_from(assignments, {}))
     if threads is not None:
         torch.set_num_threads(threads)
-    training = architecture.training
-    result = measure(architecture, batch_size or (training.batch_size if training else 4), seconds)
+    training, where = architecture.training, device_from(device, say=not as_json)
+    result = measure(architecture, batch_size or (training.batch_size if training else 4), seconds, where)
     if not as_json:
         printer().print(_table(architecture, result))
         return
@@ -75,6 +85,7 @@ def profile(
     click.echo(
         json.dumps(
             {"name": architecture.name, "batch_size": result.batch_size, "threads": torch.get_num_threads()}
+            | {"device": str(where)}
             | totals
             | {"layers": layers}
         )

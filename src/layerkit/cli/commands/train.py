@@ -8,12 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layerkit.cli.context import catalogue_of, name_of, overrides_from, read_spec, set_option
+from layerkit.cli.context import (
+    catalogue_of,
+    device_from,
+    device_option,
+    name_of,
+    overrides_from,
+    read_spec,
+    set_option,
+)
 from layerkit.data.sources import HELP
 from layerkit.distributed.launch import TIMEOUT, processes_of_torchrun, restarts
 from layerkit.training.save_interval import DEFAULT_MINUTES, SaveInterval
 
 if TYPE_CHECKING:
+    import torch
+
     from layerkit.distributed.group import Processes
     from layerkit.registry.catalogue import Catalogue
     from layerkit.training.run import Run
@@ -75,6 +85,14 @@ REMEMBERED = {*FLAGS, "spec", "data", "clean_targets", "reproducible", "assignme
     metavar="SECONDS",
     help="Under torchrun, how long processes wait for one another before they end.",
 )
+@device_option
+@click.option(
+    "--precision",
+    type=click.Choice(["float32", "tf32"]),
+    default="float32",
+    show_default=True,
+    help="How precisely a GPU multiplies: with all bits of single precision, or with the 11 that TF32 keeps.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors and the last table.")
 @click.pass_context
 def train(
@@ -84,6 +102,8 @@ def train(
     checkpoint_minutes: float,
     checkpoint_steps: int | None,
     process_timeout: float,
+    device: str,
+    precision: str,
     quiet: bool,
     **options: Any,
 ) -> None:
@@ -99,9 +119,15 @@ def train(
     """
     _check_usage(ctx, resume)
     group = processes_of_torchrun(process_timeout)
+    leads = group is None or group.rank == 0
     with nullcontext() if group is None else group.ending_together():
-        if group is None or group.rank == 0:
-            _lead(ctx, resume, SaveInterval(checkpoint_steps, checkpoint_minutes), quiet, options, group)
+        from layerkit.devices import check_precision, computing_in
+
+        where = device_from(device, processes=group, say=leads and not quiet)
+        check_precision(precision, where)
+        if group is None or leads:
+            with computing_in(precision):
+                _lead(ctx, resume, SaveInterval(checkpoint_steps, checkpoint_minutes), quiet, options, group, where)
         else:
             from layerkit.cli.training import follow_run
 
@@ -115,6 +141,7 @@ def _lead(
     quiet: bool,
     options: dict[str, Any],
     group: Processes | None,
+    device: torch.device,
 ) -> None:
     """Train in the run's folder, alone or as rank 0 of a group."""
     from layerkit.cli.training import train_run
@@ -123,7 +150,7 @@ def _lead(
     catalogue = catalogue_of(ctx)
     if resume is not None:
         with Run.open(resume) as run:
-            train_run(run, catalogue, save_interval, options["epochs"], quiet, group)
+            train_run(run, catalogue, save_interval, options["epochs"], quiet, group, device)
         return
     if options["spec"] is None:
         from layerkit.spec.loading import DEFAULT
@@ -132,7 +159,7 @@ def _lead(
         if not quiet:
             click.echo("no SPEC is given, so the network that comes with layerkit is trained")
     with _started(catalogue, **options) as run:
-        train_run(run, catalogue, save_interval, None, quiet, group)
+        train_run(run, catalogue, save_interval, None, quiet, group, device)
 
 
 def _check_usage(ctx: click.Context, resume: str | None) -> None:
