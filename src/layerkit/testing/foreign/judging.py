@@ -79,15 +79,19 @@ def agreement(trial: Trial, case: Case, variation: Variation) -> None:
     """
     prepared = trial.prepared(case, variation)
     expected = trial.expected(prepared)
+    if variation.layouts:
+        _require_same_outputs(trial, prepared)
     given = trial.given(prepared, variation)
     if given is None:
         return
     lower = variation.dtype if variation.dtype in ROUNDINGS else None
     if lower is torch.float32 and variation.route is not straight:
         lower = torch.bfloat16  # of autocast
-    allowed = _allowed(trial, prepared, expected, lower)
+    allowed = dict(zip(trial.inputs.needing, _allowed(trial, prepared, expected, lower), strict=True))
+    truths = dict(zip(trial.inputs.needing, expected, strict=True))
     needing = trial.inputs.needing if variation.needing is None else variation.needing
-    for index, mine, truth, most in zip(needing, given, expected, allowed, strict=True):
+    for index, mine in zip(needing, given, strict=True):
+        truth, most = truths[index], allowed[index]
         truth = torch.zeros_like(prepared.plain[index]) if truth is None else truth.detach()
         mine = torch.zeros_like(truth) if mine is None else mine.detach().to(truth.dtype)
         if lower is not None and truth.numel() and truth.abs().max() > torch.finfo(lower).max / 8:
@@ -95,6 +99,25 @@ def agreement(trial: Trial, case: Case, variation: Variation) -> None:
         wrong = (mine - truth).norm() if lower is not None else (mine - truth).abs().max() if mine.numel() else mine.sum()
         if not bool(wrong <= most):
             _fail(trial, prepared, variation, index, mine, truth)
+
+
+def inputs_are_kept(trial: Trial, case: Case, variation: Variation) -> None:
+    """Look whether inputs are written into; all other checks give copies of those that forward spoils."""
+    if trial.target.spoilt:
+        names = ", ".join(trial.names[index] for index in sorted(trial.target.spoilt))
+        raise CheckFailed(f"forward has changed {names}")
+    agreement(trial, case, variation)
+
+
+def _require_same_outputs(trial: Trial, prepared: Prepared) -> None:
+    try:
+        with torch.no_grad():
+            pairs = zip(trial.call(*prepared.values), trial.call(*prepared.plain), strict=True)
+    except ForwardFailed:
+        return  # what the pass itself will say
+    for number, (given, truth) in enumerate(pairs):
+        if truth.numel() and not bool((given - truth).abs().max() <= 1e-4 * (1e-3 + truth.abs().max())):
+            raise CheckFailed(f"output {number} is another", guess=guess(given, truth))
 
 
 def oracle_agrees(trial: Trial, case: Case, variation: Variation) -> None:
@@ -136,8 +159,8 @@ def _evaluation(trial: Trial, prepared: Prepared) -> tuple[Evaluate, list[Any], 
 
     cotangent = torch.cat(
         [
-            torch.zeros(output.numel(), dtype=torch.float64) if c is None else c.reshape(-1).double()
-            for c, output in zip(prepared.plain_cotangents, trial.call(*work), strict=True)
+            c.reshape(-1).double()
+            for c in prepared.plain_cotangents
         ]
     )
     return evaluate, work, cotangent
@@ -232,7 +255,7 @@ def _counts(trial: Trial, prepared: Prepared) -> dict[str, int]:
     """Return the numbers that people divide or multiply a gradient by when they should not."""
     counts = {}
     for number, cotangent in enumerate(prepared.plain_cotangents):
-        if cotangent is not None and cotangent.dim():
+        if cotangent.dim():
             counts[f"number of values of output {number}"] = cotangent.numel()
     for name, value in zip(trial.names, prepared.plain, strict=True):
         if isinstance(value, Tensor):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from layerkit.testing.check import CheckFailed, NotApplicable
 from layerkit.testing.foreign.adapters import tensors_in
+from layerkit.testing.foreign.battery import LARGE_BATCH
 from layerkit.testing.foreign.cases import BATCH, Case, Inputs
 from layerkit.testing.foreign.declaration import Declaration
 from layerkit.testing.foreign.target import Target
@@ -20,7 +22,6 @@ from layerkit.testing.instruments.numerics import DOUBLE, SINGLE
 
 OTHER_SIZES = (1, 0, 2, 37)
 """Sizes that are tried in place of each of the example's; the batch is tried with a larger one too."""
-LARGE_BATCH = 131
 MOST_VALUES = 20_000
 """Cases with more values than this are left out."""
 SEEDS = (1, 2, 3)
@@ -77,11 +78,17 @@ def _with_effects(target: Target, inputs: Inputs) -> tuple[Target, list[str]]:
     ]
     held = [value.clone() if isinstance(value, Tensor) else value for value in values]
     before = [value.grad_fn if isinstance(value, Tensor) else None for value in held]
+    kept = [value.detach().clone() if isinstance(value, Tensor) else value for value in held]
     outputs = tensors_in(target.function(*held))
     dirty = frozenset(
         index
         for index, value in enumerate(held)
         if isinstance(value, Tensor) and index in inputs.needing and value.grad_fn is not before[index]
+    )
+    spoilt = frozenset(
+        index
+        for index, value in enumerate(held)
+        if isinstance(value, Tensor) and index not in dirty and not torch.equal(value.detach(), kept[index])
     )
     differentiable = tuple(index for index, output in enumerate(outputs) if output.requires_grad)
     if not differentiable:
@@ -92,7 +99,7 @@ def _with_effects(target: Target, inputs: Inputs) -> tuple[Target, list[str]]:
         without = [str(i) for i in range(len(outputs)) if i not in differentiable]
         notes.append(f"outputs without a gradient: {', '.join(without)}")
     chosen = None if len(differentiable) == len(outputs) else differentiable
-    return replace(target, differentiable=chosen, dirty=dirty), notes
+    return replace(target, differentiable=chosen, dirty=dirty, spoilt=spoilt), notes
 
 
 def _repeat(trial: Trial) -> None:
@@ -105,7 +112,7 @@ def _repeat(trial: Trial) -> None:
                 "two calls with the same input give different outputs, although the global random generators of torch, "
                 "numpy and Python are put to the same seed: make a generator of its own inside of the function"
             )
-        copies = [v.clone() if i in trial.target.dirty else v for i, v in enumerate(values)]
+        copies = [v.clone() if isinstance(v, Tensor) else v for v in values]
         third = tensors_in(trial.target.function(*copies))  # without a seed
     third = [third[i] for i in trial.target.differentiable] if trial.target.differentiable else third
     learned = trial.learned
@@ -136,15 +143,17 @@ def _learn_cases(trial: Trial) -> None:
             accepted.setdefault(name, []).append(size)
     for name, sizes in accepted.items():
         trial.learned.notes.append(f"{name} may be {', '.join(map(str, sizes))}")
-    for name in trial.inputs.sizes.keys() - accepted.keys():
-        trial.learned.notes.append(f"{name} stays {trial.inputs.sizes[name]}")
 
 
 def _resized(inputs: Inputs) -> Iterator[Case]:
+    """Yield cases with one other size each; two names of the same sizes give them once."""
+    seen = set()
     for number, (name, size) in enumerate(inputs.sizes.items()):
         for other in (*OTHER_SIZES, *((LARGE_BATCH,) if name == BATCH or number == 0 else ())):
             case = Case(seed=5 + number, sizes=((name, other),))
-            if other != size and sum(v.numel() for v in inputs.values(case) if isinstance(v, Tensor)) <= MOST_VALUES:
+            shapes = tuple(tuple(v.shape) for v in inputs.values(case) if isinstance(v, Tensor))
+            if other != size and shapes not in seen and sum(map(math.prod, shapes)) <= MOST_VALUES:
+                seen.add(shapes)
                 yield case
 
 

@@ -116,8 +116,8 @@ def second_backward(call: Call, inputs: Inputs, cotangents: Cotangents) -> Gradi
         return None
 
 
-MODIFIED = "modified by an inplace operation"
-"""What torch says where a tensor that was saved by ``save_for_backward`` is another at backward."""
+NOTICED = "inplace"
+"""What torch's error has in it where a tensor that it keeps is another at backward."""
 
 
 def after_the_inputs_changed(call: Call, inputs: Inputs, cotangents: Cotangents) -> Gradients | None:
@@ -131,7 +131,7 @@ def after_the_inputs_changed(call: Call, inputs: Inputs, cotangents: Cotangents)
     try:
         return gradients_of(outputs, inputs, cotangents)
     except RuntimeError as error:
-        if MODIFIED in str(error):
+        if NOTICED in str(error):
             return None
         raise
 
@@ -148,7 +148,7 @@ def after_the_outputs_changed(call: Call, inputs: Inputs, cotangents: Cotangents
     try:
         return gradients_of(outputs, inputs, cotangents)
     except RuntimeError as error:
-        if MODIFIED in str(error):
+        if NOTICED in str(error):
             return None
         raise
 

@@ -13,7 +13,7 @@ from layerkit.testing.foreign.adapters import tensors_in
 from layerkit.testing.foreign.battery import ForeignCheck
 from layerkit.testing.foreign.cases import Case
 from layerkit.testing.foreign.comparing import central_differences, compare
-from layerkit.testing.foreign.judging import ROUNDINGS, agreement, differences, oracle_agrees
+from layerkit.testing.foreign.judging import ROUNDINGS, agreement, differences, inputs_are_kept, oracle_agrees
 from layerkit.testing.foreign.slicing import Slice
 from layerkit.testing.foreign.trial import LAY_OUT, Prepared, Trial, Variation
 from layerkit.testing.instruments.numerics import DOUBLE
@@ -53,8 +53,8 @@ def _body(
     values = trial.inputs.values(case)
     needing = trial.inputs.needing if variation.needing is None else variation.needing
     names = [trial.names[index] for index in needing]
-    plain = [_written(trial, index, value, index in needing) for index, value in enumerate(values)]
-    if check.look not in (agreement, differences, oracle_agrees):  # second derivatives
+    plain = [_written(trial, index, value, index in trial.inputs.needing) for index, value in enumerate(values)]
+    if check.look not in (agreement, differences, inputs_are_kept, oracle_agrees):  # second derivatives
         lines += ["inputs = [", *plain, "]", "assert torch.autograd.gradgradcheck(call, inputs)"]
         return lines
     for name in {*variation.layouts.values(), *variation.gradient_layouts.values()}:
@@ -63,12 +63,14 @@ def _body(
     used.define("straight", routes.straight)
     used.define("compare", compare)
     lines += ["# as they are", "inputs = [", *plain, "]"]
-    lines += ["gradients = [", *(_gradient(c) for c in prepared.plain_cotangents), "]"]
+    lines += ["gradients = [", *(f"    {_tensor(c)}," for c in prepared.plain_cotangents), "]"]
     lines += ["", "# as they are given", "given_inputs = ["]
-    lines += [_given(index, value, variation.layouts, variation, "inputs") for index, value in enumerate(values)]
+    lines += [_given(i, value, variation.layouts, variation, "inputs", i in needing) for i, value in enumerate(values)]
     lines += ["]", "given_gradients = ["]
     lines += [
-        _given(index, cotangent, variation.gradient_layouts, variation, "gradients")
+        _given(index, cotangent, variation.gradient_layouts, variation, "gradients", False)
+        if prepared.cotangents[index] is not None
+        else "    None,  # not used"
         for index, cotangent in enumerate(prepared.plain_cotangents)
     ]
     lines += ["]", "", f"analytic = {variation.route.__name__}(call, given_inputs, given_gradients)"]
@@ -89,7 +91,13 @@ def _body(
         tolerance = 1e-9
     else:
         lines += _plain_layouts(variation)
+        if variation.layouts:
+            lines += ["for mine, its in zip(call(*given_inputs), call(*inputs), strict=True):"]
+            lines += ["    torch.testing.assert_close(mine, its)"]
         lines += ["expected = straight(call, inputs, gradients)"]
+        if needing != trial.inputs.needing:
+            chosen = [trial.inputs.needing.index(index) for index in needing]
+            lines += [f"expected = [expected[i] for i in {chosen}]"]
         tolerance = _tolerance(trial, variation)
     return [*lines, f"compare({names!r}, analytic, expected, {tolerance!r})"]
 
@@ -116,17 +124,13 @@ def _written(trial: Trial, index: int, value: Any, needs: bool) -> str:
     return f"    {text},  # {trial.names[index]}"
 
 
-def _gradient(cotangent: Tensor | None) -> str:
-    return f"    {None if cotangent is None else _tensor(cotangent)},"
-
-
 def _tensor(value: Tensor) -> str:
     numbers = repr(value.detach().tolist()).replace("nan", 'float("nan")').replace("inf", 'float("inf")')
     shape = f".reshape({tuple(value.shape)})" if not value.numel() else ""
     return f"torch.tensor({numbers}, dtype={value.dtype}){shape}"
 
 
-def _given(index: int, value: Any, layouts: dict[int, str], variation: Variation, where: str) -> str:
+def _given(index: int, value: Any, layouts: dict[int, str], variation: Variation, where: str, needs: bool) -> str:
     """Return how an input, or the gradient of an output, is made of the plain one."""
     here = f"{where}[{index}]"
     if not isinstance(value, Tensor):
@@ -136,7 +140,7 @@ def _given(index: int, value: Any, layouts: dict[int, str], variation: Variation
         text += f".to({variation.dtype})"
     if index in layouts:
         text = f"{LAY_OUT[layouts[index]].__name__}({text})"
-    return f"    {text}" + (f".requires_grad_({here}.requires_grad)," if where == "inputs" else ",")
+    return f"    {text}" + (".requires_grad_()," if needs else ",")
 
 
 def _plain_layouts(variation: Variation) -> list[str]:
@@ -151,7 +155,7 @@ def _plain_layouts(variation: Variation) -> list[str]:
         "    for x, p in zip(given_inputs, inputs)",
         "]",
         "gradients = [",
-        "    None if g is None else g.to(p.dtype).clone(memory_format=torch.contiguous_format)",
+        "    p if g is None else g.to(p.dtype).clone(memory_format=torch.contiguous_format)",
         "    for g, p in zip(given_gradients, gradients)",
         "]",
     ]

@@ -6,6 +6,7 @@ import ast
 import inspect
 import sys
 import textwrap
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -27,6 +28,7 @@ class Slice:
         self.parts: list[str] = []
         self.missing: list[str] = []
         self._seen: set[tuple[str, str]] = set()
+        self._trees: dict[str, tuple[str, list[ast.stmt]]] = {}
 
     def text(self) -> str:
         """Return imports and definitions."""
@@ -83,11 +85,8 @@ class Slice:
         """Put what a module binds to a name, and all that it needs, into the slice; return whether it is there."""
         if (module.__name__, name) in self._seen:
             return True
-        try:
-            source = inspect.getsource(module)
-        except (OSError, TypeError):
-            return False
-        nodes = [node for node in ast.parse(source).body if name in _bound(node)]
+        source, body = self._read(module)
+        nodes = [node for node in body if name in _bound(node)]
         if not nodes:
             return False
         self._seen.add((module.__name__, name))
@@ -98,19 +97,30 @@ class Slice:
         elif isinstance(node, ast.ImportFrom):
             alias = next(its for its in node.names if (its.asname or its.name) == name)
             home = sys.modules.get(node.module or "")
-            if home is None or not (node.module or "").startswith(OWN) or not self._take(home, alias.name):
+            if home is None or _is_installed(home) or not self._take(home, alias.name):
                 self._import(
                     f"from {node.module} import {alias.name}" + (f" as {alias.asname}" if alias.asname else "")
                 )
         else:
             self._need(module, node)
             self.parts.append(_segment(source, node))
-            self._take_registrations(module, source, name)
+            self._take_registrations(module, name)
         return True
 
-    def _take_registrations(self, module: ModuleType, source: str, name: str) -> None:
+    def _read(self, module: ModuleType) -> tuple[str, list[ast.stmt]]:
+        """Return the text of a module, and its statements; nothing where there is none."""
+        if module.__name__ not in self._trees:
+            try:
+                source = inspect.getsource(module)
+                self._trees[module.__name__] = source, ast.parse(source).body
+            except (OSError, TypeError, SyntaxError):
+                self._trees[module.__name__] = "", []
+        return self._trees[module.__name__]
+
+    def _take_registrations(self, module: ModuleType, name: str) -> None:
         """Put in what is said about a name after its definition, such as ``name.register_autograd(...)``."""
-        for node in ast.parse(source).body:
+        source, body = self._read(module)
+        for node in body:
             calls = [node.value] if isinstance(node, ast.Expr) else getattr(node, "decorator_list", [])
             for call in calls:
                 owner = call.func if isinstance(call, ast.Call) else call
@@ -124,9 +134,8 @@ class Slice:
                     self.parts.append(_segment(source, node))
 
     def _need(self, module: ModuleType, node: ast.AST) -> None:
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Load):
-                self._take(module, inner.id)
+        for name in _names_read(node):
+            self._take(module, name)
 
     def _import(self, line: str) -> None:
         if line not in self.imports:
@@ -136,6 +145,18 @@ class Slice:
 def _is_installed(module: ModuleType) -> bool:
     file = (getattr(module, "__file__", None) or "").replace("\\", "/")
     return ("site-packages" in file or not file) and not module.__name__.startswith(OWN)
+
+
+def _names_read(node: ast.AST) -> Iterator[str]:
+    """Yield the names that are read when a statement runs; annotations are not."""
+    for field, value in ast.iter_fields(node):
+        if field in ("annotation", "returns"):
+            continue
+        for inner in value if isinstance(value, list) else [value]:
+            if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Load):
+                yield inner.id
+            elif isinstance(inner, ast.AST):
+                yield from _names_read(inner)
 
 
 def _bound(node: ast.stmt) -> set[str]:

@@ -61,6 +61,7 @@ class Target:
         remembers: whether forward leaves something in an object, so that backward belongs to the last one.
         differentiable: the numbers of the outputs that have a gradient; None for all of them.
         dirty: the arguments that it changes on purpose.
+        spoilt: the arguments that it changes without a word; it is given copies, but by the check that says so.
         operator: what torch.library.opcheck takes, of an operator.
     """
 
@@ -72,6 +73,7 @@ class Target:
     remembers: bool = False
     differentiable: tuple[int, ...] | None = None
     dirty: frozenset[int] = field(default_factory=frozenset)
+    spoilt: frozenset[int] = field(default_factory=frozenset)
     operator: Any = None
 
     def call(self, *values: Any) -> list[Tensor]:
@@ -79,7 +81,8 @@ class Target:
         torch.default_generator.manual_seed(0)
         random.seed(0)
         numpy.random.seed(0)
-        given = [value.clone() if index in self.dirty else value for index, value in enumerate(values)]
+        copied = self.dirty | self.spoilt
+        given = [value.clone() if index in copied else value for index, value in enumerate(values)]
         outputs = tensors_in(self.function(*given))
         return outputs if self.differentiable is None else [outputs[index] for index in self.differentiable]
 

@@ -80,12 +80,15 @@ class Learned:
 
 @dataclass(frozen=True)
 class Prepared:
-    """The arguments and gradients of one pass, as a variation has them, and plain: contiguous, in the checks' dtype."""
+    """The arguments and gradients of one pass, as a variation has them, and plain.
+
+    Plain is contiguous, in the dtype of the checks, with all gradients asked for, and zeros for outputs that are not used.
+    """
 
     values: list[Any]
     cotangents: Cotangents
     plain: list[Any]
-    plain_cotangents: Cotangents
+    plain_cotangents: list[Tensor]
 
 
 class ForwardFailed(Exception):
@@ -130,13 +133,15 @@ class Trial:
                 value = value.to(variation.dtype or self.learned.dtype)
             laid_out = LAY_OUT[variation.layouts[index]](value) if index in variation.layouts else value
             values.append(laid_out.detach().requires_grad_(index in needing))
-            plain.append(self._plain(laid_out).requires_grad_(index in needing))
-        cotangents = self._cotangents(case, variation, plain)
-        return Prepared(values, cotangents, plain, [None if c is None else self._plain(c) for c in cotangents])
+            plain.append(self._plain(laid_out).requires_grad_(index in self.inputs.needing))
+        cotangents, used = self._cotangents(case, variation, plain), variation.used
+        given = [c if used is None or index in used else None for index, c in enumerate(cotangents)]
+        zeroed = [self._plain(c) if g is not None else self._plain(c).zero_() for c, g in zip(cotangents, given, strict=True)]
+        return Prepared(values, given, plain, zeroed)
 
     def expected(self, prepared: Prepared) -> Gradients:
-        """Return the gradients of the plain pass."""
-        return self._asked(straight, prepared.plain, prepared.plain_cotangents)
+        """Return the gradients of the plain pass, of all arguments that need one."""
+        return self._asked(straight, prepared.plain, list(prepared.plain_cotangents))
 
     def given(self, prepared: Prepared, variation: Variation) -> Gradients | None:
         """Return the gradients of the pass that a variation asks for.
@@ -172,7 +177,7 @@ class Trial:
         dtype = self.learned.dtype if value.is_floating_point() else value.dtype
         return value.detach().to(dtype).clone(memory_format=torch.contiguous_format)
 
-    def _cotangents(self, case: Case, variation: Variation, plain: list[Any]) -> Cotangents:
+    def _cotangents(self, case: Case, variation: Variation, plain: list[Any]) -> list[Tensor]:
         with torch.no_grad():
             try:
                 outputs = self.call(*plain)
@@ -181,11 +186,11 @@ class Trial:
         if not all(bool(output.isfinite().all()) for output in outputs):
             raise NotApplicable("outputs are not finite")
         generator = torch.Generator().manual_seed(7_919 + case.seed)
-        cotangents: Cotangents = []
+        cotangents = []
         for index, output in enumerate(outputs):
             cotangent = torch.randn(output.shape, generator=generator, dtype=torch.float64)
             cotangent = cotangent.to(variation.dtype or self.learned.dtype)
             if index in variation.gradient_layouts:
                 cotangent = LAY_OUT[variation.gradient_layouts[index]](cotangent)
-            cotangents.append(cotangent if variation.used is None or index in variation.used else None)
+            cotangents.append(cotangent)
         return cotangents

@@ -24,4 +24,5 @@ def last_own_frame(trace: TracebackType | None) -> traceback.FrameSummary | None
     frames = traceback.extract_tb(trace)
     own = [frame for frame in frames if "layerkit/testing" not in frame.filename.replace("\\", "/")]
     outside = [frame for frame in own if "site-packages" not in frame.filename] or own or list(frames)
-    return outside[-1] if outside else None
+    # That torch's engine was at work when torch raised says nothing.
+    return outside[-1] if outside and "/torch/autograd/" not in outside[-1].filename.replace("\\", "/") else None
