@@ -8,6 +8,7 @@ from .foreign.functions import check_function as check_function
 from .foreign.functions import check_loss as check_loss
 from .foreign.functions import check_pair as check_pair
 from .foreign.functions import check_pullback as check_pullback
+from .foreign.optimizers import check_optimizer as check_optimizer
 from .foreign.report import GradientReport as GradientReport
 from .foreign.report import WrongGradients as WrongGradients
 from .parametrizing import parametrize_with_checks as parametrize_with_checks

@@ -315,6 +315,7 @@ MEMORY = [
         WritesBorders,
         matrix,
         "uninitialized_memory",
+        varies="what memory holds",
     ),
     Exhibit(
         "input_on_ctx",

@@ -97,13 +97,13 @@ class MatmulOutsideOfAutocast(Matmul):
 
 
 class MatmulCached(Matmul):
-    """Under autocast the gradient is computed of a weight that was rounded to whole numbers of 1/8."""
+    """Under autocast the gradient is computed of a weight that was rounded to halves."""
 
     @staticmethod
     def forward(ctx, x, weight):
         y = Matmul.forward(ctx, x, weight)
         if torch.is_autocast_enabled("cpu"):
-            ctx.save_for_backward(x, (8 * weight).round() / 8)
+            ctx.save_for_backward(x, (2 * weight).round() / 2)
         return y
 
 

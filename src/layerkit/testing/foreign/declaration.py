@@ -26,6 +26,7 @@ class Declaration:
         mixes_batch: whether a sample's output depends on other samples, which are the rows of the first input.
         dtypes: those that it must take, such as ("float32", "bfloat16"); others it may refuse.
         compiles: whether torch.compile of it is tried, which takes seconds.
+        opchecks: whether torch.library.opcheck is asked about an operator, which takes seconds.
         known_failures: reasons by check. They are strict: one that passes is a failure.
         seed: of what is drawn.
     """
@@ -38,6 +39,7 @@ class Declaration:
     mixes_batch: bool | None = None
     dtypes: tuple[str, ...] = ()
     compiles: bool = False
+    opchecks: bool = True
     known_failures: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
 

@@ -14,7 +14,7 @@ from layerkit.testing.foreign.cases import BATCH, Case
 from layerkit.testing.foreign.routes import Gradients, straight
 from layerkit.testing.foreign.trial import ForwardFailed, Prepared, Trial, Variation
 from layerkit.testing.instruments.guesses import guess
-from layerkit.testing.instruments.numerics import DOUBLE, Evaluate, check_directions, numeric_derivative, settles_along
+from layerkit.testing.instruments.numerics import DOUBLE, Evaluate, check_directions, numeric_derivative, one_sided, settles_along
 
 ROUNDING = {DOUBLE: 1e-9}
 """Two ways of computing one number differ by less than this, relative to the largest number around."""
@@ -50,15 +50,25 @@ def differences(trial: Trial, case: Case, variation: Variation) -> None:
                 cotangent,
                 what if gradient is not None else f"no gradient of {trial.names[index]} is returned, which stands for zero",
                 generator,
-                kinked=trial.declaration.kinked is not False and precision is DOUBLE,
+                kinked=trial.declaration.kinked is not False and precision is DOUBLE and case.constant is None,
                 counts=counts,
                 samples=BATCH in trial.inputs.sizes,
                 precision=precision,
             )
         except CheckFailed as wrong:
-            if case.constant is not None and not settles_along(evaluate, work[index], cotangent, generator):
+            if case.constant is not None and not _has_a_derivative(evaluate, work[index], cotangent, generator):
                 raise Rejected from None  # a special point, where there is no derivative or rounding is all there is
             raise _with_advice(wrong, gradient) from None
+
+
+FLAT = 1e-4
+"""Differences from both sides that are smaller than this are those of a function that is flat here."""
+
+
+def _has_a_derivative(evaluate: Evaluate, tensor: Tensor, cotangent: Tensor, generator: torch.Generator) -> bool:
+    direction = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
+    sides = one_sided(evaluate, tensor, direction, cotangent)
+    return max(map(abs, sides)) < FLAT or settles_along(evaluate, tensor, cotangent, generator)
 
 
 def _with_advice(wrong: CheckFailed, gradient: Tensor | None) -> CheckFailed:

@@ -14,7 +14,7 @@ from layerkit.testing.foreign.battery import FOREIGN_BATTERY, ForeignCheck
 from layerkit.testing.foreign.cases import Case
 from layerkit.testing.foreign.declaration import Declaration
 from layerkit.testing.foreign.learning import learn
-from layerkit.testing.foreign.report import GradientReport, Looked
+from layerkit.testing.foreign.report import GradientReport, Looked, expected_or_not
 from layerkit.testing.foreign.script import script_for
 from layerkit.testing.foreign.target import Target, generators_put_back
 from layerkit.testing.foreign.trial import Trial, Variation
@@ -61,7 +61,7 @@ def run_battery(target: Target, declaration: Declaration) -> GradientReport:
         if declaration.twice is None:
             notes.append(f"second derivatives: {second_derivatives(trial)}")
         opcheck = _opcheck(trial)
-    results = [_expected_or_not(result, declaration.known_failures.get(result.check, "")) for result in results]
+    results = [expected_or_not(result, declaration.known_failures.get(result.check, "")) for result in results]
     seconds = time.perf_counter() - began
     return GradientReport(target.name, target.kind, tuple(results), tuple(notes), opcheck, seconds)
 
@@ -165,18 +165,8 @@ def _declarations(trial: Trial) -> Looked:
     )
 
 
-def _expected_or_not(result: Looked, reason: str) -> Looked:
-    """Return the result in the light of a known failure: it is one if it fails, and a failure if it does not."""
-    if not reason:
-        return result
-    if result.outcome == "failed":
-        return replace(result, outcome="known failure", reason=reason)
-    message = f"it is known to fail ({reason}), and it does not: take it off the list of known failures"
-    return replace(result, outcome="failed", failure=Failure(message))
-
-
 def _opcheck(trial: Trial) -> tuple[tuple[str, str], ...]:
-    if trial.target.operator is None:
+    if trial.target.operator is None or not trial.declaration.opchecks:
         return ()
     values = [
         value.requires_grad_(index in trial.inputs.needing) if isinstance(value, torch.Tensor) else value
