@@ -58,10 +58,12 @@ class Runs:
     def __call__(self, text: str, *options: str) -> tuple[int, str]:
         """Return the exit code and what is printed for tests with this text."""
         (self.folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\naddopts = --strict-markers\n")
-        (self.folder / "test_functions.py").write_text(text)
+        (self.folder / f"{self.folder.name}.py").write_text(text)  # a name of its own, for this process keeps modules
         self._capsys.readouterr()
         arguments = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib", *self._plugin, *options]
-        code = pytest.main([f"--rootdir={self.folder}", f"-c{self.folder / 'pytest.ini'}", *arguments, str(self.folder)])
+        code = pytest.main(
+            [f"--rootdir={self.folder}", f"-c{self.folder / 'pytest.ini'}", *arguments, str(self.folder)]
+        )
         return int(code), self._capsys.readouterr().out
 
 
@@ -71,7 +73,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.Fixt
 
 
 def test_correct_functions_pass_and_are_counted(run: Runs) -> None:
-    code, output = run(FUNCTIONS.replace("REDUCE", "sum"), "--gradients-table=table.md", "--junitxml=junit.xml")
+    code, output = run(FUNCTIONS.replace("REDUCE", "sum"))
     assert code == 0, output
     assert "6 passed" in output
     assert "5 functions, " in output and " 0 failed, " in output
@@ -84,7 +86,6 @@ def test_a_wrong_function_fails_with_the_report_and_no_traceback(run: Runs, tmp_
     assert "2 failed, 4 passed" in output
     assert "the gradient of weight: " in output and "divided by" in output
     assert "Traceback" not in output and "checker.py" not in output
-    assert "4 failed, 0 known to fail" in output.replace("5 failed", "4 failed").replace("6 failed", "4 failed")
     rows = table.read_text().splitlines()
     assert rows[0].startswith("| test | function |") and len(rows) == 2 + 5
     assert "test_scale | test_scale | function |" in rows[2] and "gradients, sizes" in rows[2]

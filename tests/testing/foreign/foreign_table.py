@@ -1,6 +1,6 @@
-"""What gradcheck, opcheck and the kit say about the galleries: ``python tests/testing/foreign/foreign_table.py`` writes it.
+"""What gradcheck, opcheck and the kit say about the galleries; run as a program, this writes it into docs/foreign.md.
 
-The table stands in docs/foreign.md. The tests compute it again but for the column of opcheck, which takes minutes.
+The tests compute it again but for the column of opcheck, which takes minutes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def asked(exhibit: Exhibit) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     if exhibit.kind == "pair":
         target = target_of_pair(*wrong, inputs, False)
     else:
-        target = target_of(wrong() if isinstance(wrong, type) and issubclass(wrong, torch.nn.Module) else wrong, inputs, {})
+        target = target_of(
+            wrong() if isinstance(wrong, type) and issubclass(wrong, torch.nn.Module) else wrong, inputs, {}
+        )
     values = [argument.example for argument in target.arguments]
     given = [v.detach().clone().requires_grad_() if v.is_floating_point() else v for v in values]
     return target.function, tuple(given)
@@ -79,7 +81,9 @@ def row(exhibit: Exhibit, failed: list[str], gradcheck: bool, opcheck: str) -> s
     others = ", ".join(name for name in failed if name != exhibit.caught_by)
     others = f"others, by {exhibit.varies}" if exhibit.varies else others
     kit = exhibit.caught_by if exhibit.caught_by in failed else "misses"
-    seen = ", ".join(f"[{place}](https://github.com/{place.replace('#', '/issues/')})" for place in exhibit.seen.split(", ") if place)
+    seen = ", ".join(
+        f"[{place}](https://github.com/{place.replace('#', '/issues/')})" for place in exhibit.seen.split(", ") if place
+    )
     found = "catches" if gradcheck else "misses"
     return f"| {exhibit.name} | {exhibit.mistake} | {seen} | {found} | {opcheck} | {kit} | {others} |"
 

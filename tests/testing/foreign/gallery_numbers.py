@@ -310,9 +310,7 @@ NUMBERS = [
         matrix,
         "gradients",
     ),
-    Exhibit(
-        "forgotten_gradient", "Backward returns None for a bias.", NoBias, Bias, product, "gradients"
-    ),
+    Exhibit("forgotten_gradient", "Backward returns None for a bias.", NoBias, Bias, product, "gradients"),
     Exhibit(
         "empty_batch",
         "A sum is written as a mean times the batch size: for an empty batch it is not a number.",
@@ -381,9 +379,7 @@ NUMBERS = [
         matrix,
         "gradients",
     ),
-    Exhibit(
-        "drops_others", "Backward of dropout draws a mask of its own.", DropsOthers, Dropout, matrix, "gradients"
-    ),
+    Exhibit("drops_others", "Backward of dropout draws a mask of its own.", DropsOthers, Dropout, matrix, "gradients"),
     Exhibit(
         "too_large_for_float16",
         "Backward multiplies by a large number and divides again: in float16 that is infinite.",

@@ -19,7 +19,9 @@ def test_a_mistake_is_caught_as_documented_and_its_program_shows_it(exhibit: Exh
     assert exhibit.caught_by in failed, report.explain()
     line = next(line for line in documented().splitlines() if line.startswith(f"| {exhibit.name} |"))
     opcheck = line.split("|")[-4].strip()  # it takes seconds for each
-    assert line == row(exhibit, failed, gradcheck_catches(exhibit), opcheck), "run tests/testing/foreign/foreign_table.py"
+    assert line == row(exhibit, failed, gradcheck_catches(exhibit), opcheck), (
+        "run tests/testing/foreign/foreign_table.py"
+    )
     if report.kind != "operator" and report.failures[0].script:  # which cannot be registered again in this process
         _shows_it(next(result.script for result in report.failures if result.check == exhibit.caught_by))
 

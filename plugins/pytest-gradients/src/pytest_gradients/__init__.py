@@ -43,9 +43,9 @@ def check(*inputs: Any, **declared: Any) -> Callable[[Callable[..., Any]], Calla
     """Make a function of tensors a test of its gradients.
 
     Args:
-        inputs: one for each of its first arguments: ``drawn(...)``, a tensor, or anything else, which is handed on as it
-            is. Further arguments are fixtures and parameters of the test. Or one function alone that makes the inputs for
-            all arguments, and is called when the test runs.
+        inputs: one for each of its first arguments: ``drawn(...)``, a tensor, or anything else, which is handed on as
+            it is. Further arguments are fixtures and parameters of the test. Or one function alone that makes the
+            inputs for all arguments, and is called when the test runs.
         declared: what is known about the function, see ``layerkit.testing.Declaration``.
     """
 
@@ -58,7 +58,7 @@ def check(*inputs: Any, **declared: Any) -> Callable[[Callable[..., Any]], Calla
             checked = function
             if values:
                 checked = functools.wraps(function)(functools.partial(function, **values))
-                del checked.__wrapped__  # type: ignore[attr-defined]  # inspect would see the fixtures through it
+                del checked.__wrapped__  # inspect would see the fixtures through it
             gradients.check_function(checked, inputs[0]() if made else inputs, **declared)
 
         functools.update_wrapper(test, function)

@@ -14,8 +14,8 @@ REPORT = "gradients.report"
 class Checker:
     """Makes checks, and notes what they found in the properties of a test.
 
-    The methods take what the functions of the same names in ``layerkit.testing`` take, and return their reports. A failure
-    fails the test.
+    The methods take what the functions of the same names in ``layerkit.testing`` take, and return their reports. A
+    failure fails the test.
     """
 
     def __init__(self, properties: list[tuple[str, object]]) -> None:

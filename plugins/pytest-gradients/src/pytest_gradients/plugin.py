@@ -66,7 +66,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 def table(reports: list[dict[str, Any]]) -> str:
     """Return reports as a table in Markdown."""
-    lines = ["| test | function | kind | checks | passes compared | failed | not applicable |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| test | function | kind | checks | passes compared | failed | not applicable |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for report in reports:
         cells = [report["test"], report["name"], report["kind"], report["checks"], report["examples"]]
         cells += [", ".join(report["failed"]) or "-", report["not applicable"]]

@@ -1,8 +1,8 @@
-"""What is not a function that torch differentiates, made one; a script that reproduces a failure has this text in it."""
+"""Makes functions that torch differentiates of what is none; programs that show a failure have this text in them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -117,6 +117,7 @@ def differentiated(call: Callable[..., list[Tensor]], needing: Sequence[int], co
                 create_graph=graph,
                 allow_unused=True,
             )
-        return [g if g is not None else torch.zeros_like(inputs[i]) for g, i in zip(found, needing, strict=True)]
+        pairs: Iterable[tuple[Tensor | None, int]] = zip(found, needing, strict=True)
+        return [g if g is not None else torch.zeros_like(inputs[i]) for g, i in pairs]
 
     return gradients

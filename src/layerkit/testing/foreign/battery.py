@@ -107,7 +107,7 @@ def _lower_dtypes(trial: Trial) -> Tries:
     if not trial.learned.stochastic:  # other numbers are drawn for another dtype
         for dtype in trial.learned.dtypes:
             for case in trial.learned.cases:
-                if case.seed <= 1 and case.constant is None or set(dict(case.sizes).values()) & {0, 1, LARGE_BATCH}:
+                if (case.seed <= 1 and case.constant is None) or set(dict(case.sizes).values()) & {0, 1, LARGE_BATCH}:
                     yield case, Variation(dtype=dtype)
 
 
@@ -159,7 +159,7 @@ FOREIGN_BATTERY: tuple[ForeignCheck, ...] = (
     ForeignCheck(
         "partial_gradients",
         "Where only some inputs need a gradient, these get the same ones.",
-        "ctx.needs_input_grad is read for the wrong input, or what backward needs is only saved where another needs it",
+        "ctx.needs_input_grad is read for the wrong input, or what one gradient needs is only saved for another",
         _some_gradients,
     ),
     ForeignCheck(
@@ -177,7 +177,7 @@ FOREIGN_BATTERY: tuple[ForeignCheck, ...] = (
     ForeignCheck(
         "gradient_layouts",
         "A transposed, strided, sliced, expanded or channels-last gradient gives what a contiguous one gives.",
-        "memory is read as if it were contiguous, or written where strides are zero; sum() sends back expanded gradients",
+        "memory is read as if it were contiguous, or written where strides are zero; sum() sends back such",
         _gradient_layouts,
     ),
     ForeignCheck(

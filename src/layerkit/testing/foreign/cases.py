@@ -1,4 +1,4 @@
-"""The values that a target is tried on: the example's own, others like them, other sizes, larger and smaller numbers."""
+"""The values that a target is tried on: the example's own, others like them, other sizes, larger numbers."""
 
 from __future__ import annotations
 
@@ -111,7 +111,9 @@ class Inputs:
         plain = [i for i in said if not self._arguments[i].parameter]
         # Where nobody says requires_grad every float of the inputs counts; a module's parameters say it themselves.
         chosen = said if plain else [i for i in floats if not self._arguments[i].parameter or i in said]
-        return tuple(sorted([*chosen, *(i for i, v in enumerate(examples) if isinstance(v, Drawn) and v.needs_gradient)]))
+        return tuple(
+            sorted([*chosen, *(i for i, v in enumerate(examples) if isinstance(v, Drawn) and v.needs_gradient)])
+        )
 
     def _value(self, index: int, case: Case, generator: torch.Generator) -> Any:
         example = self._arguments[index].example

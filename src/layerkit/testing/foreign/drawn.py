@@ -13,8 +13,8 @@ class Drawn:
     """A tensor to be drawn.
 
     Attributes:
-        shape: numbers, which stay as they are, and names of sizes, such as ``("batch", 3)``; where a name appears again,
-            in this or another input, the size is the same.
+        shape: numbers, which stay as they are, and names of sizes, such as ``("batch", 3)``; where a name appears
+            again, in this or another input, the size is the same.
         low, high: the range of the values, without ``high``. Without a range floats are normally distributed.
         dtype: "float", "long" or "bool".
         needs_gradient: whether its gradient is checked; of floats only.

@@ -24,8 +24,9 @@ def check_function(
     Args:
         function: a function of tensors; a ``torch.autograd.Function``, or its ``apply``; a ``torch.nn.Module``, whose
             parameters are then checked too; or an operator of ``torch.library``, whose ``opcheck`` is reported beside.
-        inputs: example arguments in order: tensors, ``drawn(...)`` for such as are to be drawn, and anything else, which
-            is handed on as it is. Gradients are checked of those that require one; of all floats, where none does.
+        inputs: example arguments in order: tensors, ``drawn(...)`` for such as are to be drawn, and anything else,
+            which is handed on as it is. Gradients are checked of those that require one; of all floats, where none
+            does.
         named: arguments that are given by name.
         raises: whether a failure is raised.
         declared: what is known about the function, see

@@ -14,7 +14,14 @@ from layerkit.testing.foreign.cases import BATCH, Case
 from layerkit.testing.foreign.routes import Gradients, straight
 from layerkit.testing.foreign.trial import ForwardFailed, Prepared, Trial, Variation
 from layerkit.testing.instruments.guesses import guess
-from layerkit.testing.instruments.numerics import DOUBLE, Evaluate, check_directions, numeric_derivative, one_sided, settles_along
+from layerkit.testing.instruments.numerics import (
+    DOUBLE,
+    Evaluate,
+    check_directions,
+    numeric_derivative,
+    one_sided,
+    settles_along,
+)
 
 ROUNDING = {DOUBLE: 1e-9}
 """Two ways of computing one number differ by less than this, relative to the largest number around."""
@@ -48,7 +55,9 @@ def differences(trial: Trial, case: Case, variation: Variation) -> None:
                 work[index],
                 torch.zeros_like(work[index]) if gradient is None else gradient.detach(),
                 cotangent,
-                what if gradient is not None else f"no gradient of {trial.names[index]} is returned, which stands for zero",
+                what
+                if gradient is not None
+                else f"no gradient of {trial.names[index]} is returned, which stands for zero",
                 generator,
                 kinked=trial.declaration.kinked is not False and precision is DOUBLE and case.constant is None,
                 counts=counts,
@@ -76,7 +85,9 @@ def _with_advice(wrong: CheckFailed, gradient: Tensor | None) -> CheckFailed:
     if gradient is None:
         advice = "backward returns None for it; if that is on purpose, give the others requires_grad=True, and not it"
     elif wrong.numeric == 0 and wrong.analytic:
-        advice = "forward is flat here: if another gradient is on purpose, declare surrogate=, the function it belongs to"
+        advice = (
+            "forward is flat here: if another gradient is on purpose, declare surrogate=, the function it belongs to"
+        )
     return CheckFailed(wrong.message, analytic=wrong.analytic, numeric=wrong.numeric, guess=advice)
 
 
@@ -106,7 +117,9 @@ def agreement(trial: Trial, case: Case, variation: Variation) -> None:
         mine = torch.zeros_like(truth) if mine is None else mine.detach().to(truth.dtype)
         if lower is not None and truth.numel() and truth.abs().max() > torch.finfo(lower).max / 8:
             raise NotApplicable(f"the gradients are too large for {lower}")
-        wrong = (mine - truth).norm() if lower is not None else (mine - truth).abs().max() if mine.numel() else mine.sum()
+        wrong = (
+            (mine - truth).norm() if lower is not None else (mine - truth).abs().max() if mine.numel() else mine.sum()
+        )
         if not bool(wrong <= most):
             _fail(trial, prepared, variation, index, mine, truth)
 
@@ -167,12 +180,7 @@ def _evaluation(trial: Trial, prepared: Prepared) -> tuple[Evaluate, list[Any], 
         outputs = tensors_in(surrogate(*work)) if surrogate else trial.call(*work)
         return torch.cat([output.reshape(-1).double() for output in outputs])
 
-    cotangent = torch.cat(
-        [
-            c.reshape(-1).double()
-            for c in prepared.plain_cotangents
-        ]
-    )
+    cotangent = torch.cat([c.reshape(-1).double() for c in prepared.plain_cotangents])
     return evaluate, work, cotangent
 
 

@@ -225,4 +225,3 @@ def _learn_mixing(trial: Trial) -> None:
 
 def _short(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-

@@ -74,9 +74,7 @@ def check_optimizer(
     with generators_put_back(), torch.enable_grad():
         results = [_looked(check, make) for check in checks]
     results = [expected_or_not(result, known.get(result.check, "")) for result in results]
-    report = GradientReport(
-        type(made).__name__, "optimizer", tuple(results), (), (), time.perf_counter() - began
-    )
+    report = GradientReport(type(made).__name__, "optimizer", tuple(results), (), (), time.perf_counter() - began)
     if raises and report.failures:
         raise WrongGradients(report)
     return report
@@ -100,7 +98,9 @@ def _script(check: Callable[[Make], None], make: Make, said: str) -> str:
     used.define("torch", torch)
     used.define(check.__name__, check)
     used.define("make", make)
-    missing = [f"# {name} is what was given to be checked; its text was not found: put it here" for name in used.missing]
+    missing = [
+        f"# {name} is what was given to be checked; its text was not found: put it here" for name in used.missing
+    ]
     head = f'"""{check.__name__}: {said}"""'
     end = f"{check.__name__}(make)"
     return "\n".join([head, "", "from __future__ import annotations", "", used.text(), *missing, "", "", end, ""])

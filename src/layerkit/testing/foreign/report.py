@@ -107,8 +107,7 @@ class GradientReport:
             "opcheck": dict(self.opcheck),
             "seconds": round(self.seconds, 3),
             "results": [
-                {**vars(result), "failure": vars(result.failure) if result.failure else None}
-                for result in self.results
+                {**vars(result), "failure": vars(result.failure) if result.failure else None} for result in self.results
             ],
         }
 

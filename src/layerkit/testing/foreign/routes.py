@@ -38,9 +38,7 @@ def gradients_of(outputs: list[Tensor], inputs: Inputs, cotangents: Cotangents, 
     if not any(output.requires_grad for output, _ in used):
         raise AssertionError("no output requires a gradient, although an input does: the graph is cut in forward")
     used = [(output, cotangent) for output, cotangent in used if output.requires_grad]
-    return list(
-        torch.autograd.grad([o for o, _ in used], needing, [c for _, c in used], allow_unused=True, **options)
-    )
+    return list(torch.autograd.grad([o for o, _ in used], needing, [c for _, c in used], allow_unused=True, **options))
 
 
 def straight(call: Call, inputs: Inputs, cotangents: Cotangents) -> Gradients:
@@ -226,6 +224,12 @@ def wholly_under_autocast(call: Call, inputs: Inputs, cotangents: Cotangents) ->
         return gradients_of(outputs, inputs, cotangents)
 
 
+def in_a_library(file: str) -> bool:
+    """Return whether code is Python's or torch's own, whose lines may hold locks of theirs."""
+    torchs, pythons = (os.path.dirname(str(module.__file__)) + os.sep for module in (torch, os))
+    return file.startswith((torchs, "<frozen")) or (file.startswith(pythons) and "site-packages" not in file)
+
+
 MOST_CALLS = 60
 """So many calls of another thread come between the lines of one."""
 
@@ -249,12 +253,8 @@ def beside_another_thread(call: Call, inputs: Inputs, cotangents: Cotangents) ->
                 left = 0
         return each_line
 
-    libraries = tuple(os.path.dirname(str(module.__file__)) + os.sep for module in (torch, os))
-
     def each_call(frame: Any, event: str, argument: Any) -> Any:
-        file = frame.f_code.co_filename
-        # Lines of Python's own library and of torch may hold locks of theirs; what is installed beside them is not theirs.
-        return None if file.startswith(libraries) and "site-packages" not in file.removeprefix(libraries[0]) else each_line
+        return None if in_a_library(frame.f_code.co_filename) else each_line
 
     before = sys.gettrace()
     sys.settrace(each_call)

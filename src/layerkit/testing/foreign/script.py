@@ -41,7 +41,9 @@ def script_for(trial: Trial, check: ForeignCheck, case: Case, variation: Variati
         used.define(name, what)
     used.define("tensors_in", tensors_in)
     body = _body(trial, check, case, variation, prepared, used)
-    missing = [f"# {name} is what was given to be checked; its text was not found: put it here" for name in used.missing]
+    missing = [
+        f"# {name} is what was given to be checked; its text was not found: put it here" for name in used.missing
+    ]
     head = f'"""{trial.target.name}: {check.name}: {wrong.message}"""'.replace("\\", "/")
     return "\n".join([head, "", "from __future__ import annotations", "", used.text(), *missing, "", "", *body, ""])
 
@@ -81,7 +83,9 @@ def _body(
             used.define("surrogate", trial.declaration.surrogate)
             lines += _call("other", "surrogate", None, frozenset())
             function = "other"
-        lines += [f"expected = central_differences({function}, inputs, gradients, {trial.learned.precision.steps[0]!r})"]
+        lines += [
+            f"expected = central_differences({function}, inputs, gradients, {trial.learned.precision.steps[0]!r})"
+        ]
         tolerance = 1e-5 if trial.learned.precision is DOUBLE else 2e-2
     elif check.look is oracle_agrees:
         used.define("oracle", trial.declaration.oracle)

@@ -26,7 +26,7 @@ class Argument:
 
     Attributes:
         name: as its signature has it.
-        example: a tensor, a :class:`~layerkit.testing.foreign.drawn.Drawn`, or anything else, which is handed on as it is.
+        example: a tensor, a :class:`~layerkit.testing.foreign.drawn.Drawn`, or anything else, handed on as it is.
         parameter: whether it is a parameter of a module, whose shape stays as it is.
     """
 

@@ -82,7 +82,7 @@ class Learned:
 class Prepared:
     """The arguments and gradients of one pass, as a variation has them, and plain.
 
-    Plain is contiguous, in the dtype of the checks, with all gradients asked for, and zeros for outputs that are not used.
+    Plain is contiguous, in the dtype of the checks, with all gradients asked for, and zeros for unused outputs.
     """
 
     values: list[Any]
@@ -136,12 +136,14 @@ class Trial:
             plain.append(self._plain(laid_out).requires_grad_(index in self.inputs.needing))
         cotangents, used = self._cotangents(case, variation, plain), variation.used
         given = [c if used is None or index in used else None for index, c in enumerate(cotangents)]
-        zeroed = [self._plain(c) if g is not None else self._plain(c).zero_() for c, g in zip(cotangents, given, strict=True)]
+        zeroed = [
+            self._plain(c) if g is not None else self._plain(c).zero_() for c, g in zip(cotangents, given, strict=True)
+        ]
         return Prepared(values, given, plain, zeroed)
 
     def expected(self, prepared: Prepared) -> Gradients:
         """Return the gradients of the plain pass, of all arguments that need one."""
-        return self._asked(straight, prepared.plain, list(prepared.plain_cotangents))
+        return self._asked(straight, prepared.plain, list(prepared.plain_cotangents)) or []
 
     def given(self, prepared: Prepared, variation: Variation) -> Gradients | None:
         """Return the gradients of the pass that a variation asks for.
@@ -154,7 +156,7 @@ class Trial:
 
     def _asked(
         self, route: Route, values: list[Any], cotangents: Cotangents, only_laid_out: bool = False
-    ) -> Gradients | None | Any:
+    ) -> Gradients | None:
         try:
             return route(self.call, values, cotangents)
         except ForwardFailed as error:

@@ -62,7 +62,7 @@ EXPANSIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 """Those that put a part of the value in place of the whole."""
 
-_LEAST_DIMENSIONS = {transposed: 2, swapped: 3, channels_last: 3, uniform: 0}
+_LEAST_DIMENSIONS: dict[Callable[[Tensor], Tensor], int] = {transposed: 2, swapped: 3, channels_last: 3, uniform: 0}
 
 
 def layouts_of(value: Tensor) -> list[str]:
