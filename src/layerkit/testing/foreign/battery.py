@@ -177,7 +177,7 @@ FOREIGN_BATTERY: tuple[ForeignCheck, ...] = (
     ForeignCheck(
         "gradient_layouts",
         "A transposed, strided, sliced, expanded or channels-last gradient gives what a contiguous one gives.",
-        "memory is read as if it were contiguous, or written where strides are zero; sum() sends back such",
+        "memory is read as if it were contiguous, or written where strides are zero, as sum() makes it",
         _gradient_layouts,
     ),
     ForeignCheck(

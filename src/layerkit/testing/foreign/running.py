@@ -121,7 +121,8 @@ def _try(check: ForeignCheck, trial: Trial, case: Case, variation: Variation, ta
         tally.reason = str(reason)
         return False
     except Rejected:
-        tally.rejected += 1
+        # That one number everywhere is a tie, or a corner, says nothing about how many corners there are.
+        tally.rejected += case.constant is None
         return False
     except CheckFailed as wrong:
         tally.examples += 1
