@@ -1,6 +1,16 @@
 from .battery import BATTERY as BATTERY
 from .battery import checks_for as checks_for
 from .check import Check as Check
+from .foreign.declaration import Declaration as Declaration
+from .foreign.drawn import Drawn as Drawn
+from .foreign.drawn import drawn as drawn
+from .foreign.functions import check_function as check_function
+from .foreign.functions import check_loss as check_loss
+from .foreign.functions import check_pair as check_pair
+from .foreign.functions import check_pullback as check_pullback
+from .foreign.optimizers import check_optimizer as check_optimizer
+from .foreign.report import GradientReport as GradientReport
+from .foreign.report import WrongGradients as WrongGradients
 from .parametrizing import parametrize_with_checks as parametrize_with_checks
 from .profiles import PROFILES as PROFILES
 from .profiles import Profile as Profile

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -16,6 +15,7 @@ from layerkit.testing.cases.examples import Examples
 from layerkit.testing.cases.large import smaller
 from layerkit.testing.cases.subjects import Subject
 from layerkit.testing.check import Check, CheckFailed, NotApplicable, Rejected
+from layerkit.testing.instruments.crash import crash
 from layerkit.testing.instruments.observation import settings_put_back
 from layerkit.testing.results import Failure, Outcome, Result
 
@@ -102,7 +102,7 @@ def _try(check: Check, subject: Subject, on: Case[Spec] | Subject | Examples, ta
         return True
     except Exception as error:
         tally.examples += 1
-        tally.failure = _failure(check, subject, case, CheckFailed(_crash(error)))
+        tally.failure = _failure(check, subject, case, CheckFailed(crash(error)))
         return True
     return False
 
@@ -154,16 +154,6 @@ def _judge(check: Check, examples: Examples, tally: _Tally) -> None:
         )
     elif check.witness and tally.examples and not tally.witnessed:
         tally.failure = Failure(f"not seen in any of {tally.examples} examples: {check.statement}")
-
-
-def _crash(error: Exception) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    # Where the component's own code was left, not where torch or the kit were.
-    own = [frame for frame in frames if "layerkit/testing" not in frame.filename.replace("\\", "/")]
-    outside = [frame for frame in own if "site-packages" not in frame.filename] or own or list(frames)
-    where = f" in {outside[-1].name}, line {outside[-1].lineno}" if outside else ""
-    first = (str(error).strip().splitlines() or [""])[0]
-    return f"{type(error).__name__}{where}: {first}"
 
 
 def _failure(check: Check, subject: Subject, case: Case[Spec] | None, wrong: CheckFailed) -> Failure:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -12,48 +11,11 @@ from layerkit.contracts.module import Module
 from layerkit.testing.cases.case import LayerCase
 from layerkit.testing.check import check, not_applicable, require
 from layerkit.testing.instruments.comparison import require_close, require_same_bits
+from layerkit.testing.instruments.layouts import LAYOUTS, expanded
 from layerkit.testing.instruments.observation import reachable_tensors
 from layerkit.testing.instruments.passes import Frozen, Pass, forward, run_pass
 
 EPSILON = torch.finfo(torch.float32).eps
-
-
-def _transposed(value: Tensor) -> Tensor:
-    return value.transpose(0, -1).contiguous().transpose(0, -1)
-
-
-def _swapped(value: Tensor) -> Tensor:
-    return value.transpose(-1, -2).contiguous().transpose(-1, -2)
-
-
-def _channels_last(value: Tensor) -> Tensor:
-    return value.movedim(1, -1).contiguous().movedim(-1, 1)
-
-
-def _strided(value: Tensor) -> Tensor:
-    wide = value.new_full((*value.shape[:-1], 2 * value.shape[-1]), 7.0)
-    wide[..., ::2] = value
-    return wide[..., ::2]
-
-
-def _sliced(value: Tensor) -> Tensor:
-    larger = value.new_full(tuple(size + 2 for size in value.shape), 7.0)
-    inner = larger[tuple(slice(1, 1 + size) for size in value.shape)]
-    inner.copy_(value)
-    return inner
-
-
-LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
-    "transposed": _transposed,
-    "with the last two dimensions transposed": _swapped,
-    "channels-last": _channels_last,
-    "strided": _strided,
-    "sliced out of a larger tensor": _sliced,
-}
-
-
-def _expanded(value: Tensor) -> Tensor:
-    return value[:1].expand_as(value)
 
 
 @check("layer", share=0.6)
@@ -66,9 +28,9 @@ def any_layout_of_the_input(case: LayerCase) -> None:
     expected = frozen.run_pass(x, case.cotangent)
     for layout, lay_out in LAYOUTS.items():
         _require_same(frozen.run_pass(lay_out(x), case.cotangent), expected, f"for an input that is {layout}")
-    expanded = _expanded(x)
-    expected = frozen.run_pass(expanded.contiguous(), case.cotangent)
-    _require_same(frozen.run_pass(expanded, case.cotangent), expected, "for an input that is expanded")
+    repeated = expanded(x)
+    expected = frozen.run_pass(repeated.contiguous(), case.cotangent)
+    _require_same(frozen.run_pass(repeated, case.cotangent), expected, "for an input that is expanded")
 
 
 def _evaluations_agree(case: LayerCase, x: Tensor) -> None:
@@ -89,12 +51,12 @@ def any_layout_of_the_gradient(case: LayerCase) -> None:
     for layout, lay_out in LAYOUTS.items():
         if layout != "with the last two dimensions transposed" or cotangent.dim() > 2:
             _require_same(frozen.run_pass(x, lay_out(cotangent)), expected, f"for a gradient that is {layout}")
-    for name, expanded in (
-        ("expanded over the batch", _expanded(cotangent)),
+    for name, repeated in (
+        ("expanded over the batch", expanded(cotangent)),
         ("one number everywhere", cotangent.new_full((), 0.7).expand_as(cotangent)),
     ):
-        expected = frozen.run_pass(x, expanded.contiguous())
-        _require_same(frozen.run_pass(x, expanded), expected, f"for a gradient that is {name}")
+        expected = frozen.run_pass(x, repeated.contiguous())
+        _require_same(frozen.run_pass(x, repeated), expected, f"for a gradient that is {name}")
 
 
 def _require_same(done: Pass, expected: Pass, when: str) -> None:

@@ -11,8 +11,8 @@ from layerkit.contracts.loss import Loss
 from layerkit.errors import ShapeError, StateError
 from layerkit.testing.cases.case import LossCase
 from layerkit.testing.check import CheckFailed, check, not_applicable, require
-from layerkit.testing.checks.layout import LAYOUTS
 from layerkit.testing.instruments.comparison import require_close, require_same_bits
+from layerkit.testing.instruments.layouts import LAYOUTS
 from layerkit.testing.instruments.numerics import check_directions, has_kink_along
 from layerkit.testing.instruments.observation import held_bytes, nothing_global_touched, nothing_opened, share_memory
 

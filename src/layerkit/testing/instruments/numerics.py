@@ -11,6 +11,7 @@ A kink shows itself in the one-sided differences, which then have a gap between 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -34,6 +35,26 @@ Evaluate = Callable[[], Tensor]
 """Returns the output for the present value of the tensor that is varied."""
 
 
+@dataclass(frozen=True)
+class Precision:
+    """How closely differences can be looked at.
+
+    Attributes:
+        steps: of the differences; where the first is missed the others are tried.
+        tolerance: relative.
+        unit: the rounding of a value of the output, relative.
+    """
+
+    steps: tuple[float, ...]
+    tolerance: float
+    unit: float
+
+
+DOUBLE = Precision((STEP, *OTHER_STEPS), TOLERANCE, 1e-15)
+SINGLE = Precision((1e-2, 3e-3, 3e-2), 1e-2, 5e-7)
+"""For a function that computes in float32, whatever the dtype of its inputs."""
+
+
 def check_directions(
     evaluate: Evaluate,
     tensor: Tensor,
@@ -46,6 +67,7 @@ def check_directions(
     counts: Mapping[str, int] | None = None,
     directions: int = DIRECTIONS,
     samples: bool = False,
+    precision: Precision = DOUBLE,
 ) -> None:
     """Compare a gradient with finite differences along random directions.
 
@@ -60,6 +82,7 @@ def check_directions(
         counts: for guesses, see :func:`~layerkit.testing.instruments.guesses.guess`.
         directions: how many; the first is along a single coordinate.
         samples: whether dimension 0 of the tensor is that of the samples of a batch, for guesses.
+        precision: of the function.
 
     Raises:
         CheckFailed: when the two differ.
@@ -73,12 +96,14 @@ def check_directions(
             direction = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
         expected = float((analytic * direction).sum())
         scale = float((analytic * direction).abs().sum())
-        steps = (STEP, *OTHER_STEPS)
-        if any(_agrees(evaluate, tensor, direction, cotangent, expected, scale, step) for step in steps):
+        if any(
+            _agrees(evaluate, tensor, direction, cotangent, expected, scale, step, precision)
+            for step in precision.steps
+        ):
             continue
         if kinked and has_gap(evaluate, tensor, direction, cotangent):
             raise Rejected
-        _fail(evaluate, tensor, analytic, cotangent, what, direction, expected, counts or {}, samples)
+        _fail(evaluate, tensor, analytic, cotangent, what, direction, expected, counts or {}, samples, precision)
 
 
 def check_jointly(
@@ -149,20 +174,29 @@ def _agrees(
     expected: float,
     scale: float,
     step: float,
+    precision: Precision,
 ) -> bool:
     below, above = _either_side(evaluate, tensor, direction, step)
-    return _within(_quotient(below, above, cotangent, step), expected, scale, above, cotangent, step)
+    return _within(_quotient(below, above, cotangent, step), expected, scale, above, cotangent, step, precision)
 
 
 def _quotient(below: Tensor, above: Tensor, cotangent: Tensor, step: float) -> float:
     return float((cotangent * (above - below)).sum()) / (2 * step)
 
 
-def _within(numeric: float, expected: float, scale: float, output: Tensor, cotangent: Tensor, step: float) -> bool:
+def _within(
+    numeric: float,
+    expected: float,
+    scale: float,
+    output: Tensor,
+    cotangent: Tensor,
+    step: float,
+    precision: Precision = DOUBLE,
+) -> bool:
     """Return whether a difference is what a gradient says, as far as truncation and rounding let one tell."""
-    rounding = 1e-15 / step * float((cotangent * output).abs().sum())
-    error = abs(numeric - expected)
-    return error <= TOLERANCE * max(abs(numeric), abs(expected)) + TOLERANCE / 5 * scale + rounding + 1e-9
+    rounding = precision.unit / step * float((cotangent * output).abs().sum())
+    error, tolerance = abs(numeric - expected), precision.tolerance
+    return error <= tolerance * max(abs(numeric), abs(expected)) + tolerance / 5 * scale + rounding + 1e-9
 
 
 def _either_side(evaluate: Evaluate, tensor: Tensor, direction: Tensor, step: float) -> tuple[Tensor, Tensor]:
@@ -255,19 +289,19 @@ def has_kink_along(function: Callable[[float], float], reach: float = 3.0) -> bo
     return kink
 
 
-def numeric_gradient(evaluate: Evaluate, tensor: Tensor, cotangent: Tensor) -> Tensor:
+def numeric_gradient(evaluate: Evaluate, tensor: Tensor, cotangent: Tensor, step: float = STEP) -> Tensor:
     """Return the whole gradient with respect to ``tensor``, by two evaluations a coordinate."""
-    return jacobian(evaluate, tensor, cotangent.reshape(1, -1)).reshape(tensor.shape)
+    return jacobian(evaluate, tensor, cotangent.reshape(1, -1), step).reshape(tensor.shape)
 
 
-def jacobian(evaluate: Evaluate, tensor: Tensor, cotangents: Tensor | None = None) -> Tensor:
+def jacobian(evaluate: Evaluate, tensor: Tensor, cotangents: Tensor | None = None, step: float = STEP) -> Tensor:
     """Return the derivatives (rows, tensor.numel()) of every output value, or of ``cotangents`` (rows, outputs)."""
     columns = []
     for index in range(tensor.numel()):
         direction = torch.zeros_like(tensor, memory_format=torch.contiguous_format)
         direction.view(-1)[index] = 1.0
-        below, above = _either_side(evaluate, tensor, direction, STEP)
-        column = ((above - below) / (2 * STEP)).reshape(-1)
+        below, above = _either_side(evaluate, tensor, direction, step)
+        column = ((above - below) / (2 * step)).reshape(-1)
         columns.append(column if cotangents is None else cotangents @ column)
     if columns:
         return torch.stack(columns, 1)
@@ -285,12 +319,13 @@ def _fail(
     expected: float,
     counts: Mapping[str, int],
     samples: bool,
+    precision: Precision,
 ) -> None:
     """Find out, coordinate by coordinate, what is wrong with a gradient, and say so."""
     if tensor.numel() > MOST_COORDINATES:
-        numeric = numeric_derivative(evaluate, tensor, direction, cotangent)
+        numeric = numeric_derivative(evaluate, tensor, direction, cotangent, precision.steps[0])
         raise CheckFailed(f"{what}: wrong along a random direction", analytic=expected, numeric=numeric)
-    whole = numeric_gradient(evaluate, tensor, cotangent)
+    whole = numeric_gradient(evaluate, tensor, cotangent, precision.steps[0])
     difference = (analytic - whole).abs().nan_to_num(nan=torch.inf).flatten()
     worst = int(difference.argmax())
     where = tuple(int(i) for i in torch.unravel_index(torch.tensor(worst), tensor.shape)) if tensor.dim() else ()

@@ -1,0 +1,8 @@
+"""The galleries stand beside the tests and import one another."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
