@@ -12,6 +12,7 @@ from PIL import Image
 
 from layerkit.data.noise_model import NoiseKind, NoiseModel, estimate_noise_model
 from layerkit.data.photographs import read_photograph
+from layerkit.data.pictures import with_channels
 
 PHOTOGRAPHS = [
     ("layerkit", "data/photos/raccoon.jpg"),
@@ -78,11 +79,27 @@ def as_jpeg(pixels: torch.Tensor, subsampling: str) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", ["china.jpg", "flower.jpg", "raccoon.jpg"])
-def test_colours_of_half_the_size_do_not_hide_the_noise(name):
+@pytest.mark.parametrize("sigma", [10, 20])
+def test_colours_of_half_the_size_do_not_hide_the_noise(name, sigma):
+    # Of the noise of 10 the files have lost almost all that is in the colours, even if these have the full size.
     clean = read_photograph("layerkit", f"data/photos/{name}")[:, :300, :400].float()
-    noise = 20 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    noise = sigma * torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
     whole, halved = (estimate_noise_model(as_jpeg(clean + noise, form)) for form in ("4:4:4", "4:2:0"))
-    assert whole.level == pytest.approx(20, rel=0.1)
-    assert 20 / math.sqrt(3) * 0.8 < halved.level < 20  # the mean of the channels has a third of the variance
+    assert whole.level == pytest.approx(sigma, rel=0.1 if sigma == 20 else 0.25)
+    assert halved.level == pytest.approx(sigma, rel=0.25)
+    assert halved.kind is NoiseKind.GAUSSIAN
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(("layerkit", f"data/photos/{name}.jpg") for name in ("china", "flower", "raccoon")),
+        *(("skimage", f"data/{name}.png") for name in ("gravel", "coins", "motorcycle_left", "ihc")),
+    ],
+    ids=lambda name: name[1],
+)
+def test_the_texture_of_clean_files_is_no_noise(name):
+    clean = with_channels(read_photograph(*name), 3)[:, :300, :400]
     for form in ("4:4:4", "4:2:0"):
-        assert estimate_noise_model(as_jpeg(clean, form)).level < 5
+        found = estimate_noise_model(as_jpeg(clean, form))
+        assert found.deviation(clean.float()).mean() < 5

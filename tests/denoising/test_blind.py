@@ -11,10 +11,12 @@ import pytest
 import torch
 
 from layerkit import BlindDenoiser, build, load_architecture, save
+from layerkit.builtin.layers.conv2d import Conv2d
 from layerkit.data.dataset import Validation
+from layerkit.data.levels import with_level
 from layerkit.data.noise_model import NoiseKind, NoiseModel
 from layerkit.data.photographs import read_photograph
-from layerkit.data.pictures import Picture
+from layerkit.data.pictures import Picture, Scale
 from layerkit.denoising.baselines import BASELINES
 from layerkit.denoising.blind import PRETRAINED
 from layerkit.denoising.denoiser import Denoiser
@@ -199,6 +201,25 @@ def test_the_range_is_told_where_it_is_the_pictures_own(pretrained, clean):
     assert not result.scale.closed
     assert re.search(r"Gaussian noise, about 2\d of 255, give or take \d+ %, 255 standing for 3\d\d$", str(result))
     assert psnr(result.pixels.float() * (255 / 300), clean) > psnr(with_noise(clean, 25), clean) + 5
+
+
+def test_tiles_change_nothing(clean):
+    network = Conv2d(4, 4, 3, padding=1)
+    network.weight.zero_()
+    network.weight[range(4), range(4)] = 1 / 9
+    network.bias.zero_()
+    noisy, noise = with_noise(clean, 25), NoiseModel(NoiseKind.GAUSSIAN, 25.0, 0.1)
+    whole, tiled = (
+        BlindDenoiser(Denoiser(network, (4, 32, 32), tile)).restore(noisy, noise).pixels for tile in (512, 50)
+    )
+    torch.testing.assert_close(tiled, whole, rtol=0, atol=0.01)
+
+
+def test_similar_windows_make_it_better(pretrained):
+    clean = read_photograph("layerkit", "data/photos/china.jpg")[:, 100:228, 150:278].float()
+    noisy, noise = with_noise(clean, 25), NoiseModel(NoiseKind.GAUSSIAN, 25.0, 0.1)
+    network = pretrained.denoiser.restore(with_level(noisy[None], 25.0), Scale(closed=False))[0, :3]
+    assert psnr(pretrained.restore(noisy, noise).pixels, clean) > psnr(network, clean) + 0.5
 
 
 def test_progress_is_told_in_tiles(tmp_path, clean):

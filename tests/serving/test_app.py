@@ -7,12 +7,15 @@ import io
 import json
 import socket
 import threading
+import urllib.parse
 import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 import torch
 import uvicorn
 from PIL import Image
@@ -65,8 +68,11 @@ class Server:
         finally:
             connection.close()
 
-    def denoise(self, body: bytes, strength: object = 1, kind: str = "image/png", **headers: str) -> Answer:
-        return self.ask("POST", f"/denoise?strength={strength}", body, Content_Type=kind, **headers)
+    def denoise(
+        self, body: bytes, strength: object = 1, kind: str = "image/png", name: str = "", **headers: str
+    ) -> Answer:
+        query = urllib.parse.urlencode({"strength": strength, "name": name})
+        return self.ask("POST", f"/denoise?{query}", body, Content_Type=kind, **headers)
 
 
 def denoiser() -> Denoiser:
@@ -94,6 +100,12 @@ def noisy(mode: str = "RGB", side: int = 48, sigma: float = 20) -> Image.Image:
 def file(image: Image.Image, name: str = "PNG", **options: object) -> bytes:
     written = io.BytesIO()
     image.save(written, name, **options)
+    return written.getvalue()
+
+
+def array_file(array: np.ndarray) -> bytes:
+    written = io.BytesIO()
+    np.save(written, array)
     return written.getvalue()
 
 
@@ -198,6 +210,56 @@ def test_other_modes(server, mode):
     assert picture(server.denoise(file(noisy().convert(mode), name))).size == (64, 48)
 
 
+@pytest.mark.parametrize("transparent", [False, True])
+def test_sixteen_bits_stay_sixteen(server, transparent):
+    dtype, mode = np.uint16, "RGBA" if transparent else "RGB"
+    given = np.asarray(noisy(mode)).astype(dtype) * 257
+    if transparent:
+        given[..., 3] = 12345
+    answer = server.denoise(imagecodecs.png_encode(given))
+    assert answer.status == 200, answer.body
+    result = imagecodecs.png_decode(answer.body)
+    assert (result.dtype, result.shape) == (dtype, given.shape)
+    assert result[..., 0].std() < 0.7 * given[..., 0].std()
+    assert not transparent or (result[..., 3] == 12345).all()
+
+
+def test_what_a_browser_cannot_show_comes_as_sixteen_bits(server):
+    values = (np.asarray(noisy()) / 255).astype(np.float32)
+    for body, name in ((array_file(values), "a.npy"), (tiff_file(values), "a.tif")):
+        answer = server.denoise(body, kind="application/octet-stream", name=name)
+        assert answer.status == 200, answer.body
+        result = imagecodecs.png_decode(answer.body)
+        assert (result.dtype, result.shape) == (np.uint16, values.shape)
+        inside = np.s_[4:-4, 4:-4]  # the mean of three by three is darker at the edges
+        assert abs(result[inside].mean() / 65535 - values[inside].mean()) < 0.005
+    answer = server.denoise(array_file(values), kind="application/octet-stream")
+    assert answer.error.startswith("the picture: not a picture in a known format")
+
+
+def tiff_file(values: np.ndarray) -> bytes:
+    written = io.BytesIO()
+    tifffile.imwrite(written, values, photometric="rgb")
+    return written.getvalue()
+
+
+def test_an_animation_stays_one_and_of_pages_the_first_is_taken(server):
+    frames = [noisy(side=40), noisy(side=40, sigma=30)]
+    options = {"save_all": True, "append_images": frames[1:], "duration": 70}
+    answer = server.denoise(file(frames[0], "PNG", **options))
+    assert picture(answer).n_frames == 2
+    assert answer.headers["x-found"].endswith("; the first of 2 pictures")
+    pages = file(frames[0], "TIFF", save_all=True, append_images=frames[1:])
+    answer = server.denoise(pages, kind="image/tiff")
+    assert getattr(picture(answer), "n_frames", 1) == 1
+    assert answer.headers["x-found"].endswith("; of 2 pictures in the file the first")
+
+
+def test_an_error_names_the_file(server):
+    assert server.denoise(b"no picture", name="my photo.nef").error.startswith("my photo.nef: ")
+    assert server.denoise(b"no picture", name=200 * "a" + ".jpg").error.startswith(96 * "a" + ".jpg: ")
+
+
 def test_many_at_once_get_what_each_would_get_alone(server):
     bodies = [file(noisy(mode, side)) for mode in ("RGB", "L") for side in (40, 48, 56)]
     alone = [server.denoise(body).body for body in bodies]
@@ -240,15 +302,15 @@ def empty_png(side: int) -> bytes:
     ("body", "status", "told"),
     [
         (b"", 400, "no picture was sent"),
-        (b"no picture", 400, "this is no picture in a known format (JPEG, PNG,"),
-        (file(noisy())[:-2000], 400, "the picture is damaged or incomplete ("),
-        (file(noisy(), "JPEG")[:400], 400, "the picture is damaged or incomplete ("),
-        (file(Image.fromarray(np.full((40, 40), 9000, np.uint16))), 400, "more than 8 bits"),
-        (empty_png(8000), 413, "8000 x 8000 pixels, and at most 50 million can be taken"),
-        (empty_png(80_000), 413, "pixels"),
+        (b"no picture", 400, "the picture: not a picture in a known format (PNG, JPEG,"),
+        (file(noisy())[:-2000], 400, "the picture: damaged or incomplete picture ("),
+        (file(noisy(), "JPEG")[:400], 400, "the picture: damaged or incomplete picture ("),
+        (array_file(np.array([object()])), 400, "the picture: "),
+        (empty_png(10_000), 413, "the picture: more than 89 million pixels; make the picture smaller"),
+        (empty_png(80_000), 413, "the picture: more than 89 million pixels; make the picture smaller"),
         (bytes(MEGABYTES * 1_000_000 + 1), 413, "at most 1 MB can be taken; make the file smaller"),
     ],
-    ids=["empty", "text", "cut off", "cut JPEG", "16 bits", "huge", "bomb", "too many bytes"],
+    ids=["empty", "text", "cut off", "cut JPEG", "objects", "huge", "bomb", "too many bytes"],
 )
 def test_a_broken_upload_gets_a_sentence(server, body, status, told):
     answer = server.denoise(body)
@@ -314,7 +376,7 @@ def test_a_page_from_elsewhere_may_ask_for_nothing(server, origin):
 def test_whoever_goes_away_is_not_worked_for(monkeypatch):
     begun, ended = threading.Event(), threading.Event()
 
-    def endless(denoiser, body, strength, max_pixels, progress):
+    def endless(denoiser, body, name, strength, progress):
         begun.set()
         try:
             while True:

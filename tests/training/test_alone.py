@@ -80,6 +80,22 @@ def test_photons_and_grey():
     assert not torch.equal(result.pixels, other.pixels)
 
 
+@pytest.mark.parametrize("photons", [False, True])
+def test_similar_windows_make_it_better(short, monkeypatch, photons):
+    clean = read_photograph("layerkit", "data/photos/china.jpg")[:, 100:196, 150:246].float()
+    noisy = torch.poisson(clean * 30 / 255, generator=generator()) * 255 / 30 if photons else with_noise(clean, 25)
+    after = short.restore(noisy)
+    assert (after.noise.kind is NoiseKind.POISSON) == photons
+    monkeypatch.setattr("layerkit.training.alone._improved", lambda noisy, denoised, noise, denoiser: denoised)
+    assert psnr(after.pixels, clean) > psnr(short.restore(noisy).pixels, clean) + 0.3
+
+
+def test_tiles_change_nothing(clean):
+    noisy = with_noise(clean, 25)
+    whole, tiled = (SinglePictureDenoiser(in_short(), tile=tile).restore(noisy).pixels for tile in (512, 40))
+    assert (whole.int() - tiled.int()).abs().max() <= 1
+
+
 def test_impulses_are_taken_out_and_nothing_else_is_touched(short):
     pixels = read_photograph("layerkit", "data/photos/flower.jpg")[:, 100:228, 200:360]
     struck = torch.rand(pixels.shape, generator=generator()) < 0.1

@@ -12,16 +12,17 @@ of brightness:
 The kind that explains the groups better is chosen. Groups with values clipped at 0 or 255 show too little noise, and
 are used only if there are no others. Texture can only increase the estimate, so the groups with the least noise decide.
 
-Most JPEG files store their colours in half the size. The decoded colours have no noise, however strong the noise of the
-brightness is, and then the smallest eigenvalues are those of the colours. For such pictures only the brightness is
-used. That distinguishes noise from texture less well, so an estimate that the texture of a usual photograph would reach
-is not believed.
+Most JPEG files store their colours in half the size. The decoded colours have no noise at the size of pixels, however
+strong the noise of the brightness is, and then the smallest eigenvalues are those of the colours. For such pictures
+only the brightness is used, in larger patches. That distinguishes noise from texture less well, so an estimate that the
+texture of a usual photograph would reach is not believed. The noise of brightness is a mean over the channels, and was
+stronger in each of them before the picture was stored.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from statistics import fmean, pstdev
 from typing import NamedTuple
@@ -31,8 +32,8 @@ from torch import Tensor
 
 from layerkit.data.pictures import Scale
 
-PATCH = 5
-"""Height and width of a patch."""
+PATCH, BRIGHTNESS_PATCH = 5, 8
+"""Height and width of a patch, and of one that has only the brightness."""
 GROUPS = 8
 """The largest number of groups of similar brightness."""
 PATCHES_A_GROUP = 2000
@@ -47,8 +48,10 @@ CLEARLY = 0.7
 """How much better than Gaussian noise Poisson noise must explain the groups to be chosen."""
 COARSE = 0.04
 """Colours are stored in half the size if their finest differences have less than this share of brightness's energy."""
-ABOVE_TEXTURE = 8.0
-"""The texture of clean photographs comes to 7 of 255 if only the brightness is used."""
+ABOVE_TEXTURE = 6.5
+"""The texture of clean photographs comes to 6.3 of 255 if only the brightness is used."""
+LUMA = math.sqrt(0.299**2 + 0.587**2 + 0.114**2)
+"""The noise of the brightness that JPEG files store, if that of each channel is 1."""
 LEAST_UNCERTAINTY = 0.03
 """The smallest uncertainty, as a share of the level."""
 
@@ -111,21 +114,24 @@ def estimate_noise_model(pixels: Tensor, scale: Scale | None = None) -> NoiseMod
     """
     if min(pixels.shape[1:]) < 2 * PATCH:
         return None
-    patches = (scale or Scale()).values(_patches(pixels.cpu()))
-    by_channel = patches.view(len(patches), len(pixels), PATCH, PATCH)
-    if len(pixels) == 3 and _has_coarse_colours(by_channel):
-        of_brightness = _model_of(by_channel.mean(1).flatten(1))
-        if of_brightness.level >= ABOVE_TEXTURE:
-            return of_brightness
-    return _model_of(patches)
+    scale = scale or Scale()
+    patches = scale.values(_patches(pixels.cpu(), PATCH)).flatten(1, 2)
+    if len(pixels) == 3 and min(pixels.shape[1:]) >= 2 * BRIGHTNESS_PATCH and _has_coarse_colours(patches):
+        of_brightness = _usable(_groups(scale.values(_patches(pixels.cpu(), BRIGHTNESS_PATCH)).mean(1)))
+        if _level([group.deviation for group in of_brightness])[0] >= ABOVE_TEXTURE:
+            model = _model_of(of_brightness)
+            return replace(model, level=model.level / LUMA)
+    return _model_of(_usable(_groups(patches)))
 
 
-def _model_of(patches: Tensor) -> NoiseModel:
-    """Return the noise of patches (n, d), values from 0 to 255."""
-    groups = _groups(patches)
+def _usable(groups: list[_Group]) -> list[_Group]:
+    """Return the groups with hardly any clipped values; if there are too few, the two with the fewest of these."""
     usable = [group for group in groups if group.cut_off < MAX_CUT_OFF]
-    if len(usable) < 2:
-        usable = sorted(groups, key=lambda group: group.cut_off)[:2]
+    return usable if len(usable) >= 2 else sorted(groups, key=lambda group: group.cut_off)[:2]
+
+
+def _model_of(usable: list[_Group]) -> NoiseModel:
+    """Return the noise of groups of patches."""
     gaussian = [group.deviation for group in usable]
     poisson = [group.deviation * math.sqrt(255 / max(1.0, group.brightness)) for group in usable]
     level, spread = _level(gaussian)
@@ -137,8 +143,8 @@ def _model_of(patches: Tensor) -> NoiseModel:
 
 
 def _has_coarse_colours(patches: Tensor) -> bool:
-    """Return whether the colours of patches (n, C, PATCH, PATCH) have next to nothing at the size of single pixels."""
-    fine = patches.diff(dim=2).diff(dim=3)
+    """Return whether the colours of patches (n, C * PATCH^2) have next to nothing at the size of single pixels."""
+    fine = patches.view(len(patches), -1, PATCH, PATCH).diff(dim=2).diff(dim=3)
     brightness = fine.mean(1, keepdim=True)
     return bool((fine - brightness).square().mean() < COARSE * brightness.square().mean())
 
@@ -149,10 +155,10 @@ def _level(deviations: list[float]) -> tuple[float, float]:
     return level, pstdev([math.log(max(deviation, 0.1)) for deviation in deviations])
 
 
-def _patches(pixels: Tensor) -> Tensor:
-    """Return patches of a picture (C, H, W), (n, C * PATCH * PATCH)."""
+def _patches(pixels: Tensor, size: int) -> Tensor:
+    """Return patches of a picture (C, H, W), (n, C, size^2)."""
     step = max(1, int(math.sqrt(pixels[0].numel() / MAX_PATCHES)))
-    return pixels.unfold(1, PATCH, step).unfold(2, PATCH, step).permute(1, 2, 0, 3, 4).flatten(2).flatten(0, 1)
+    return pixels.unfold(1, size, step).unfold(2, size, step).permute(1, 2, 0, 3, 4).flatten(3).flatten(0, 1)
 
 
 def _groups(patches: Tensor) -> list[_Group]:

@@ -2,7 +2,8 @@
 
 The network has one more channel than pictures, for the noise level (:mod:`layerkit.data.levels`), so that the same
 network works for all levels. It may not remove more than the estimated amount of noise
-(:mod:`layerkit.denoising.budget`); the strength multiplies this amount.
+(:mod:`layerkit.denoising.budget`); the strength multiplies this amount. Its result is then improved by comparing
+windows that look alike (:mod:`layerkit.denoising.collaborative`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from layerkit.data.levels import with_level
 from layerkit.data.noise_model import HARDLY_ANY, NoiseKind, NoiseModel, estimate_noise_model
 from layerkit.data.pictures import Picture, Scale
 from layerkit.data.pictures.scale import usual
-from layerkit.denoising.budget import WINDOW, within_budget
+from layerkit.denoising import budget
+from layerkit.denoising.collaborative import REACH, STEP, collaborative
 from layerkit.denoising.denoiser import Denoiser, Progress
 from layerkit.denoising.geometry import Span
 from layerkit.denoising.shared_tiles import Share, Unshared
@@ -185,7 +187,7 @@ class BlindDenoiser:
         if noise is None or level < HARDLY_ANY:  # so little is invisible, and the details of a clean picture must stay
             return Denoised(pixels.clone(), noise, left=True, scale=scale)
         device = self.denoiser.geometry.number.device
-        tiles = self.denoiser.tiles(pixels.shape[1], pixels.shape[2], beyond=WINDOW // 2)
+        tiles = self.denoiser.tiles(pixels.shape[1], pixels.shape[2], beyond=budget.WINDOW // 2 + REACH, grid=STEP)
         output = torch.zeros(pixels.shape, dtype=pixels.dtype, device=pixels.device)
 
         def work(tile: tuple[Span, Span]) -> None:
@@ -220,7 +222,8 @@ class BlindDenoiser:
         answer = answer[:, :-1]
         if batch.shape[1] < taken:  # grey, through a network for colours
             answer = answer.mean(1, keepdim=True)
-        answer = within_budget(batch, answer, level)
+        answer = budget.within_budget(batch, answer, level)
+        answer = torch.stack([collaborative(*pair, level) for pair in zip(batch, answer, strict=True)])
         return answer.transpose(0, 1) if taken == 1 else answer
 
     def _answer(self, inputs: Tensor) -> Tensor:

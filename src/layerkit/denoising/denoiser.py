@@ -229,18 +229,19 @@ class Denoiser:
             tiling = self.geometry.tiling
         return None if tiling is None else tiling.halo
 
-    def tiles(self, height: int, width: int, beyond: int = 0) -> list[tuple[Span, Span]]:
+    def tiles(self, height: int, width: int, beyond: int = 0, grid: int = 1) -> list[tuple[Span, Span]]:
         """Return the rows and columns of the tiles of a picture.
 
         Args:
             height, width: of the picture, in pixels.
             beyond: how far around its own pixels the answer to a tile must be right as well.
+            grid: tiles begin at multiples of so many pixels, besides those of the network.
 
         Raises:
             ShapeError: when the network cannot take pictures of this size.
         """
         with Evaluating(self.network), torch.no_grad():
-            down, across = self.geometry.tiles(height, width, self.tile, beyond)
+            down, across = self.geometry.tiles(height, width, self.tile, beyond, grid)
         return [(rows, columns) for rows in down for columns in across]
 
     def _jobs(self, count: int, height: int, width: int, side: int) -> list[_Job]:

@@ -119,13 +119,16 @@ class Geometry:
             )
         return answer
 
-    def tiles(self, height: int, width: int, side: int, beyond: int = 0) -> tuple[list[Span], list[Span]]:
+    def tiles(
+        self, height: int, width: int, side: int, beyond: int = 0, grid: int = 1
+    ) -> tuple[list[Span], list[Span]]:
         """Return the tiles of a picture along its height and along its width.
 
         Args:
             height, width: of the picture, in pixels.
             side: the most pixels that a tile has along one axis, without its halo, if the network can use tiles.
             beyond: how far beyond its own pixels, in pixels, the result of a tile must be right as well.
+            grid: tiles begin at multiples of so many pixels, besides those of the network.
 
         Raises:
             ShapeError: when the network cannot take pictures of this size.
@@ -145,7 +148,7 @@ class Geometry:
         height, width = (max(smallest, _round_up(size, step)) for size in (height, width))
         if max(height, width) <= side or self.tiling is None:
             return _whole(height), _whole(width)
-        tiling = self.tiling._replace(reach=self.tiling.reach + beyond)
+        tiling = Tiling(math.lcm(self.tiling.grid, grid), self.tiling.reach + beyond)
         return spans(height, side, tiling, smallest), spans(width, side, tiling, smallest)
 
     # Measurements

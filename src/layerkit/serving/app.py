@@ -1,7 +1,8 @@
 """The web page, and the one request that it makes: for a denoised picture.
 
-``POST /denoise?strength=1.5`` takes the bytes of a picture file and gives those of a PNG file; the header ``X-Found``
-says which noise was found. Errors are returned as a sentence, ``{"error": "..."}``, with a status of 400 or more.
+``POST /denoise?strength=1.5&name=a.jpg`` takes the bytes of a picture file and gives those of a PNG file; the header
+``X-Found`` says which noise was found. The name is for messages, and its suffix for formats that are not recognized by
+their content. Errors are returned as a sentence, ``{"error": "..."}``, with a status of 400 or more.
 Pictures are kept only in memory.
 
 Requests from other pages are refused. A page whose own name leads to this computer (DNS rebinding) sends that name in
@@ -24,6 +25,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from layerkit.data.pictures import SUFFIXES
 from layerkit.denoising.denoiser import Denoiser, Progress
 from layerkit.errors import LayerkitError, TooLargeError
 from layerkit.serving.upload import Answer, denoised_file
@@ -32,8 +34,8 @@ PAGE = files("layerkit") / "serving" / "page"
 HOSTS = ("127.0.0.1", "localhost")
 """The names of this computer."""
 MEGABYTE = 1_000_000
-MAX_PIXELS = 50_000_000
-"""Of a picture: a small file can hold very many."""
+MAX_NAME = 100
+"""Characters of a file's name that are used, the last ones."""
 AT_ONCE = 2
 """Pictures that are denoised at once; others wait, so that memory is bounded."""
 LOOK_EVERY = 0.2
@@ -60,15 +62,17 @@ def application(denoiser: Denoiser, max_megabytes: int) -> Starlette:
         max_megabytes: of a picture file; what is larger is refused.
     """
     index = (PAGE / "index.html").read_text(encoding="utf-8").replace("MEGABYTES", str(max_megabytes))
+    index = index.replace("ACCEPTED", ",".join(sorted(SUFFIXES)))
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def denoise(request: Request) -> Response:
         _check(request)
         body = await _body(request, max_megabytes)
         strength = request.query_params.get("strength", "1")
+        name = request.query_params.get("name", "")[-MAX_NAME:] or "the picture"
         async with turns:
             answer = await _while_somebody_waits(
-                request, lambda progress: denoised_file(denoiser, body, strength, MAX_PIXELS, progress)
+                request, lambda progress: denoised_file(denoiser, body, name, strength, progress)
             )
         return Response(answer.png, media_type="image/png", headers=_HEADERS | {"X-Found": answer.found})
 

@@ -24,6 +24,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from layerkit.arithmetic.cosines import cosines
 from layerkit.arithmetic.windows import Pair, channels_first, channels_last, check_pictures, picture_shape, picture_size
 from layerkit.builtin.layers.container import Container
 from layerkit.contracts.fields import Channels
@@ -147,14 +148,6 @@ class Dct(Container):
         """Return the number of windows that each pixel lies in, (H, W)."""
         down, across = (_covered(length, self.size, self.stride) for length in size)
         return (down[:, None] * across).to(like)
-
-
-def cosines(length: int) -> Tensor:
-    """Return the functions of the orthonormal discrete cosine transform, float64 (length, length), one a row."""
-    places = torch.arange(length, dtype=torch.float64, device="cpu")
-    functions = torch.cos(math.pi / length * places[:, None] * (places + 0.5)) * math.sqrt(2 / length)
-    functions[0] /= math.sqrt(2)
-    return functions
 
 
 def _covered(length: int, size: int, stride: int) -> Tensor:

@@ -13,11 +13,13 @@ from layerkit.data.pictures.pixels import resized as resized
 from layerkit.data.pictures.pixels import unit as unit
 from layerkit.data.pictures.pixels import with_channels as with_channels
 from layerkit.data.pictures.pixels import with_sixteen_bits as with_sixteen_bits
+from layerkit.data.pictures.png import write_png as write_png
 from layerkit.data.pictures.reading import opened as opened
 from layerkit.data.pictures.reading import read_picture as read_picture
 from layerkit.data.pictures.reading import read_pixels as read_pixels
 from layerkit.data.pictures.scale import Scale as Scale
 from layerkit.data.pictures.scale import fitted as fitted
+from layerkit.data.pictures.scale import in_whole_numbers as in_whole_numbers
 from layerkit.data.pictures.scale import nominal as nominal
 from layerkit.data.pictures.source import Source as Source
 from layerkit.data.pictures.writing import write_pages as write_pages

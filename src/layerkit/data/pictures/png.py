@@ -15,20 +15,22 @@ from typing import BinaryIO
 import imagecodecs
 
 from layerkit.data.pictures.picture import Page
-from layerkit.data.pictures.source import Source, array_of
+from layerkit.data.pictures.source import array_of
 from layerkit.data.pictures.tags import Tags
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _INCHES_A_METRE = 1 / 0.0254
 
 
-def write_png(file: BinaryIO, pages: Iterable[Page], source: Source) -> None:
+def write_png(file: BinaryIO, pages: Iterable[Page], tags: Tags, count: int = 1, loop: int = 0) -> None:
     """Write a picture, or an animation of pictures of one size and kind, as a PNG file.
 
     Args:
         file: open for writing.
-        pages: as many as ``source.count``.
-        source: the file that they are from.
+        pages: as many as ``count``.
+        tags: the metadata.
+        count: how many pictures there are.
+        loop: how often an animation is shown, 0 for ever.
     """
     number = 0
     for index, page in enumerate(pages):
@@ -37,10 +39,10 @@ def write_png(file: BinaryIO, pages: Iterable[Page], source: Source) -> None:
         height, width = array.shape[:2]
         if index == 0:
             file.write(SIGNATURE + _chunk(b"IHDR", next(data for kind, data in parts if kind == b"IHDR")))
-            file.writelines(_chunk(*part) for part in _described(source.tags.fitting(len(page.picture.pixels))))
-            if source.count > 1:
-                file.write(_chunk(b"acTL", struct.pack(">II", source.count, source.loop)))
-        if source.count > 1:
+            file.writelines(_chunk(*part) for part in _described(tags.fitting(len(page.picture.pixels))))
+            if count > 1:
+                file.write(_chunk(b"acTL", struct.pack(">II", count, loop)))
+        if count > 1:
             milliseconds = min(65535, round(page.duration))
             frame = struct.pack(">IIIIIHHBB", number, width, height, 0, 0, milliseconds, 1000, 0, 0)
             file.write(_chunk(b"fcTL", frame))

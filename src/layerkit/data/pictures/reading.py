@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import warnings
 from collections.abc import Iterator
@@ -10,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
@@ -19,10 +19,10 @@ from layerkit.data.pictures.arrayfiles import ArraySource
 from layerkit.data.pictures.camera import HeifSource, RawSource
 from layerkit.data.pictures.picture import Picture
 from layerkit.data.pictures.pillow import PillowSource
-from layerkit.data.pictures.scale import WHITES, nominal
+from layerkit.data.pictures.scale import in_whole_numbers
 from layerkit.data.pictures.source import MAX_PIXELS, Source, too_large
 from layerkit.data.pictures.tiff import MAGIC, TiffSource
-from layerkit.errors import DataError
+from layerkit.errors import DataError, TooLargeError
 
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 _SILENCE = threading.Lock()
@@ -30,15 +30,20 @@ _SILENCE = threading.Lock()
 
 
 @contextmanager
-def opened(path: str | Path) -> Iterator[Source]:
+def opened(path: str | Path, content: bytes | None = None) -> Iterator[Source]:
     """Open a file of pictures.
+
+    Args:
+        path: of the file.
+        content: its bytes, if it is not on disk. Then the path is only its name, in messages and for its suffix.
 
     Raises:
         DataError: when there is no such file, or it does not begin as a file of a known kind. Going through its
             pictures raises the same when they are damaged.
     """
     with _told(path):
-        file = open(path, "rb")  # noqa: SIM115  # closed below, where its errors are not told as errors of this file
+        # Closed below, where its errors are not told as errors of this file.
+        file = open(path, "rb") if content is None else io.BytesIO(content)  # noqa: SIM115
     with file:
         with _told(path):
             source = _source(file, Path(path).suffix.lower())
@@ -64,14 +69,11 @@ def read_pixels(path: str | Path) -> Tensor:
     Raises:
         DataError: when there is no such picture.
     """
-    pixels = read_picture(path).pixels
-    if pixels.dtype in WHITES:
-        return pixels
     try:
-        values = nominal(pixels).values(pixels)
+        return in_whole_numbers(read_picture(path).pixels)
     except DataError as error:
-        raise DataError(f"{path}: {error}") from None
-    return values.clamp_(0, 255).mul_(257).round_().to(torch.uint16)
+        text = str(error)
+        raise DataError(text if text.startswith(f"{path}: ") else f"{path}: {text}") from None
 
 
 def _source(file: BinaryIO, suffix: str) -> Source:
@@ -104,9 +106,9 @@ def _told(path: str | Path) -> Iterator[None]:
     except UnidentifiedImageError:
         raise DataError(f"{path}: not a picture in a known format ({formats.names()})") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise DataError(f"{path}: {too_large(Image.MAX_IMAGE_PIXELS or MAX_PIXELS)}") from None
+        raise TooLargeError(f"{path}: {too_large(Image.MAX_IMAGE_PIXELS or MAX_PIXELS)}") from None
     except DataError as error:
-        raise DataError(f"{path}: {error}") from None
+        raise type(error)(f"{path}: {error}") from None
     except Exception as error:
         # A damaged file raises whatever the decoder stumbles over: OSError, SyntaxError, ValueError, struct.error, ...
         text = (str(error).splitlines() or [type(error).__name__])[0][:200]

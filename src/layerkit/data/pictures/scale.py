@@ -132,6 +132,17 @@ def usual(pixels: Tensor) -> Scale:
     return fitted(pixels)
 
 
+def in_whole_numbers(pixels: Tensor) -> Tensor:
+    """Return pixels of 8 or 16 bits as they are, and others as 16 bits, black and white as :func:`nominal` finds them.
+
+    Raises:
+        DataError: when not all values are finite.
+    """
+    if pixels.dtype in WHITES:
+        return pixels
+    return nominal(pixels).values(pixels).clamp_(0, 255).mul_(257).round_().to(torch.uint16)
+
+
 def _ends(pixels: Tensor) -> tuple[float, float]:
     """Return the bounds between which all but a few values lie."""
     step = max(1, int((pixels.numel() / LOOKED_AT) ** 0.5))

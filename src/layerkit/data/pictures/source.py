@@ -12,7 +12,7 @@ import torch
 
 from layerkit.data.pictures.picture import Page, Picture
 from layerkit.data.pictures.tags import Tags
-from layerkit.errors import DataError
+from layerkit.errors import TooLargeError
 
 MAX_PIXELS = 89_478_485
 """Pixels of one picture, Pillow's limit: a file of a few bytes can claim any number."""
@@ -62,15 +62,15 @@ def check_size(height: int, width: int) -> None:
     """Refuse a picture that is too large, before memory is allocated for it.
 
     Raises:
-        DataError: when it is.
+        TooLargeError: when it is.
     """
     if height * width > MAX_PIXELS:
         raise too_large(MAX_PIXELS)
 
 
-def too_large(limit: int) -> DataError:
+def too_large(limit: int) -> TooLargeError:
     """Return the error about a picture of more pixels than a limit."""
-    return DataError(f"more than {limit // 1_000_000} million pixels; make the picture smaller or cut it up")
+    return TooLargeError(f"more than {limit // 1_000_000} million pixels; make the picture smaller or cut it up")
 
 
 def picture_of(pixels: Pixels, alpha: bool) -> Picture:

@@ -71,7 +71,7 @@ def write_pages(path: str | Path, pages: Iterable[Page], source: Source) -> None
         raise DataError(f"{path}: {reason}")
     with replaced(path) as file:
         if name == "PNG":
-            write_png(file, pages, source)
+            write_png(file, pages, source.tags, source.count, source.loop)
         elif name == "TIFF":
             write_tiff(file, pages, source, source.count * array_of(first.picture).nbytes)
         else:

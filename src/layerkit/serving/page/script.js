@@ -22,7 +22,7 @@ function show(image, blob) {
 
 async function ask(strength, signal) {
   const type = picture.type.startsWith("image/") ? picture.type : "application/octet-stream";
-  const answer = await fetch(`denoise?strength=${strength}`, {
+  const answer = await fetch(`denoise?${new URLSearchParams({ strength, name: picture.name })}`, {
     method: "POST", body: picture, headers: { "Content-Type": type }, signal,
   });
   if (!answer.ok) {
