@@ -18,7 +18,6 @@ processor, the other ways are used.
 from __future__ import annotations
 
 from functools import partial
-from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -59,7 +58,7 @@ class ImplicitProducts(Way):
             and x.device.type == gpu.device()
             and x.dtype is self.layer.weight.dtype is torch.float32
             and x.numel() > 0
-            and find_spec("triton") is not None
+            and gpu.INSTALLED
         )
 
     def plan_forward(self, x: Tensor, size: Pair) -> Pass[Tensor]:
