@@ -241,7 +241,7 @@ def triton() -> Iterator[str]:
 class TestGpu:
     """The kernels of a GPU, by Triton's interpreter where there is none; that is slow, so the cases are small."""
 
-    @settings(deadline=None, max_examples=12)
+    @settings(deadline=None, max_examples=8)
     @given(case=cases(slots=2, terms=3))
     def test_both_directions_follow_the_definition(self, triton: str, case: Case) -> None:
         case = case.on(triton)

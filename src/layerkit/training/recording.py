@@ -88,6 +88,7 @@ class Recorder:
     def __init__(self, network: Module, owners: Sequence[object], operations: Operations) -> None:
         self.remark = ""
         self._network, self._owners, self._operations = network, owners, operations
+        self._first = next((parameter for parameter, _ in network.param()), torch.empty(0))
         self._workspace = Workspace(owners)
         self._recordings: dict[tuple[object, ...], _Recording] = {}
 
@@ -95,9 +96,8 @@ class Recorder:
         """Set the gradients to those of a mini-batch and its targets, and return the loss."""
         make = tape_on(noisy.device)
         if make is not None and not self.remark:
-            pairs = self._network.param()
-            lying = pairs[0][0].data_ptr() if pairs else 0  # elsewhere after the network was moved
-            key = noisy.shape, target.shape, noisy.dtype, target.dtype, noisy.device, lying
+            # The parameters lie elsewhere after the network was moved.
+            key = noisy.shape, target.shape, noisy.dtype, target.dtype, noisy.device, self._first.data_ptr()
             recording = self._recordings.get(key)
             if recording is None and len(self._recordings) < SHAPES:
                 recording = self._recordings[key] = _Recording(noisy, target, Workspace(self._owners))
@@ -128,8 +128,7 @@ class Recorder:
                 with dry_run(self._network):
                     recording.record(make(self._generators()), self._operations)
         except Exception as error:
-            lines = str(error).strip().splitlines()
-            self._drop(f"{type(error).__name__}: {lines[0] if lines else 'without a word'}")
+            self._drop(_first_line(error))
             return self._again(noisy, target)
         kept = {name: tensor.clone() for name, tensor in self._network.state_dict().items()}
         found = [recording.replay(), *self._results()]
@@ -187,6 +186,14 @@ class _Recording:
         assert self.tape is not None
         self.tape.replay()
         return self._loss.clone()
+
+
+def _first_line(error: BaseException) -> str:
+    """Return what went wrong first, where the end of a recording that failed is an error too."""
+    while error.__context__ is not None:
+        error = error.__context__
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}

@@ -19,13 +19,14 @@ from layerkit.arithmetic.axes import Axis
 from layerkit.arithmetic.backends.directions import Direction, combining, transposed
 from layerkit.arithmetic.passes import Memory, Move
 
+INSTALLED = find_spec("triton") is not None
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 NUMBERS = 512
 """How many numbers of each slot a program computes: more would not fit into the registers of its threads."""
 MOST_LANES = 64
 """The most channels of them; the others are places."""
 MOST_LOADS = 256
-"""The most numbers that are loaded for one: the loops are unrolled, and would take long to compile."""
+"""The most numbers that are loaded for one; with more, which no usual layer has, the kernel takes long to compile."""
 
 
 def device() -> str:
@@ -39,7 +40,7 @@ def _interpreted() -> bool:
 
 def unavailable() -> str:
     """Return what is missing here for tensors on a GPU; ``""`` if nothing is, or if there is no GPU."""
-    missing = torch.cuda.is_available() and find_spec("triton") is None
+    missing = torch.cuda.is_available() and not INSTALLED
     return "the sums on a GPU in one pass, which need the package triton" if missing else ""
 
 
@@ -50,7 +51,7 @@ def suits(down: Axis, across: Axis, z: Tensor, y: Tensor) -> bool:
         and y.dtype is z.dtype
         and y.dtype in DTYPES
         and max(loads(down, across)) <= MOST_LOADS
-        and find_spec("triton") is not None
+        and INSTALLED
     )
 
 

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from layerkit.arithmetic.axes import Axis, Term
 from layerkit.arithmetic.direct import Direct
+from layerkit.arithmetic.implicit import ImplicitProducts
 from layerkit.arithmetic.patches import Patches
 from layerkit.arithmetic.shifts import ShiftedProducts
 from layerkit.arithmetic.sums import Sums
@@ -124,8 +125,8 @@ class Conv2d(Convolution):
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size)
         self.stride, self.padding, self.dilation = pair(stride), pair(padding), pair(dilation)
-        direct = Direct(self, self.stride, self.padding, self.dilation)
-        self.compute_by(self._fastest_way(), bias, gain, direct, **start)
+        sizes = self.stride, self.padding, self.dilation
+        self.compute_by(self._fastest_way(), bias, gain, Direct(self, *sizes), ImplicitProducts(self, *sizes), **start)
 
     def _fastest_way(self) -> Way:
         few_in, few_out = self.in_channels < PLANAR_BELOW, self.out_channels < PLANAR_BELOW

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from layerkit.arithmetic.direct import Direct
+from layerkit.arithmetic.implicit import ImplicitProducts
 from layerkit.arithmetic.way import KernelLayer, Way
 from layerkit.arithmetic.windows import Pair, check_pictures, picture_size
 from layerkit.builtin.layers.initialization import Start, xavier_normal
@@ -64,7 +65,13 @@ class Convolution(KernelLayer):
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, pair(kernel_size)
 
     def compute_by(
-        self, way: Way, bias: bool, gain: float, direct: Direct | None = None, **start: Unpack[Start]
+        self,
+        way: Way,
+        bias: bool,
+        gain: float,
+        direct: Direct | None = None,
+        implicit: ImplicitProducts | None = None,
+        **start: Unpack[Start],
     ) -> None:
         """Set the way in which the layer is computed, and make its parameters in the memory order of that way.
 
@@ -75,9 +82,10 @@ class Convolution(KernelLayer):
             bias: whether a learned number is added to each output channel.
             gain: a factor for the initial weights.
             direct: the way that is used in evaluation mode, where it suits.
+            implicit: the way that is used in place of ``way``, where it suits.
             start: see :class:`~layerkit.builtin.layers.initialization.Start`.
         """
-        self._way, self._direct = way, direct
+        self._way, self._direct, self._implicit = way, direct, implicit
         self._order = tuple(self.weight_dims.index(dim) for dim in way.memory_order)
         kh, kw = self.kernel_size
         sizes = self.out_channels, self.in_channels, kh, kw
@@ -123,9 +131,14 @@ class Convolution(KernelLayer):
         size = self.output_size(picture_size(x))
         if self._direct is not None and not self.training and self._direct.suits(x):
             return self._direct.forward(x, size, rectified)
-        y = self._way.forward(x, size)
+        y = self._way_for(x).forward(x, size)
         return y.clamp_(min=0) if rectified else y
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Add to ``weight_grad`` and ``bias_grad``; return (N, in_channels, H, W), or None if it is not needed."""
-        return self._way.backward(grad_output)
+        return self._way_for(grad_output).backward(grad_output)
+
+    def _way_for(self, given: Tensor) -> Way:
+        """Return the way for pictures of this device and dtype."""
+        implicit = self._implicit
+        return implicit if implicit is not None and implicit.suits(given) else self._way
