@@ -67,7 +67,15 @@ def differences(trial: Trial, case: Case, variation: Variation) -> None:
         except CheckFailed as wrong:
             if case.constant is not None and not _has_a_derivative(evaluate, work[index], cotangent, generator):
                 raise Rejected from None  # a special point, where there is no derivative or rounding is all there is
+            if case.spread > 1 and _is_saturated(wrong, cotangent):
+                raise NotApplicable("the function is flat at values of this size") from None
             raise _with_advice(wrong, gradient) from None
+
+
+def _is_saturated(wrong: CheckFailed, cotangent: Tensor) -> bool:
+    """Return whether next to nothing is left of a gradient, so that a safe form and the exact one may differ."""
+    left = max(abs(wrong.analytic or 0.0), abs(wrong.numeric or 0.0))
+    return wrong.analytic is not None and left < 1e-5 * float(cotangent.abs().max())
 
 
 FLAT = 1e-4
