@@ -61,7 +61,7 @@ def machine(url, experiment, tiny, tmp_path):
 
 
 def test_machines_without_a_common_folder_divide_the_trials(machine):
-    values = {"vary": {"training.batch_size": [2, 4, 5, 8]}}
+    values = {"vary": {"training.batch_size": [5, 8, 10]}}
     first, second = machine("first", **values), machine("second", **values)
     with ThreadPoolExecutor(2) as pool:
         watchers = list(pool.map(Work.work, (first, second)))
@@ -134,12 +134,12 @@ def test_a_result_that_could_not_be_sent_is_in_the_folder_and_sent_later(machine
 
 
 def test_a_result_of_something_else_does_not_count(machine, url):
-    work = machine("one")
-    key, _ = work.planned.trials
+    work = machine("one", vary={"training.batch_size": [10]})
+    (key,) = work.planned.trials
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("INSERT INTO layerkit_results (key, result) VALUES (%s, '{\"key\": 3}')", [key])
     assert work.store.result(key) is None
-    assert len(work.work().ended) == 2
+    assert len(work.work().ended) == 1
 
 
 def test_the_command_shares_a_sweep_and_never_shows_the_password(url, experiment, tiny, tmp_path, capsys):
