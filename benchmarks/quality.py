@@ -37,7 +37,7 @@ PICTURES = (
     ("skimage", "data/coins.png"),
 )
 """None of them is among those of the data set "variety"."""
-SIDE = 320
+SIDE = 256
 SIGMAS = (15, 25, 50)
 
 
