@@ -34,7 +34,7 @@ def failed(report: Any) -> list[str]:
 
 def test_a_failure_is_raised_with_the_whole_report() -> None:
     with pytest.raises(
-        WrongGradients, match="(?s)MeanOfTheBatch: .*weight: .*analytic.*numeric.*guess.*import torch"
+        WrongGradients, match=r"(?s)MeanOfTheBatch: .*weight: .*analytic.*numeric.*guess.*import torch"
     ) as got:
         check_function(MeanOfTheBatch, product())
     assert isinstance(got.value, AssertionError)

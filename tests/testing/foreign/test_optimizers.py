@@ -209,7 +209,7 @@ def test_nothing_is_found_in_correct_ones(right: Any) -> None:
 
 def test_a_reference_is_followed() -> None:
     assert not check_optimizer(Plain, reference=lambda p: SGD(p, lr=0.1, momentum=0.5)).failures
-    with pytest.raises(WrongGradients, match="steps_of_the_reference.*\n.*beside the reference: parameter 0"):
+    with pytest.raises(WrongGradients, match=r"steps_of_the_reference.*\n.*beside the reference: parameter 0"):
         check_optimizer(Plain, reference=lambda p: SGD(p, lr=0.1))
 
 

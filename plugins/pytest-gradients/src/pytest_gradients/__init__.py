@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from layerkit.testing.foreign.drawn import Drawn
+    from layerkit.testing import Drawn
 
     from pytest_gradients.checker import Checker
 
@@ -34,7 +34,7 @@ def drawn(*shape: int | str, **options: Any) -> Drawn:
         shape: numbers, which stay as they are, and names of sizes that the kit chooses, such as ``("batch", 3)``.
         options: ``low``, ``high``, ``dtype`` ("float", "long" or "bool"), ``needs_gradient``.
     """
-    from layerkit.testing.foreign.drawn import drawn
+    from layerkit.testing import drawn
 
     return drawn(*shape, **options)
 

@@ -183,7 +183,7 @@ FOREIGN_BATTERY: tuple[ForeignCheck, ...] = (
     ForeignCheck(
         "inputs_untouched",
         "Neither forward nor backward writes into an input, unless forward says so by mark_dirty.",
-        "an operation in place, whose name ends in _ or that has out=, works on an input: work on a copy, or mark_dirty",
+        "an operation in place, such as mul_ or one with out=, works on an input: work on a copy, or mark_dirty",
         _by(routes.watching_inputs),
         inputs_are_kept,
     ),

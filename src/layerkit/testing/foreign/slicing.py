@@ -7,6 +7,9 @@ import inspect
 import sys
 import textwrap
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -28,7 +31,6 @@ class Slice:
         self.parts: list[str] = []
         self.missing: list[str] = []
         self._seen: set[tuple[str, str]] = set()
-        self._trees: dict[str, tuple[str, list[ast.stmt]]] = {}
 
     def text(self) -> str:
         """Return imports and definitions."""
@@ -85,12 +87,10 @@ class Slice:
         """Put what a module binds to a name, and all that it needs, into the slice; return whether it is there."""
         if (module.__name__, name) in self._seen:
             return True
-        source, body = self._read(module)
-        nodes = [node for node in body if name in _bound(node)]
-        if not nodes:
+        node = _read(module).binds.get(name)
+        if node is None:
             return False
         self._seen.add((module.__name__, name))
-        node = nodes[-1]
         if isinstance(node, ast.Import):
             alias = next(its for its in node.names if (its.asname or its.name.split(".")[0]) == name)
             self._import(f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else ""))
@@ -103,35 +103,16 @@ class Slice:
                 )
         else:
             self._need(module, node)
-            self.parts.append(_segment(source, node))
+            self.parts.append(_segment(_read(module).source, node))
             self._take_registrations(module, name)
         return True
 
-    def _read(self, module: ModuleType) -> tuple[str, list[ast.stmt]]:
-        """Return the text of a module, and its statements; nothing where there is none."""
-        if module.__name__ not in self._trees:
-            try:
-                source = inspect.getsource(module)
-                self._trees[module.__name__] = source, ast.parse(source).body
-            except (OSError, TypeError, SyntaxError):
-                self._trees[module.__name__] = "", []
-        return self._trees[module.__name__]
-
     def _take_registrations(self, module: ModuleType, name: str) -> None:
         """Put in what is said about a name after its definition, such as ``name.register_autograd(...)``."""
-        source, body = self._read(module)
-        for node in body:
-            calls = [node.value] if isinstance(node, ast.Expr) else getattr(node, "decorator_list", [])
-            for call in calls:
-                owner = call.func if isinstance(call, ast.Call) else call
-                if (
-                    isinstance(owner, ast.Attribute)
-                    and isinstance(owner.value, ast.Name)
-                    and owner.value.id == name
-                    and owner.attr.startswith("register")
-                ):
-                    self._need(module, node)
-                    self.parts.append(_segment(source, node))
+        text = _read(module)
+        for node in text.registers.get(name, ()):
+            self._need(module, node)
+            self.parts.append(_segment(text.source, node))
 
     def _need(self, module: ModuleType, node: ast.AST) -> None:
         for name in _names_read(node):
@@ -140,6 +121,39 @@ class Slice:
     def _import(self, line: str) -> None:
         if line not in self.imports:
             self.imports.append(line)
+
+
+@dataclass(frozen=True)
+class _Text:
+    """The text of a module: what its top-level statements bind by name, and what they register by owner."""
+
+    source: str
+    binds: dict[str, ast.stmt]
+    registers: dict[str, list[ast.stmt]]
+
+
+@cache
+def _read(module: ModuleType) -> _Text:
+    """Return the text of a module; an empty one where there is none."""
+    text = _Text("", {}, {})
+    with suppress(OSError, TypeError, SyntaxError):
+        source = inspect.getsource(module)
+        text = _Text(source, {}, {})
+        for node in ast.parse(source).body:
+            text.binds.update(dict.fromkeys(_bound(node), node))
+            for owner in _registered_with(node):
+                text.registers.setdefault(owner, []).append(node)
+    return text
+
+
+def _registered_with(node: ast.stmt) -> Iterator[str]:
+    """Yield the names whose ``register...`` a statement calls, by itself or as a decorator."""
+    for call in [node.value] if isinstance(node, ast.Expr) else getattr(node, "decorator_list", []):
+        method = call.func if isinstance(call, ast.Call) else call
+        if not isinstance(method, ast.Attribute) or not method.attr.startswith("register"):
+            continue
+        if isinstance(method.value, ast.Name):
+            yield method.value.id
 
 
 def _is_installed(module: ModuleType) -> bool:
