@@ -103,6 +103,8 @@ def main() -> int:
         part(f"epoch {batch}", lambda batch=batch: gpu_steps.time_epoch(networks["table1"], batch))
     for name, batch in (("table1", 1024), ("dncnn-like", 1024), ("unet", 64)):
         part(f"profile {name} {batch}", lambda n=name, b=batch: gpu_steps.profiled(networks[n], b))
+    for name, architecture in networks.items():
+        part(f"compiled sums {name} 64", lambda a=architecture: gpu_steps.time_compiled_sums(a, 64))
     for name, architecture in networks.items():  # last, since it takes longest
         for batch in (4, 1024):
             part(

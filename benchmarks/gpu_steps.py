@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks import gpu_rivals
+from benchmarks import compiled_sums, gpu_rivals
 from benchmarks.gpu_rivals import DEVICE, STEPS, precision, seconds_of
 from benchmarks.networks import LR, twin_of
 from benchmarks.pictures import bytes_through
 from layerkit import MSE, SGD, Architecture, Denoiser, Trainer, build
 from layerkit.arithmetic import sums
-from layerkit.arithmetic.backends import BACKENDS, plain
+from layerkit.arithmetic.backends import BACKENDS, Backend, plain
 from layerkit.data.sources import load_dataset
 from layerkit.spec.tracing import trace
 from layerkit.training import recording
@@ -62,7 +62,7 @@ def time_step(architecture: Architecture, batch: int, kind: str, rates: dict[str
         candidates: dict[str, Callable[[], Callable[[], object]]] = {
             OWN: lambda: own(architecture, noisy, target, steps),
             f"{OWN}, not recorded": lambda: own(architecture, noisy, target, steps, records=False),
-            f"{OWN}, plain sums": lambda: own(architecture, noisy, target, steps, plainly=True),
+            f"{OWN}, plain sums": lambda: own(architecture, noisy, target, steps, backends=(plain,)),
             "torch.nn": lambda: gpu_rivals.eager(architecture, noisy, target, steps, False),
             "channels-last": lambda: gpu_rivals.eager(architecture, noisy, target, steps, True),
             "graph": lambda: gpu_rivals.graph(architecture, noisy, target, steps, False),
@@ -111,7 +111,7 @@ def own(
     target: Tensor,
     steps: int,
     records: bool = True,
-    plainly: bool = False,
+    backends: tuple[Backend, ...] = BACKENDS,
 ) -> Callable[[], object]:
     """Return what takes so many steps of layerkit, as a training does."""
     network = build(architecture, seed=0).to(device=DEVICE)
@@ -122,8 +122,7 @@ def own(
     def call() -> None:
         if not records:
             recording.tape_on = lambda device: None
-        if plainly:
-            sums.BACKENDS = (plain,)
+        sums.BACKENDS = backends
         try:
             list(losses_of(trainer, batches))
         finally:
@@ -133,6 +132,14 @@ def own(
     if records and trainer.recorder.remark:
         raise RuntimeError(trainer.recorder.remark)
     return call
+
+
+def time_compiled_sums(architecture: Architecture, batch: int) -> dict[str, float]:
+    """Return milliseconds of a step whose sums are kernels that torch.compile writes."""
+    noisy, target = pair(architecture, batch)
+    with precision("float32"):
+        call = own(architecture, noisy, target, STEPS, backends=(compiled_sums, plain))
+        return {"compiled sums": 1e3 * seconds_of(call, 0.4) / STEPS}
 
 
 def time_picture(architecture: Architecture, height: int, width: int) -> dict[str, float]:

@@ -263,6 +263,13 @@ class TestGpu:
         found = {tuple(place) for place in y.isnan()[0, :, :, 0].nonzero().tolist()}
         assert found == {(row, column) for row in (3, 4) for column in (5, 6)}
 
+    def test_nothing_is_written_beyond_the_picture(self, triton: str) -> None:
+        axis = Axis(2, 1, (Term(0, 0, 0, 1), Term(1, 0, 0, 2)))
+        z, around = torch.ones(1, 2, 2, 1, 1, 3, device=triton), torch.zeros(1, 4, 4, 3, device=triton)
+        (move,) = Sums(axis, axis).combine(z, around[:, :3, :3], lambda shape: _memory(shape, z))
+        move()
+        assert around[0, :, :, 0].tolist() == [[1, 2, 1, 0], [2, 4, 2, 0], [1, 2, 1, 0], [0, 0, 0, 0]]
+
     def test_too_many_terms_are_left_to_the_plain_way(self, triton: str) -> None:
         few, many = (Axis(1, 1, tuple(Term(0, 0, shift, 1) for shift in range(count))) for count in (16, 17))
         z, y = torch.empty(1, 4, 4, 1, 1, 8, device=triton), torch.empty(1, 4, 4, 8, device=triton)

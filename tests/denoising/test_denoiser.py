@@ -435,8 +435,9 @@ def test_a_checkpoint_is_a_denoiser(monkeypatch: pytest.MonkeyPatch) -> None:
     network = Half()
     shape = SimpleNamespace(channels=1, height=6, width=9)
     checkpoint = SimpleNamespace(network=network, architecture=SimpleNamespace(input=shape))
-    monkeypatch.setattr(layerkit.denoising.denoiser, "load", {"n2n.safetensors": checkpoint}.__getitem__)
-    loaded = Denoiser.load("n2n.safetensors", tile=32)
+    asked = {("n2n.safetensors", torch.device("cpu")): checkpoint}
+    monkeypatch.setattr(layerkit.denoising.denoiser, "load", lambda path, device: asked[path, device])
+    loaded = Denoiser.load("n2n.safetensors", tile=32, device="cpu")
     assert (loaded.network, loaded.input_shape, loaded.tile) == (network, (1, 6, 9), 32)
 
 

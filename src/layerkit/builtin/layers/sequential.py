@@ -72,7 +72,8 @@ class Sequential(Module):
         # Layers before the first one with parameters need no gradient.
         for layer in self.layers:
             layer.needs_input_grad = needed
-            if layer.param():
+            # It is set in every step, and to list all parameters would take longer than a short step on a GPU.
+            if any(module.parameters() for _, module in layer.modules()):
                 return
 
     def forward(self, x: Tensor) -> Tensor:
