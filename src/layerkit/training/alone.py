@@ -177,8 +177,8 @@ def _improved(noisy: Tensor, denoised: Tensor, noise: NoiseModel, denoiser: Deno
         y = _filtered(noisy[place], denoised[place], noise)
         improved[:, rows.start : rows.stop, columns.start : columns.stop] = y[:, rows.answer, columns.answer]
 
-    tiles = denoiser.tiles(*noisy.shape[1:], beyond=REACH, grid=STEP)
-    for _ in each(tiles, work):
+    _, height, width = noisy.shape
+    for _ in each(denoiser.tiles(height, width, beyond=REACH, grid=STEP), work):
         pass
     return improved
 
@@ -187,5 +187,5 @@ def _filtered(noisy: Tensor, denoised: Tensor, noise: NoiseModel) -> Tensor:
     if noise.kind is NoiseKind.GAUSSIAN:
         return collaborative(noisy, denoised, noise.level)
     stabilizer = Stabilizer(noise.peak)
-    stabilized = collaborative(*(stabilizer.stabilize(picture) for picture in (noisy, denoised)), stabilizer.level)
-    return stabilizer.restore(stabilized)
+    stabilized, estimate = stabilizer.stabilize(noisy), stabilizer.stabilize(denoised)
+    return stabilizer.restore(collaborative(stabilized, estimate, stabilizer.level))
