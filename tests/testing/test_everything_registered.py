@@ -9,18 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from layerkit.registry.catalogue import installed
-from layerkit.testing import parametrize_with_checks
-from layerkit.testing.parametrizing import CheckOfComponent
+from layerkit.testing.cases.subjects import Subject, subjects
+from layerkit.testing.profiles import DEFAULT
+from layerkit.testing.running import run_subjects
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
 PROVEN = {folder.parent.name: folder for folder in PLUGINS.glob("*/tests")}
 """The folders of tests of the plugins in this repository, by the names of their packages."""
+OTHERS = [subject for subject in subjects() if subject.component.distribution not in PROVEN]
 
 
-@parametrize_with_checks(*sorted({component.distribution for component in installed().components.values()} - {*PROVEN}))
-def test_conformance(check: CheckOfComponent) -> None:
-    check()
+# One test a component, and not one a check as in a plugin's tests: thousands of tests take a while by themselves.
+@pytest.mark.parametrize("subject", OTHERS, ids=lambda subject: f"{subject.kind}-{subject.name}")
+def test_conformance(subject: Subject) -> None:
+    report = run_subjects((subject,), None, DEFAULT)
+    assert not report.failures, report.explain()
 
 
 @pytest.mark.parametrize("distribution", PROVEN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import time
 from collections.abc import Callable, Mapping
@@ -126,6 +127,7 @@ def _settings_of(catalogue: Catalogue) -> PluginSettings:
 def _prepare() -> None:
     # There are as many processes as cores, so more threads would only slow each other down.
     torch.set_num_threads(1)
+    gc.freeze()  # what has been imported stays, and need not be looked at again and again
 
 
 def _run_one(
