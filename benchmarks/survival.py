@@ -78,7 +78,7 @@ def cuts(count: int) -> None:
                     stderr=subprocess.DEVNULL,
                 )
                 try:
-                    process.wait(random.uniform(0, seconds) if done < count else None)
+                    process.wait(random.uniform(0, 2 * seconds) if done < count else None)
                     finished = process.returncode == 0
                 except subprocess.TimeoutExpired:
                     process.send_signal(signal.SIGTERM)
