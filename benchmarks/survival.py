@@ -26,6 +26,8 @@ from torch import Tensor
 from benchmarks.networks import ROOT
 from layerkit.checkpoints.checkpoint import load
 
+OPTIONS = ["--checkpoint-steps", "50", "--quiet"]
+"""Of a training that begins, and of one that goes on."""
 PATIENCE = 150.0
 """Seconds after which a stop has failed: the time that processes wait for one another, and some more."""
 
@@ -52,7 +54,7 @@ def _training(folder: Path) -> list[object]:
     noisy, again, clean = np.random.default_rng(0).integers(0, 256, (3, 1_000, 3, 32, 32), dtype=np.uint8)
     np.savez(folder / "data.npz", noisy_1=noisy, noisy_2=again, noisy=noisy[:2], clean=clean[:2])
     data = ["--data", folder / "data.npz"]
-    return ["train", folder / "spec.json", *data, "--reproducible", "--checkpoint-steps", 50, "--quiet"]
+    return ["train", folder / "spec.json", *data, "--reproducible", *OPTIONS]
 
 
 def _whole(folder: Path, training: list[object]) -> tuple[list[Tensor], float]:
@@ -72,13 +74,16 @@ def cuts(count: int) -> None:
             shutil.rmtree(run, ignore_errors=True)
             finished, ended = False, [0.0]
             while not finished:
+                # It may be cut when all is done, and before it has said so: the same command would then be an error.
+                begun = (run / "run.json").exists()
+                words = ["train", "--resume", run, *OPTIONS] if begun else [*training, "--output", run]
                 process = subprocess.Popen(
-                    command(random.choice((1, 2, 3, 4)), *training, "--output", run),
+                    command(random.choice((1, 2, 3, 4)), *words),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                 )
                 try:
-                    process.wait(random.uniform(0, seconds) if done < count else None)
+                    process.wait(random.uniform(0, 2 * seconds) if done < count else None)
                     finished = process.returncode == 0
                 except subprocess.TimeoutExpired:
                     process.send_signal(signal.SIGTERM)

@@ -14,6 +14,8 @@ from works import command, denoise_until
 
 from layerkit import build, load_architecture, save
 from layerkit.cli import run
+from layerkit.cli.shared_denoising import divided
+from layerkit.cli.works import Work
 
 NET = (
     '{"format": 1, "name": "net", "input": {"channels": 3, "height": 8, "width": 8}, '
@@ -55,6 +57,22 @@ def test_several_processes_write_the_same_bytes_as_one(options, given, tmp_path,
     assert [code for code, *_ in answers] == [0, 0, 0]
     assert sorted(line for *_, out in answers for line in out.splitlines()) == told
     assert contents(tmp_path / "two") == contents(tmp_path / "one")
+
+
+def test_what_is_more_than_the_share_of_a_process_is_divided_into_tiles(tmp_path):
+    works = []
+    for name, size in (("a", 10), ("b", 500), ("c", 100), ("gone", None)):
+        if size is not None:
+            (tmp_path / name).write_bytes(b"0" * size)
+        works.append(Work(tmp_path / name, tmp_path / f"{name}.png", None))
+
+    def names(*given):
+        return ["".join(work.file.name[0] for work in each) for each in divided(*given)]
+
+    assert names(works, 2, True) == ["b", "cag"]
+    assert names(works, 7, True) == ["bc", "ag"]
+    assert names(works, 2, False) == ["", "bcag"]
+    assert names([], 2, True) == ["", ""]
 
 
 def test_what_is_there_is_skipped_once_for_all(given, tmp_path):

@@ -29,6 +29,7 @@ def test_all_get_the_same():
         "signal": 15,
         "gathered": [[0], [1]],
         "parts": [0, 1, 2, 3, 4],
+        "taken": [0, 1, 2, 3, 4, 5],
         "copied": [0.0],
         "message": {"text": "é", "list": [1, None]},
     }  # fmt: skip

@@ -71,8 +71,9 @@ def joined() -> Processes:
 def operations(signals: dict[int, int]) -> dict[str, Any]:
     group = joined()
     rank = group.rank
-    group.asked_to_stop = lambda: signals.get(rank)
     with group.ending_together():
+        taken = group.board.gather("taken", [group.board.take("number") for _ in range(3)])
+        group.asked_to_stop = lambda: signals.get(rank)
         total, copied = torch.tensor([rank + 1.0, 10.0 * rank]), torch.full((2, 3), float(rank)).t()
         wait = group.begin_sum(total)
         numbers = group.begin_exchange([rank, rank + 0.5])
@@ -85,6 +86,7 @@ def operations(signals: dict[int, int]) -> dict[str, Any]:
             "signal": group.signal,
             "gathered": [tensor.tolist() for tensor in group.gather(torch.tensor([rank]))],
             "parts": group.joined_parts(torch.arange(5)[part_of(5, rank, group.size)], 5).tolist(),
+            "taken": sorted(number for each in taken for number in each),
             "copied": copied.unique().tolist(),
             "message": group.from_first({"text": "é", "list": [1, None]} if rank == 0 else None),
         }

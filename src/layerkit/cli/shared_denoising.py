@@ -65,7 +65,7 @@ def _denoise_together(group: Processes, denoising: Denoising, plan: Callable[[],
         sharing = copy(sharing)
         sharing.share = tiles
     if group.rank == 0:
-        together, apart = _divided(plan(), group.size, tiled=sharing is not denoising.denoiser)
+        together, apart = divided(plan(), group.size, tiled=sharing is not denoising.denoiser)
         problems += replace(denoising, denoiser=sharing, jobs=1).write(together)
         tiles.dismiss()
         message = {"together": len(together), "apart": [work.to_data() for work in apart]}
@@ -97,7 +97,7 @@ class _Turns:
         return None
 
 
-def _divided(works: Sequence[Work], processes: int, tiled: bool) -> tuple[list[Work], list[Work]]:
+def divided(works: Sequence[Work], processes: int, tiled: bool) -> tuple[list[Work], list[Work]]:
     """Return the pictures that are denoised by all processes together, and the others, the largest first.
 
     Args:

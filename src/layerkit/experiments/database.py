@@ -23,7 +23,12 @@ from layerkit.experiments.examples import TILES
 from layerkit.experiments.results import TrialResult, parsed
 from layerkit.experiments.store import MONTAGE, Store
 
-_ALIVE: dict[str, Any] = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 6, "connect_timeout": 30}
+_ALIVE: dict[str, Any] = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 6,
+    "connect_timeout": 30,
+}
 """Seconds, and how often: a connection on which nothing is said must not be forgotten by what lies between."""
 _SERVER = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6"
 """The same for the server, which lets go the locks of a machine that is gone after a minute and a half."""
