@@ -170,15 +170,16 @@ def _improved(noisy: Tensor, denoised: Tensor, noise: NoiseModel, denoiser: Deno
         y = _filtered(noisy[place], denoised[place], noise)
         improved[:, rows.start : rows.stop, columns.start : columns.stop] = y[:, rows.answer, columns.answer]
 
-    tiles = denoiser.tiles(*noisy.shape[1:], beyond=REACH, grid=STEP)
+    tiles = denoiser.tiles(noisy.shape[1], noisy.shape[2], beyond=REACH, grid=STEP)
     for _ in each(tiles, work):
         pass
     return improved
 
 
 def _filtered(noisy: Tensor, denoised: Tensor, noise: NoiseModel) -> Tensor:
+    """Return a denoised picture (C, H, W) with less noise; the noise of the other one may depend on brightness."""
     if noise.kind is NoiseKind.GAUSSIAN:
         return collaborative(noisy, denoised, noise.level)
     stabilizer = Stabilizer(noise.peak)
-    stabilized = collaborative(*(stabilizer.stabilize(picture) for picture in (noisy, denoised)), stabilizer.level)
-    return stabilizer.restore(stabilized)
+    z, p = stabilizer.stabilize(noisy), stabilizer.stabilize(denoised)
+    return stabilizer.restore(collaborative(z, p, stabilizer.level))
