@@ -193,7 +193,7 @@ class BlindDenoiser:
         def work(tile: tuple[Span, Span]) -> None:
             rows, columns = tile
             x = scale.values(pixels[:, rows.begin : rows.end, columns.begin : columns.end].to(device))[None]
-            y = self._restored(x, noise)[0, :, rows.answer, columns.answer]
+            y = self._restored(x, noise, (_near(rows), _near(columns)))[0, :, _within(rows), _within(columns)]
             output[:, rows.start : rows.stop, columns.start : columns.stop] = scale.pixels(y, pixels.dtype)
 
         with self.share.among(pixels, scale, noise, output, tiles) as own:
@@ -202,19 +202,19 @@ class BlindDenoiser:
                     progress(done, len(own))
         return Denoised(output, noise, scale=scale)
 
-    def _restored(self, noisy: Tensor, noise: NoiseModel) -> Tensor:
-        """Return pictures (1, C, H, W) without their noise; the values of both are floats from 0 to 255."""
+    def _restored(self, noisy: Tensor, noise: NoiseModel, near: tuple[slice, slice]) -> Tensor:
+        """Return a part of pictures (1, C, H, W) without their noise; the values of both are floats from 0 to 255."""
         # The network was not trained for values far beyond black and white, such as those of stars and broken pixels.
         x = noisy.clamp(-255, 2 * 255)
         if noise.kind is NoiseKind.GAUSSIAN:
-            y = self._clean(x, self.strength * noise.level)
+            y = self._clean(x, self.strength * noise.level, near)
         else:
             stabilizer = Stabilizer(noise.peak)
-            y = stabilizer.restore(self._clean(stabilizer.stabilize(x), self.strength * stabilizer.level))
-        return y.add_(noisy.sub_(x))
+            y = stabilizer.restore(self._clean(stabilizer.stabilize(x), self.strength * stabilizer.level, near))
+        return y.add_(noisy.sub_(x)[..., *near])
 
-    def _clean(self, pictures: Tensor, level: float) -> Tensor:
-        """Return pictures (1, C, H, W) without Gaussian noise of this level, (1, C, H, W) floats."""
+    def _clean(self, pictures: Tensor, level: float, near: tuple[slice, slice]) -> Tensor:
+        """Return a part of pictures (1, C, H, W) without Gaussian noise of this level, floats."""
         taken = self.denoiser.input_shape[0] - 1
         batch = pictures.transpose(0, 1) if taken == 1 else pictures  # a grey network takes channel by channel
         inputs = with_level(batch.expand(-1, taken, -1, -1), min(level, MAX_LEVEL))
@@ -223,7 +223,9 @@ class BlindDenoiser:
         if batch.shape[1] < taken:  # grey, through a network for colours
             answer = answer.mean(1, keepdim=True)
         answer = budget.within_budget(batch, answer, level)
-        answer = torch.stack([collaborative(*pair, level) for pair in zip(batch, answer, strict=True)])
+        # The network needs more of the picture around a tile's own pixels than the comparison of windows.
+        noisy, answer = batch[..., *near], answer[..., *near]
+        answer = torch.stack([collaborative(*pair, level) for pair in zip(noisy, answer, strict=True)])
         return answer.transpose(0, 1) if taken == 1 else answer
 
     def _answer(self, inputs: Tensor) -> Tensor:
@@ -239,3 +241,15 @@ class BlindDenoiser:
                 answer = self._answer(x.flip(dims).contiguous()).flip(dims)
                 total += answer.mT if turned else answer
         return total / 8
+
+
+def _near(span: Span) -> slice:
+    """Return the part of a tile, along one axis, that affects the tile's own pixels when windows are compared."""
+    start = max(0, span.answer.start - REACH) // STEP * STEP
+    return slice(start, min(span.read, span.answer.stop + REACH))
+
+
+def _within(span: Span) -> slice:
+    """Return where a tile's own pixels stand in that part of it."""
+    start = _near(span).start
+    return slice(span.answer.start - start, span.answer.stop - start)

@@ -12,6 +12,9 @@ from layerkit.denoising.blind import BlindDenoiser
 from layerkit.denoising.denoiser import Denoiser, Progress
 from layerkit.errors import DataError
 
+COMPRESSION = 1
+"""Of PNG files: more takes three times as long, seconds for a large picture, and the browser is on this computer."""
+
 
 class Answer(NamedTuple):
     """A denoised picture.
@@ -60,7 +63,7 @@ def denoised_file(denoiser: Denoiser, body: bytes, name: str, strength: str, pro
                 yield Page(Picture(in_whole_numbers(result.pixels), opaque), page.duration)
 
         png = io.BytesIO()
-        write_png(png, pages(), source.tags, shown, source.loop)
+        write_png(png, pages(), source.tags, shown, source.loop, COMPRESSION)
         notes = [source.note] if source.note else []
         if shown < source.count:
             notes.append(f"of {source.count} pictures in the file the first")

@@ -184,6 +184,7 @@ def _improved(noisy: Tensor, denoised: Tensor, noise: NoiseModel, denoiser: Deno
 
 
 def _filtered(noisy: Tensor, denoised: Tensor, noise: NoiseModel) -> Tensor:
+    """Return a denoised picture (C, H, W) with less noise; the noise of the other one may depend on brightness."""
     if noise.kind is NoiseKind.GAUSSIAN:
         return collaborative(noisy, denoised, noise.level)
     stabilizer = Stabilizer(noise.peak)

@@ -22,7 +22,9 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _INCHES_A_METRE = 1 / 0.0254
 
 
-def write_png(file: BinaryIO, pages: Iterable[Page], tags: Tags, count: int = 1, loop: int = 0) -> None:
+def write_png(
+    file: BinaryIO, pages: Iterable[Page], tags: Tags, count: int = 1, loop: int = 0, level: int | None = None
+) -> None:
     """Write a picture, or an animation of pictures of one size and kind, as a PNG file.
 
     Args:
@@ -31,11 +33,12 @@ def write_png(file: BinaryIO, pages: Iterable[Page], tags: Tags, count: int = 1,
         tags: the metadata.
         count: how many pictures there are.
         loop: how often an animation is shown, 0 for ever.
+        level: of the compression, from 0 to 9; None is a good one.
     """
     number = 0
     for index, page in enumerate(pages):
         array = array_of(page.picture)
-        parts = list(_chunks(bytes(imagecodecs.png_encode(array))))
+        parts = list(_chunks(bytes(imagecodecs.png_encode(array, level=level))))
         height, width = array.shape[:2]
         if index == 0:
             file.write(SIGNATURE + _chunk(b"IHDR", next(data for kind, data in parts if kind == b"IHDR")))
