@@ -122,7 +122,7 @@ def _try(check: ForeignCheck, trial: Trial, case: Case, variation: Variation, ta
         return False
     except Rejected:
         # That one number everywhere is a tie, or a corner, says nothing about how many corners there are.
-        tally.rejected += case.constant is None
+        tally.rejected += case.constant is None and not variation.layouts
         return False
     except CheckFailed as wrong:
         tally.examples += 1

@@ -13,7 +13,8 @@ from layerkit.testing.foreign.adapters import tensors_in
 from layerkit.testing.foreign.battery import ForeignCheck
 from layerkit.testing.foreign.cases import Case
 from layerkit.testing.foreign.comparing import central_differences, compare
-from layerkit.testing.foreign.judging import ROUNDINGS, agreement, differences, inputs_are_kept, oracle_agrees
+from layerkit.testing.foreign.judging import agreement, differences, inputs_are_kept, oracle_agrees
+from layerkit.testing.foreign.rounding import ROUNDINGS, SAME, SAME_IN_SINGLE
 from layerkit.testing.foreign.slicing import Slice
 from layerkit.testing.foreign.trial import LAY_OUT, Prepared, Trial, Variation
 from layerkit.testing.instruments.numerics import DOUBLE
@@ -108,7 +109,7 @@ def _body(
 
 def _tolerance(trial: Trial, variation: Variation) -> float:
     if variation.dtype is None:
-        return 1e-9 if trial.learned.precision is DOUBLE else 1e-4
+        return SAME if trial.learned.precision is DOUBLE else SAME_IN_SINGLE
     lower = torch.bfloat16 if variation.route is not routes.straight else variation.dtype
     return ROUNDINGS[lower] * torch.finfo(lower).eps
 

@@ -64,6 +64,7 @@ class Learned:
         cases: those that it takes, the example's own first.
         dtypes: lower ones that it takes.
         autocast: whether it takes autocast.
+        gains: the size of each gradient of the example, for gradients of the outputs of size one.
         mixes_batch: whether samples depend on others; None where there is no telling.
         notes: all of that, and what it refuses, in words.
     """
@@ -74,6 +75,7 @@ class Learned:
     cases: list[Case] = field(default_factory=lambda: [Case()])
     dtypes: list[torch.dtype] = field(default_factory=list)
     autocast: bool = False
+    gains: list[float] = field(default_factory=list)
     mixes_batch: bool | None = None
     notes: list[str] = field(default_factory=list)
 
