@@ -87,10 +87,10 @@ def _has_a_derivative(evaluate: Evaluate, tensor: Tensor, cotangent: Tensor, gen
         slopes = []
         for direction in (first, second, first + second):
             left, right = one_sided(evaluate, tensor, direction, cotangent)
-            if abs(left - right) > max(FLAT, GAP * max(abs(left), abs(right))):
+            if not abs(left - right) <= max(FLAT, GAP * max(abs(left), abs(right))):  # nor where they are infinite
                 return False
             slopes.append((left + right) / 2)
-        if abs(slopes[0] + slopes[1] - slopes[2]) > max(FLAT, GAP * max(map(abs, slopes))):
+        if not abs(slopes[0] + slopes[1] - slopes[2]) <= max(FLAT, GAP * max(map(abs, slopes))):
             return False
     return True
 
