@@ -24,6 +24,7 @@ from layerkit.testing.instruments.numerics import (
     numeric_derivative,
     one_sided,
 )
+from layerkit.testing.instruments.observation import settings_put_back
 
 
 def differences(trial: Trial, case: Case, variation: Variation) -> None:
@@ -156,6 +157,13 @@ def inputs_are_kept(trial: Trial, case: Case, variation: Variation) -> None:
         names = ", ".join(trial.names[index] for index in sorted(trial.target.spoilt))
         raise CheckFailed(f"forward has changed {names}")
     agreement(trial, case, variation)
+
+
+def settings_are_kept(trial: Trial, case: Case, variation: Variation) -> None:
+    """Look whether a call changes settings, which an earlier one may have changed already."""
+    with settings_put_back():
+        prepared = trial.prepared(case, variation)
+    trial.given(prepared, variation)
 
 
 def _require_same_outputs(trial: Trial, prepared: Prepared) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from layerkit.testing.check import CheckFailed, NotApplicable
 from layerkit.testing.foreign.adapters import tensors_in
-from layerkit.testing.foreign.battery import LARGE_BATCH
+from layerkit.testing.foreign.battery import LARGE
 from layerkit.testing.foreign.cases import BATCH, Case, Inputs
 from layerkit.testing.foreign.declaration import Declaration
 from layerkit.testing.foreign.rounding import norm_of
@@ -22,7 +22,7 @@ from layerkit.testing.instruments.crash import crash
 from layerkit.testing.instruments.numerics import DOUBLE, SINGLE
 
 OTHER_SIZES = (1, 0, 2, 37)
-"""Sizes that are tried in place of each of the example's; the batch is tried with a larger one too."""
+"""Sizes that are tried in place of each of the example's, and a large one."""
 MOST_VALUES = 20_000
 """Cases with more values than this are left out."""
 SEEDS = (1, 2, 3)
@@ -153,7 +153,7 @@ def _resized(inputs: Inputs) -> Iterator[Case]:
     """Yield cases with one other size each; two names of the same sizes give them once."""
     seen = set()
     for number, (name, size) in enumerate(inputs.sizes.items()):
-        for other in (*OTHER_SIZES, *((LARGE_BATCH,) if name == BATCH or number == 0 else ())):
+        for other in (*OTHER_SIZES, LARGE):
             case = Case(seed=5 + number, sizes=((name, other),))
             shapes = tuple(tuple(v.shape) for v in inputs.values(case) if isinstance(v, Tensor))
             if other != size and shapes not in seen and sum(map(math.prod, shapes)) <= MOST_VALUES:

@@ -13,10 +13,11 @@ from layerkit.testing.foreign.adapters import tensors_in
 from layerkit.testing.foreign.battery import ForeignCheck
 from layerkit.testing.foreign.cases import Case
 from layerkit.testing.foreign.comparing import central_differences, compare
-from layerkit.testing.foreign.judging import agreement, differences, inputs_are_kept, oracle_agrees
+from layerkit.testing.foreign.judging import differences, oracle_agrees
 from layerkit.testing.foreign.rounding import ROUNDINGS, SAME, SAME_IN_SINGLE
 from layerkit.testing.foreign.slicing import Slice
 from layerkit.testing.foreign.trial import LAY_OUT, Prepared, Trial, Variation
+from layerkit.testing.foreign.twice import look_twice
 from layerkit.testing.instruments.numerics import DOUBLE
 
 MOST_VALUES = 3_000
@@ -57,7 +58,7 @@ def _body(
     needing = trial.inputs.needing if variation.needing is None else variation.needing
     names = [trial.names[index] for index in needing]
     plain = [_written(trial, index, value, index in trial.inputs.needing) for index, value in enumerate(values)]
-    if check.look not in (agreement, differences, inputs_are_kept, oracle_agrees):  # second derivatives
+    if check.look is look_twice:
         lines += ["inputs = [", *plain, "]", "assert torch.autograd.gradgradcheck(call, inputs)"]
         return lines
     for name in {*variation.layouts.values(), *variation.gradient_layouts.values()}:

@@ -145,7 +145,9 @@ class Trial:
 
     def expected(self, prepared: Prepared) -> Gradients:
         """Return the gradients of the plain pass, of all arguments that need one."""
-        return self._asked(straight, prepared.plain, list(prepared.plain_cotangents)) or []
+        found = self._asked(straight, prepared.plain, list(prepared.plain_cotangents)) or []
+        # They may lie in memory that a later call writes into.
+        return [None if gradient is None else gradient.detach().clone() for gradient in found]
 
     def given(self, prepared: Prepared, variation: Variation) -> Gradients | None:
         """Return the gradients of the pass that a variation asks for.
