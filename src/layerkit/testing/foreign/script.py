@@ -12,7 +12,7 @@ from layerkit.testing.foreign import routes
 from layerkit.testing.foreign.adapters import tensors_in
 from layerkit.testing.foreign.battery import ForeignCheck
 from layerkit.testing.foreign.cases import Case
-from layerkit.testing.foreign.comparing import central_differences, compare
+from layerkit.testing.foreign.comparing import central_differences, compare, copies
 from layerkit.testing.foreign.judging import differences, oracle_agrees
 from layerkit.testing.foreign.rounding import ROUNDINGS, SAME, SAME_IN_SINGLE
 from layerkit.testing.foreign.slicing import Slice
@@ -65,6 +65,7 @@ def _body(
         used.define(LAY_OUT[name].__name__, LAY_OUT[name])
     used.define(variation.route.__name__, variation.route)
     used.define("straight", routes.straight)
+    used.define("copies", copies)
     used.define("compare", compare)
     lines += ["# as they are", "inputs = [", *plain, "]"]
     lines += ["gradients = [", *(f"    {_tensor(c)}," for c in prepared.plain_cotangents), "]"]
@@ -77,7 +78,7 @@ def _body(
         else "    None,  # not used"
         for index, cotangent in enumerate(prepared.plain_cotangents)
     ]
-    lines += ["]", "", f"analytic = {variation.route.__name__}(call, given_inputs, given_gradients)"]
+    lines += ["]", "", f"analytic = copies({variation.route.__name__}(call, given_inputs, given_gradients))"]
     if check.look is differences:
         used.define("central_differences", central_differences)
         function = "call"
