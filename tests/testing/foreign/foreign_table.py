@@ -19,6 +19,7 @@ from gallery_numbers import NUMBERS
 from torch import Tensor
 
 from layerkit.testing.foreign.target import target_of, target_of_pair
+from layerkit.testing.instruments.observation import settings_put_back
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "foreign.md"
 BEGIN, END = "<!-- the gallery begins -->", "<!-- the gallery ends -->"
@@ -45,7 +46,7 @@ def gradcheck_catches(exhibit: Exhibit) -> bool:
     function, inputs = asked(exhibit)
     torch.manual_seed(0)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), settings_put_back():
             warnings.simplefilter("ignore")
             return not torch.autograd.gradcheck(function, inputs)
     except Exception:

@@ -22,6 +22,50 @@ class OnTheClass(Function):
         return 2 * OnTheClass.x * grad_output
 
 
+class SizeOnTheClass(Function):
+    """The mean of all values, with their number on the class."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        SizeOnTheClass.count = x.numel()
+        return x.sum() / x.numel() if x.numel() else x.sum()
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        (x,) = ctx.saved_tensors
+        return (grad_output / max(1, SizeOnTheClass.count)).expand_as(x)
+
+
+class SizeOnContext(SizeOnTheClass):
+    @staticmethod
+    def backward(ctx, grad_output):
+        (x,) = ctx.saved_tensors
+        return (grad_output / max(1, x.numel())).expand_as(x)
+
+
+GRADIENTS = torch.zeros(10_000, dtype=torch.float64)
+
+
+class OneGradientForAll(Square):
+    """y = x^2, whose gradients all lie in one buffer."""
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        (x,) = ctx.saved_tensors
+        if x.dtype != torch.float64:
+            return 2 * x * grad_output
+        grad_input = GRADIENTS[: x.numel()].view(x.shape)
+        return torch.mul(2 * x, grad_output, out=grad_input)
+
+
+class SetsDefaultDtype(Square):
+    @staticmethod
+    def forward(ctx, x):
+        torch.set_default_dtype(torch.float64)
+        return Square.forward(ctx, x)
+
+
 class Scale(nn.Module):
     """y = weight * x, with a gradient of its own."""
 
@@ -209,6 +253,30 @@ CALLS = [
         Square,
         matrix,
         "calls_between",
+    ),
+    Exhibit(
+        "size_on_the_class",
+        "The number of values is kept on the class: wrong where the next call has another size.",
+        SizeOnTheClass,
+        SizeOnContext,
+        matrix,
+        "calls_between",
+    ),
+    Exhibit(
+        "one_gradient_for_all",
+        "All gradients lie in one buffer, so that the next backward overwrites the last one's.",
+        OneGradientForAll,
+        Square,
+        matrix,
+        "calls_between",
+    ),
+    Exhibit(
+        "sets_the_default_dtype",
+        "Forward sets torch's default dtype and does not put it back.",
+        SetsDefaultDtype,
+        Square,
+        matrix,
+        "settings_untouched",
     ),
     Exhibit(
         "state_on_the_module",

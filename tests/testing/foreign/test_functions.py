@@ -340,6 +340,16 @@ def test_an_example_that_does_not_work_is_told(function: Any, sentence: str) -> 
     assert sentence in check_function(function, matrix(), raises=False).explain()
 
 
+@pytest.mark.parametrize(
+    "function",
+    [torch.sqrt, lambda x: x.median(-1)[0].clone(), torch.nn.functional.normalize, lambda x: x.abs() ** x],
+)
+def test_points_without_a_derivative_are_left_alone(function: Any) -> None:
+    x = normal(4, 3).abs() + 0.1
+    report = check_function(function, (x,), raises=False)
+    assert "gradients" not in failed(report), report.explain()
+
+
 # The program
 
 
@@ -349,6 +359,13 @@ def test_the_program_of_a_failure_needs_no_layerkit(python: Any) -> None:
     assert done.returncode == 1
     assert "AssertionError: the gradient of weight is wrong by" in done.stderr
     assert "should be:" in done.stdout
+
+
+def test_no_extra_is_needed(python: Any) -> None:
+    program = (
+        "import sys, layerkit.testing as t; t.check_function, t.check_optimizer; print('hypothesis' in sys.modules)"
+    )
+    assert python("-c", program).stdout.strip() == "False"
 
 
 def test_what_stands_inside_of_a_test_is_in_the_program_too() -> None:

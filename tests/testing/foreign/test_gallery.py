@@ -11,6 +11,7 @@ from foreign_table import DOCUMENT, EXHIBITS, documented, gradcheck_catches, opc
 
 from layerkit.testing import Declaration
 from layerkit.testing.foreign.running import CHECKS
+from layerkit.testing.instruments.observation import settings_put_back
 
 DISTINCT = {id(exhibit.right): exhibit for exhibit in EXHIBITS.values()}
 """Some exhibits share a twin."""
@@ -33,7 +34,7 @@ def test_a_mistake_is_caught_as_documented_and_its_program_shows_it(exhibit: Exh
 def _shows_it(script: str) -> None:
     assert "layerkit" not in script
     program: dict[str, Any] = {"__name__": "__main__"}
-    with pytest.raises((AssertionError, RuntimeError, TypeError)):
+    with pytest.raises((AssertionError, RuntimeError, TypeError)), settings_put_back():
         exec(compile(script, "<script>", "exec"), program)
     assert "compare" in program or "differentiated" in program or "gradgradcheck" in script, "it ended before the end"
 

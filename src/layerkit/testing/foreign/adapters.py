@@ -28,11 +28,18 @@ def with_keywords(function: Callable[..., Any], names: Sequence[str]) -> Callabl
 
 
 def parametrized(module: torch.nn.Module, names: Sequence[str]) -> Callable[..., Any]:
-    """Return a function whose last arguments stand for the module's parameters of these names; buffers stay."""
+    """Return a function whose last arguments stand for the module's parameters of these names.
+
+    Buffers keep their values, and have the dtype of the first tensor of floats.
+    """
 
     def call(*values: Any) -> Any:
         count = len(values) - len(names)
-        buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+        dtype = next((v.dtype for v in values if isinstance(v, Tensor) and v.is_floating_point()), None)
+        buffers = {
+            name: buffer.to(dtype if buffer.is_floating_point() else buffer.dtype, copy=True)
+            for name, buffer in module.named_buffers()
+        }
         return torch.func.functional_call(
             module, buffers | dict(zip(names, values[count:], strict=True)), values[:count]
         )

@@ -9,13 +9,13 @@ import torch
 
 from layerkit.testing.foreign import routes
 from layerkit.testing.foreign.cases import Case
-from layerkit.testing.foreign.judging import agreement, differences, inputs_are_kept, oracle_agrees
+from layerkit.testing.foreign.judging import agreement, differences, inputs_are_kept, oracle_agrees, settings_are_kept
 from layerkit.testing.foreign.routes import Route
 from layerkit.testing.foreign.trial import Trial, Variation
 from layerkit.testing.instruments.layouts import layouts_of
 
-LARGE_BATCH = 131
-"""The batch is tried with so many samples too."""
+LARGE = 131
+"""A size beyond the blocks of most kernels."""
 
 Tries = Iterator[tuple[Case, Variation]]
 
@@ -107,7 +107,7 @@ def _lower_dtypes(trial: Trial) -> Tries:
     if not trial.learned.stochastic:  # other numbers are drawn for another dtype
         for dtype in trial.learned.dtypes:
             for case in trial.learned.cases:
-                if (case.seed <= 1 and case.constant is None) or set(dict(case.sizes).values()) & {0, 1, LARGE_BATCH}:
+                if (case.seed <= 1 and case.constant is None) or set(dict(case.sizes).values()) & {0, 1, LARGE}:
                     yield case, Variation(dtype=dtype)
 
 
@@ -135,6 +135,13 @@ def _oracle(trial: Trial) -> Tries:
 
 
 FOREIGN_BATTERY: tuple[ForeignCheck, ...] = (
+    ForeignCheck(
+        "settings_untouched",
+        "Forward and backward change no setting of torch, such as the default dtype, or put it back.",
+        "a setting is changed and not put back: it belongs to the whole process",
+        _by(routes.watching_settings),
+        settings_are_kept,
+    ),
     ForeignCheck(
         "gradients",
         "The gradient of each input is the central difference of forward, for the example's values and others.",
@@ -195,12 +202,14 @@ FOREIGN_BATTERY: tuple[ForeignCheck, ...] = (
     ),
     ForeignCheck(
         "calls_between",
-        "Another call between forward and backward, with its backward or without gradients, changes nothing.",
+        "Other calls, between forward and backward or after both, change nothing, whatever their size.",
         "something is kept on the class, the module or globally that belongs on ctx",
         _by(
             routes.after_another_call,
             routes.after_a_call_without_gradients,
             routes.in_the_order_of_the_calls,
+            routes.after_a_call_of_another_size,
+            routes.before_another_call,
             state=False,
         ),
     ),

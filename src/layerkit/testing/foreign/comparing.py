@@ -36,6 +36,11 @@ def central_differences(
     return found
 
 
+def copies(gradients: list[Any] | None) -> list[Any] | None:
+    """Return copies, because a later call may write into the memory of the gradients."""
+    return None if gradients is None else [None if g is None else g.clone() for g in gradients]
+
+
 def compare(names: list[str], analytic: list[Any] | None, expected: list[Any], tolerance: float) -> None:
     """Print gradients beside what they should be, and fail where they differ."""
     for name, mine, truth in zip(names, analytic or [], expected, strict=analytic is not None):

@@ -11,24 +11,20 @@ from torch import Tensor
 from layerkit.testing.check import CheckFailed, NotApplicable, Rejected
 from layerkit.testing.foreign.adapters import tensors_in
 from layerkit.testing.foreign.cases import BATCH, Case
-from layerkit.testing.foreign.routes import Gradients, straight
+from layerkit.testing.foreign.rounding import ROUNDINGS, allowed
+from layerkit.testing.foreign.routes import straight
 from layerkit.testing.foreign.trial import ForwardFailed, Prepared, Trial, Variation
 from layerkit.testing.instruments.guesses import guess
+from layerkit.testing.instruments.layouts import EXPANSIONS
 from layerkit.testing.instruments.numerics import (
     DOUBLE,
+    GAP,
     Evaluate,
     check_directions,
     numeric_derivative,
     one_sided,
-    settles_along,
 )
-
-ROUNDING = {DOUBLE: 1e-9}
-"""Two ways of computing one number differ by less than this, relative to the largest number around."""
-SINGLE_ROUNDING = 1e-4
-ROUNDINGS = {torch.float32: 64.0, torch.float16: 16.0, torch.bfloat16: 8.0}
-"""A gradient in a lower dtype may be wrong by so many times what one rounding of the inputs does to it."""
-SHAKES = 3
+from layerkit.testing.instruments.observation import settings_put_back
 
 
 def differences(trial: Trial, case: Case, variation: Variation) -> None:
@@ -70,6 +66,8 @@ def differences(trial: Trial, case: Case, variation: Variation) -> None:
             if case.spread > 1 and _is_saturated(wrong, cotangent):
                 raise NotApplicable("the function is flat at values of this size") from None
             raise _with_advice(wrong, gradient) from None
+        except ForwardFailed as error:
+            raise NotApplicable("forward refuses values beside these") from error
 
 
 def _is_saturated(wrong: CheckFailed, cotangent: Tensor) -> bool:
@@ -78,14 +76,34 @@ def _is_saturated(wrong: CheckFailed, cotangent: Tensor) -> bool:
     return wrong.analytic is not None and left < 1e-5 * float(cotangent.abs().max())
 
 
+PAIRS = 8
 FLAT = 1e-4
 """Differences from both sides that are smaller than this are those of a function that is flat here."""
 
 
 def _has_a_derivative(evaluate: Evaluate, tensor: Tensor, cotangent: Tensor, generator: torch.Generator) -> bool:
-    direction = torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype)
-    sides = one_sided(evaluate, tensor, direction, cotangent)
-    return max(map(abs, sides)) < FLAT or settles_along(evaluate, tensor, cotangent, generator)
+    """Return whether differences from both sides agree along pairs of directions, and add up along their sums."""
+    for _ in range(PAIRS):
+        first, second = (torch.randn(tensor.shape, generator=generator, dtype=tensor.dtype) for _ in range(2))
+        slopes = []
+        for direction in (first, second, first + second):
+            left, right = one_sided(evaluate, tensor, direction, cotangent)
+            if not abs(left - right) <= max(FLAT, GAP * max(abs(left), abs(right))):  # nor where they are infinite
+                return False
+            slopes.append((left + right) / 2)
+        if not abs(slopes[0] + slopes[1] - slopes[2]) <= max(FLAT, GAP * max(map(abs, slopes))):
+            return False
+    return True
+
+
+def _reject_ties(trial: Trial, prepared: Prepared, variation: Variation, index: int) -> None:
+    """Reject a case that repeats values, where there may be no derivative and several gradients may be right."""
+    if not any(layout in EXPANSIONS for layout in variation.layouts.values()):
+        return
+    evaluate, work, cotangent = _evaluation(trial, prepared)
+    generator = torch.Generator().manual_seed(0)
+    if not all(_has_a_derivative(evaluate, work[i], cotangent, generator) for i in trial.inputs.needing):
+        raise Rejected
 
 
 def _with_advice(wrong: CheckFailed, gradient: Tensor | None) -> CheckFailed:
@@ -116,11 +134,11 @@ def agreement(trial: Trial, case: Case, variation: Variation) -> None:
     lower = variation.dtype if variation.dtype in ROUNDINGS else None
     if lower is torch.float32 and variation.route is not straight:
         lower = torch.bfloat16  # of autocast
-    allowed = dict(zip(trial.inputs.needing, _allowed(trial, prepared, expected, lower), strict=True))
+    most = dict(zip(trial.inputs.needing, allowed(trial, prepared, expected, lower), strict=True))
     truths = dict(zip(trial.inputs.needing, expected, strict=True))
     needing = trial.inputs.needing if variation.needing is None else variation.needing
     for index, mine in zip(needing, given, strict=True):
-        truth, most = truths[index], allowed[index]
+        truth = truths[index]
         truth = torch.zeros_like(prepared.plain[index]) if truth is None else truth.detach()
         mine = torch.zeros_like(truth) if mine is None else mine.detach().to(truth.dtype)
         if lower is not None and truth.numel() and truth.abs().max() > torch.finfo(lower).max / 8:
@@ -128,7 +146,8 @@ def agreement(trial: Trial, case: Case, variation: Variation) -> None:
         wrong = (
             (mine - truth).norm() if lower is not None else (mine - truth).abs().max() if mine.numel() else mine.sum()
         )
-        if not bool(wrong <= most):
+        if not bool(wrong <= most[index]):
+            _reject_ties(trial, prepared, variation, index)
             _fail(trial, prepared, variation, index, mine, truth)
 
 
@@ -138,6 +157,13 @@ def inputs_are_kept(trial: Trial, case: Case, variation: Variation) -> None:
         names = ", ".join(trial.names[index] for index in sorted(trial.target.spoilt))
         raise CheckFailed(f"forward has changed {names}")
     agreement(trial, case, variation)
+
+
+def settings_are_kept(trial: Trial, case: Case, variation: Variation) -> None:
+    """Look whether a call changes settings, which an earlier one may have changed already."""
+    with settings_put_back():
+        prepared = trial.prepared(case, variation)
+    trial.given(prepared, variation)
 
 
 def _require_same_outputs(trial: Trial, prepared: Prepared) -> None:
@@ -190,31 +216,6 @@ def _evaluation(trial: Trial, prepared: Prepared) -> tuple[Evaluate, list[Any], 
 
     cotangent = torch.cat([c.reshape(-1).double() for c in prepared.plain_cotangents])
     return evaluate, work, cotangent
-
-
-def _allowed(trial: Trial, prepared: Prepared, expected: Gradients, lower: torch.dtype | None) -> list[Tensor | float]:
-    """Return how far each gradient may be off; in a lower dtype by what some roundings of the inputs do to it."""
-    if lower is None:
-        rounding = ROUNDING.get(trial.learned.precision, SINGLE_ROUNDING)
-        return [rounding * (1e-3 + (g.abs().max() if g is not None and g.numel() else 0.0)) for g in expected]
-    epsilon, most = torch.finfo(lower).eps, [0.0] * len(expected)
-    for seed in range(SHAKES):
-        generator = torch.Generator().manual_seed(seed)
-
-        def shaken(value: Any, generator: torch.Generator = generator) -> Any:
-            if not isinstance(value, Tensor) or not value.is_floating_point():
-                return value
-            signs = torch.randint(0, 2, value.shape, generator=generator, dtype=value.dtype) * 2 - 1
-            return (value.detach() * (1 + epsilon * signs)).requires_grad_(value.requires_grad)
-
-        values, cotangents = map(shaken, prepared.plain), map(shaken, prepared.plain_cotangents)
-        other = straight(trial.call, list(values), list(cotangents))
-        for number, (a, b) in enumerate(zip(other, expected, strict=True)):
-            most[number] = max(most[number], float((a - b).norm()) if a is not None and b is not None else 0.0)
-    tiny = torch.finfo(lower).smallest_normal
-    norms = [float(g.norm()) if g is not None else 0.0 for g in expected]
-    count = [g.numel() if g is not None else 0 for g in expected]
-    return [ROUNDINGS[lower] * (m + epsilon * n) + tiny * c for m, n, c in zip(most, norms, count, strict=True)]
 
 
 def _fail(trial: Trial, prepared: Prepared, variation: Variation, index: int, given: Tensor, expected: Tensor) -> None:

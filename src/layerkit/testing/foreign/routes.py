@@ -104,6 +104,58 @@ def in_the_order_of_the_calls(call: Call, inputs: Inputs, cotangents: Cotangents
     return gradients_of(outputs, inputs, cotangents)
 
 
+def after_a_call_of_another_size(call: Call, inputs: Inputs, cotangents: Cotangents) -> Gradients | None:
+    """A call with a batch twice as large comes between, where forward takes it."""
+    tensors = [x for x in inputs if isinstance(x, Tensor) and x.dim()]
+    others = [
+        torch.cat([x, x]) if isinstance(x, Tensor) and x.dim() and len(x) == len(tensors[0]) else x for x in inputs
+    ]
+    outputs = call(*inputs)
+    try:
+        call(*others)
+    except Exception:
+        return None
+    return gradients_of(outputs, inputs, cotangents)
+
+
+def before_another_call(call: Call, inputs: Inputs, cotangents: Cotangents) -> Gradients:
+    """A later call writes neither into the outputs nor into the gradients of an earlier one."""
+    others = with_other_values(inputs)
+    outputs = call(*inputs)
+    gradients = gradients_of(outputs, inputs, cotangents)
+    values = [output.detach().clone() for output in outputs]
+    gradients_of(call(*others), others, cotangents)
+    for index, (output, value) in enumerate(zip(outputs, values, strict=True)):
+        if not torch.equal(torch.nan_to_num(output.detach()), torch.nan_to_num(value)):
+            raise AssertionError(f"a later call has changed output {index} of an earlier one")
+    return gradients
+
+
+def settings_of_torch() -> dict[str, Any]:
+    """Return what belongs to the whole process, and no function may change."""
+    return {
+        "the default dtype": torch.get_default_dtype(),
+        "the number of threads": torch.get_num_threads(),
+        "the gradient mode": torch.is_grad_enabled(),
+        "the deterministic mode": torch.get_deterministic_debug_mode(),
+        "autocast": torch.is_autocast_enabled("cpu"),
+    }
+
+
+def watching_settings(call: Call, inputs: Inputs, cotangents: Cotangents) -> None:
+    """Forward and backward change no setting of torch, or put it back."""
+    before = settings_of_torch()
+    try:
+        gradients_of(call(*inputs), inputs, cotangents)
+        for name, value in settings_of_torch().items():
+            if value != before[name]:
+                raise AssertionError(f"{name} of torch is {value} after a call, and was {before[name]}")
+    finally:
+        torch.set_default_dtype(before["the default dtype"])
+        torch.set_num_threads(before["the number of threads"])
+        torch.set_grad_enabled(before["the gradient mode"])
+
+
 def second_backward(call: Call, inputs: Inputs, cotangents: Cotangents) -> Gradients | None:
     """A second backward of one forward, with retain_graph=True, gives the same; an error is allowed."""
     outputs = call(*inputs)

@@ -19,6 +19,7 @@ from layerkit.testing.foreign.script import script_for
 from layerkit.testing.foreign.target import Target, generators_put_back
 from layerkit.testing.foreign.trial import Trial, Variation
 from layerkit.testing.foreign.twice import look_twice, second_derivatives
+from layerkit.testing.instruments.observation import settings_put_back
 from layerkit.testing.results import Failure
 
 MOST_REJECTED = 0.2
@@ -47,10 +48,11 @@ def run_battery(target: Target, declaration: Declaration) -> GradientReport:
         if name not in {check.name for check in CHECKS} | {"declarations"}:
             raise UserError(f'known_failures names the check "{name}"; there is none of that name')
     began = time.perf_counter()
-    with generators_put_back(), torch.enable_grad(), warnings.catch_warnings():
+    with generators_put_back(), settings_put_back(), torch.enable_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            trial = learn(target, declaration)
+            with settings_put_back():
+                trial = learn(target, declaration)
         except CheckFailed as wrong:
             failure = Failure(wrong.message, guess=wrong.guess)
             looked = Looked(FIRST.name, FIRST.statement, "failed", examples=1, failure=failure)
@@ -122,7 +124,7 @@ def _try(check: ForeignCheck, trial: Trial, case: Case, variation: Variation, ta
         return False
     except Rejected:
         # That one number everywhere is a tie, or a corner, says nothing about how many corners there are.
-        tally.rejected += case.constant is None
+        tally.rejected += case.constant is None and not variation.layouts
         return False
     except CheckFailed as wrong:
         tally.examples += 1

@@ -12,10 +12,12 @@ from layerkit.testing.foreign import routes
 from layerkit.testing.foreign.adapters import tensors_in
 from layerkit.testing.foreign.battery import ForeignCheck
 from layerkit.testing.foreign.cases import Case
-from layerkit.testing.foreign.comparing import central_differences, compare
-from layerkit.testing.foreign.judging import ROUNDINGS, agreement, differences, inputs_are_kept, oracle_agrees
+from layerkit.testing.foreign.comparing import central_differences, compare, copies
+from layerkit.testing.foreign.judging import differences, oracle_agrees
+from layerkit.testing.foreign.rounding import ROUNDINGS, SAME, SAME_IN_SINGLE
 from layerkit.testing.foreign.slicing import Slice
 from layerkit.testing.foreign.trial import LAY_OUT, Prepared, Trial, Variation
+from layerkit.testing.foreign.twice import look_twice
 from layerkit.testing.instruments.numerics import DOUBLE
 
 MOST_VALUES = 3_000
@@ -56,13 +58,14 @@ def _body(
     needing = trial.inputs.needing if variation.needing is None else variation.needing
     names = [trial.names[index] for index in needing]
     plain = [_written(trial, index, value, index in trial.inputs.needing) for index, value in enumerate(values)]
-    if check.look not in (agreement, differences, inputs_are_kept, oracle_agrees):  # second derivatives
+    if check.look is look_twice:
         lines += ["inputs = [", *plain, "]", "assert torch.autograd.gradgradcheck(call, inputs)"]
         return lines
     for name in {*variation.layouts.values(), *variation.gradient_layouts.values()}:
         used.define(LAY_OUT[name].__name__, LAY_OUT[name])
     used.define(variation.route.__name__, variation.route)
     used.define("straight", routes.straight)
+    used.define("copies", copies)
     used.define("compare", compare)
     lines += ["# as they are", "inputs = [", *plain, "]"]
     lines += ["gradients = [", *(f"    {_tensor(c)}," for c in prepared.plain_cotangents), "]"]
@@ -75,7 +78,7 @@ def _body(
         else "    None,  # not used"
         for index, cotangent in enumerate(prepared.plain_cotangents)
     ]
-    lines += ["]", "", f"analytic = {variation.route.__name__}(call, given_inputs, given_gradients)"]
+    lines += ["]", "", f"analytic = copies({variation.route.__name__}(call, given_inputs, given_gradients))"]
     if check.look is differences:
         used.define("central_differences", central_differences)
         function = "call"
@@ -108,7 +111,7 @@ def _body(
 
 def _tolerance(trial: Trial, variation: Variation) -> float:
     if variation.dtype is None:
-        return 1e-9 if trial.learned.precision is DOUBLE else 1e-4
+        return SAME if trial.learned.precision is DOUBLE else SAME_IN_SINGLE
     lower = torch.bfloat16 if variation.route is not routes.straight else variation.dtype
     return ROUNDINGS[lower] * torch.finfo(lower).eps
 

@@ -64,6 +64,7 @@ class Learned:
         cases: those that it takes, the example's own first.
         dtypes: lower ones that it takes.
         autocast: whether it takes autocast.
+        gains: the size of each gradient of the example, for gradients of the outputs of size one.
         mixes_batch: whether samples depend on others; None where there is no telling.
         notes: all of that, and what it refuses, in words.
     """
@@ -74,6 +75,7 @@ class Learned:
     cases: list[Case] = field(default_factory=lambda: [Case()])
     dtypes: list[torch.dtype] = field(default_factory=list)
     autocast: bool = False
+    gains: list[float] = field(default_factory=list)
     mixes_batch: bool | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -143,7 +145,9 @@ class Trial:
 
     def expected(self, prepared: Prepared) -> Gradients:
         """Return the gradients of the plain pass, of all arguments that need one."""
-        return self._asked(straight, prepared.plain, list(prepared.plain_cotangents)) or []
+        found = self._asked(straight, prepared.plain, list(prepared.plain_cotangents)) or []
+        # They may lie in memory that a later call writes into.
+        return [None if gradient is None else gradient.detach().clone() for gradient in found]
 
     def given(self, prepared: Prepared, variation: Variation) -> Gradients | None:
         """Return the gradients of the pass that a variation asks for.
