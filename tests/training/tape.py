@@ -15,8 +15,8 @@ aten = torch.ops.aten
 class DispatchTape(TorchDispatchMode):
     """A :class:`layerkit.training.recording.Tape`.
 
-    Refused is what waits for a value, or whose shape depends on one, and a tensor made of numbers of Python, which would
-    have to be copied to a GPU.
+    Refused is what waits for a value, or whose shape depends on one, and a tensor made of numbers of Python, which
+    would have to be copied to a GPU.
 
     It sees only operations of torch, so the sums have to be computed in the plain way.
     """
