@@ -102,7 +102,10 @@ def main() -> int:
     for batch in (4, 64):
         part(f"epoch {batch}", lambda batch=batch: gpu_steps.time_epoch(networks["table1"], batch))
     for name, batch in (("table1", 1024), ("dncnn-like", 1024), ("unet", 64)):
-        part(f"profile {name} {batch}", lambda n=name, b=batch: gpu_steps.profiled(networks[n], b))
+        for kind in PRECISIONS:
+            part(
+                f"profile {name} {batch} {kind}", lambda n=name, b=batch, k=kind: gpu_steps.profiled(networks[n], b, k)
+            )
     for name, architecture in networks.items():
         part(f"compiled sums {name} 64", lambda a=architecture: gpu_steps.time_compiled_sums(a, 64))
     for name, architecture in networks.items():  # last, since it takes longest

@@ -19,6 +19,7 @@ from layerkit.arithmetic.axes import Axis, Term
 from layerkit.arithmetic.backends import BACKENDS, Backend, gpu, plain
 from layerkit.arithmetic.sums import Sums
 from layerkit.arithmetic.winograd import SCHEMES
+from layerkit.devices import computing_in
 from layerkit.registry.catalogue import installed
 from layerkit.training import recording
 from layerkit.training.ahead import Batch, losses_of
@@ -38,7 +39,7 @@ def only(*backends: Backend) -> Iterator[None]:
         sums.BACKENDS = BACKENDS
 
 
-def apart(given: Tensor, expected: Tensor) -> float:
+def apart(given: Tensor, expected: Tensor, tolerance: float | None = None) -> float:
     """Return the largest difference of two tensors, relative to the largest number expected.
 
     Raises:
@@ -46,7 +47,7 @@ def apart(given: Tensor, expected: Tensor) -> float:
     """
     scale = float(expected.abs().max()) if expected.numel() else 0.0
     difference = float((given.to(expected) - expected).abs().max()) / max(scale, 1e-30) if scale else 0.0
-    assert difference <= TOLERANCE[expected.dtype], f"differs by {difference:.3g} of the largest number"
+    assert difference <= (tolerance or TOLERANCE[expected.dtype]), f"differs by {difference:.3g} of the largest number"
     return difference
 
 
@@ -98,6 +99,17 @@ def gradients(device: torch.device, folder: Path) -> dict[str, float]:
                     given = _step(architecture, dtype, device)
                 worst = max(apart(*pair) for pair in zip(given, expected, strict=True))
                 found[f"{name} {str(dtype)[6:]} {'kernels' if gpu in backends else 'plain'}"] = worst
+    return found
+
+
+def tf32(device: torch.device, folder: Path) -> dict[str, float]:
+    """Whole networks with TF32, whose convolutions multiply windows where they lie, as near as eleven bits can be."""
+    found = {}
+    for name, architecture in architectures().items():
+        expected = _step(architecture, torch.float32, torch.device("cpu"))
+        with computing_in("tf32"):
+            given = _step(architecture, torch.float32, device)
+        found[name] = max(apart(*pair, tolerance=0.03) for pair in zip(given, expected, strict=True))
     return found
 
 
@@ -230,5 +242,5 @@ def components(device: torch.device, folder: Path) -> dict[str, Any]:
 
 
 CHECKS: dict[str, Callable[[torch.device, Path], Any]] = {
-    check.__name__: check for check in (kernels, gradients, recorded, diverging, resuming, tiles, components)
+    check.__name__: check for check in (kernels, gradients, tf32, recorded, diverging, resuming, tiles, components)
 }

@@ -186,15 +186,16 @@ def time_epoch(architecture: Architecture, batch: int, samples: int = 50_000) ->
     }
 
 
-def profiled(architecture: Architecture, batch: int) -> list[str]:
+def profiled(architecture: Architecture, batch: int, kind: str) -> list[str]:
     """Return the kernels that a step without a recording spends most of its time in, with microseconds a step."""
     noisy, target = pair(architecture, batch)
-    call = own(architecture, noisy, target, 4, records=False)
-    call()
     activity = torch.profiler.ProfilerActivity
-    with precision("float32"), torch.profiler.profile(activities=[activity.CUDA, activity.CPU]) as profile:
+    with precision(kind):
+        call = own(architecture, noisy, target, 4, records=False)
         call()
-        torch.cuda.synchronize()
+        with torch.profiler.profile(activities=[activity.CUDA, activity.CPU]) as profile:
+            call()
+            torch.cuda.synchronize()
     events = sorted(profile.key_averages(), key=lambda event: -event.self_device_time_total)
     return [
         f"{event.self_device_time_total / 4:.0f} us in {event.count / 4:.1f} x {event.key[:90]}"

@@ -131,11 +131,11 @@ def test_a_resumed_sweep_counts_from_where_it_is(command, capsys, monkeypatch):
         assert run(arguments) == 143
     said = capsys.readouterr().out
     assert "have their results" not in said
-    assert [line.split()[0] for line in said.splitlines()] == ["1/4", "2/4"]
+    assert [line.split()[0] for line in said.splitlines()] == ["on", "1/4", "2/4"]
     assert run(arguments) == 0
     said = capsys.readouterr().out.splitlines()
-    assert said[0] == "2 of 4 trainings have their results"
-    assert [line.split()[0] for line in said[1:-1]] == ["3/4", "4/4"]
+    assert said[1] == "2 of 4 trainings have their results"
+    assert [line.split()[0] for line in said[2:-1]] == ["3/4", "4/4"]
 
 
 def test_a_training_of_two_experiments_counts_once(command, tmp_path, capsys):
@@ -146,7 +146,7 @@ def test_a_training_of_two_experiments_counts_once(command, tmp_path, capsys):
     arguments.insert(1, str(tmp_path / "again.json"))
     assert run(arguments) == 0
     numbers = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert numbers[:-1] == ["1/5", "2/5", "3/5", "4/5", "5/5"]
+    assert numbers[1:-1] == ["1/5", "2/5", "3/5", "4/5", "5/5"]
 
 
 def test_a_training_that_another_experiment_times_is_timed_at_once(command, tmp_path, capsys):
@@ -155,7 +155,7 @@ def test_a_training_that_another_experiment_times_is_timed_at_once(command, tmp_
     (tmp_path / "timed.json").write_text(json.dumps(other))
     arguments.insert(2, str(tmp_path / "timed.json"))
     assert run(arguments) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[:-1]] == ["1/4", "2/4", "3/4", "4/4"]
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:-1]] == ["1/4", "2/4", "3/4", "4/4"]
 
 
 def test_a_run_that_train_has_finished_is_taken_as_it_is(command, tmp_path, monkeypatch):

@@ -183,7 +183,7 @@ def test_pictures_to_denoise(here, checkpoint, capsys):
     assert "pictures could not be denoised:\nnote.png: not a picture in a known format" in capsys.readouterr().err
     assert Path("clean/good.png").exists()  # the others are done all the same
     assert "clean/good.png exists already; use --overwrite" in said("good.png")
-    assert "Denoiser: tile must be a whole number at least 1, got 0" in refused(
+    assert "Invalid value for '--tile': 0 is not in the range x>=1." in refused(
         capsys, "denoise", checkpoint, "good.png", "--output", "other", "--tile", "0"
     )
     assert f"{checkpoint} is a network; give the pictures" in refused(capsys, "denoise", checkpoint, "--output", "x")

@@ -483,7 +483,7 @@ def test_a_network_of_fixed_size_takes_no_other() -> None:
 
 
 def test_a_tile_has_a_pixel() -> None:
-    with pytest.raises(UserError, match="Denoiser: tile must be a whole number at least 1, got 0"):
+    with pytest.raises(UserError, match="Denoiser: tile must be a whole number at least 1 or None, got 0"):
         Denoiser(Box(), (1, 12, 12), tile=0)
 
 

@@ -100,7 +100,7 @@ def test_the_checks_are_listed_with_what_they_state(capsys: pytest.CaptureFixtur
 
 def test_a_failure_ends_with_1(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     failed = Result("layer", "relu", "layerkit", "input_gradient", "failed", failure=Failure("it is [wrong]"))
-    monkeypatch.setattr("layerkit.testing.running.run_subjects", lambda *_: Report((failed,), "quick", 0))
+    monkeypatch.setattr("layerkit.testing.running.run_subjects", lambda *_, **__: Report((failed,), "quick", 0))
     assert call("relu") == 1
     assert "it is [wrong]" in capsys.readouterr().out
 

@@ -13,12 +13,15 @@ aten = torch.ops.aten
 
 
 class DispatchTape(TorchDispatchMode):
-    """A :class:`layerkit.training.recording.Tape`. What waits for a value, or whose shape depends on one, is refused.
+    """A :class:`layerkit.training.recording.Tape`.
+
+    Refused is what waits for a value, or whose shape depends on one, and a tensor made of numbers of Python, which
+    would have to be copied to a GPU.
 
     It sees only operations of torch, so the sums have to be computed in the plain way.
     """
 
-    refused = (aten._local_scalar_dense.default, aten.nonzero.default)
+    refused = (aten._local_scalar_dense.default, aten.nonzero.default, aten.lift_fresh.default)
     replays = 0
 
     def __init__(self, generators: Sequence[torch.Generator]) -> None:

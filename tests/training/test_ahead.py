@@ -17,9 +17,9 @@ from layerkit import (
     Conv2d,
     Masked,
     Module,
-    NearestUpsampling,
     ReLU,
     Sequential,
+    Upsampling,
 )
 from layerkit.arithmetic.backends import plain
 from layerkit.builtin.losses.annealed_l0 import AnnealedL0
@@ -38,8 +38,8 @@ def trainer_of(*more: Module, loss: Loss | None = None, adam: bool = True) -> Tr
         BatchNorm2d(16),
         Dropout(0.3, generator=torch.Generator().manual_seed(1)),
         *more,
-        NearestUpsampling(2),
-        Conv2d(16, 3, 3, padding=1, generator=generator),
+        # After layers whose output lies elsewhere every time, so that it plans its pass anew while it is recorded.
+        Upsampling(16, 3, 3, scale_factor=2, padding=1, generator=generator),
     )
     optimizer = Adam(network.param(), lr=0.01) if adam else SGD(network.param(), lr=0.1)
     return Trainer(network, loss or MSE(), optimizer)

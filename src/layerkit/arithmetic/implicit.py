@@ -27,8 +27,9 @@ from layerkit.arithmetic.passes import Move, Pass
 from layerkit.arithmetic.way import KernelLayer, Way
 from layerkit.arithmetic.windows import Pair, channels_first, picture_size
 
-PLACES = 128
-"""Places of the target that a program multiplies at a time."""
+PLACES, PLACES_SUMMED = 128, 64
+"""Places that a program multiplies at a time, and those over which it sums for the gradient of the weight: as many as
+the registers of its threads have room for."""
 INNER = (16, 32)
 """The fewest and the most channels of the source that it multiplies at a time, all at one tap."""
 OUTPUTS = (16, 64)
@@ -90,15 +91,15 @@ class ImplicitProducts(Way):
         lanes, inner = _lanes(outputs), _inner(channels)
         chunks = _ceil_div(channels, inner)
         tiles = taps * chunks * _ceil_div(outputs, lanes)
-        blocks = _ceil_div(_ceil_div(places, PLACES), max(1, PROGRAMS // tiles))
-        parts = _ceil_div(places, PLACES * blocks)
+        blocks = _ceil_div(_ceil_div(places, PLACES_SUMMED), max(1, PROGRAMS // tiles))
+        parts = _ceil_div(places, PLACES_SUMMED * blocks)
         sums = layer.scratch("parts", (parts, kh, kw, channels, outputs), x)
         arguments = (
             *(sums, x, grad_output, places, rows, columns, outputs, channels, chunks, taps, kw, *picture_size(x)),
             *_steps(grad_output),
             *_steps(x),
             *(*self._stride, *self._dilation, *(-padding for padding in self._padding)),
-            *(blocks, "tf32", PLACES, lanes, inner),
+            *(blocks, "tf32", PLACES_SUMMED, lanes, inner),
         )
         grid = taps * chunks, _ceil_div(outputs, lanes), parts
         grad = layer.weight_grad.permute(2, 3, 1, 0)  # of (O, C, kh, kw), in the order of the sums

@@ -13,6 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from layerkit.arithmetic.constants import constant
 from layerkit.arithmetic.division import division_on
 from layerkit.arithmetic.passes import Allocate, Move
 
@@ -25,8 +26,7 @@ def in_both_directions(down: Rows, across: Rows, like: Tensor) -> Tensor:
 
     Multiplied by the taps of a kernel (kh * kw, ...), it applies ``down`` to its columns and ``across`` to its rows.
     """
-    vertical = torch.tensor(down, dtype=like.dtype, device=like.device)
-    horizontal = vertical if across == down else torch.tensor(across, dtype=like.dtype, device=like.device)
+    vertical, horizontal = (constant(rows, like.dtype, like.device) for rows in (down, across))
     return torch.kron(vertical, horizontal)
 
 

@@ -66,7 +66,7 @@ def multiply_windows(
     """Set the target to X times the weight, plus the bias: PLACES places and OUTPUTS channels in each program."""
     place = tl.program_id(0).to(tl.int64) * PLACES + tl.arange(0, PLACES)
     output = tl.program_id(1) * OUTPUTS + tl.arange(0, OUTPUTS)
-    column, row = (place % columns).to(tl.int32), (place // columns % rows).to(tl.int32)
+    column, row = place % columns, place // columns % rows
     picture = place // (columns * rows)
     total = tl.full((PLACES, OUTPUTS), 0.0, tl.float32)
     for step in range(taps * chunks):
@@ -74,11 +74,11 @@ def multiply_windows(
         i, j = tap // taps_across, tap % taps_across
         line, inside_down = _along(row, i, times_down, step_down, start_down, divide_down, source_rows)
         gap, inside_across = _along(column, j, times_across, step_across, start_across, divide_across, source_columns)
-        at = picture * source_picture + line.to(tl.int64) * source_row + gap.to(tl.int64) * source_column
+        at = picture * source_picture + line * source_row + gap * source_column
         inside = (place < places) & inside_down & inside_across
         known = channel < channels
         x = tl.load(
-            source + at[:, None] + (channel * source_channel)[None, :],
+            source + at[:, None] + (channel.to(tl.int64) * source_channel)[None, :],
             mask=inside[:, None] & known[None, :],
             other=0.0,
         )
@@ -89,7 +89,7 @@ def multiply_windows(
         total += tl.load(bias + output, mask=output < outputs, other=0.0)[None, :]
     at = (picture * target_picture + row * target_row + column * target_column)[:, None]
     inside = (place < places)[:, None] & (output < outputs)[None, :]
-    tl.store(target + at + (output * target_channel)[None, :], total, mask=inside)
+    tl.store(target + at + (output.to(tl.int64) * target_channel)[None, :], total, mask=inside)
 
 
 @triton.jit
@@ -135,20 +135,20 @@ def correlate_windows(
     total = tl.full((INNER, OUTPUTS), 0.0, tl.float32)
     for block in range(blocks):
         place = (tl.program_id(2).to(tl.int64) * blocks + block) * PLACES + tl.arange(0, PLACES)
-        column, row = (place % columns).to(tl.int32), (place // columns % rows).to(tl.int32)
+        column, row = place % columns, place // columns % rows
         picture = place // (columns * rows)
         line, inside_down = _along(row, i, times_down, step_down, start_down, 1, source_rows)
         gap, inside_across = _along(column, j, times_across, step_across, start_across, 1, source_columns)
-        at = picture * source_picture + line.to(tl.int64) * source_row + gap.to(tl.int64) * source_column
+        at = picture * source_picture + line * source_row + gap * source_column
         inside = (place < places) & inside_down & inside_across
         x = tl.load(
-            source + at[None, :] + (channel * source_channel)[:, None],
+            source + at[None, :] + (channel.to(tl.int64) * source_channel)[:, None],
             mask=(channel < channels)[:, None] & inside[None, :],
             other=0.0,
         )
         at = (picture * grad_picture + row * grad_row + column * grad_column)[:, None]
         g = tl.load(
-            grad + at + (output * grad_channel)[None, :],
+            grad + at + (output.to(tl.int64) * grad_channel)[None, :],
             mask=(place < places)[:, None] & (output < outputs)[None, :],
             other=0.0,
         )

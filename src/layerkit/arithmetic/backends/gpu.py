@@ -17,6 +17,7 @@ from torch import Tensor
 
 from layerkit.arithmetic.axes import Axis
 from layerkit.arithmetic.backends.directions import Direction, combining, transposed
+from layerkit.arithmetic.constants import constant
 from layerkit.arithmetic.passes import Memory, Move
 
 INSTALLED = find_spec("triton") is not None
@@ -102,8 +103,8 @@ def _moves(target: Tensor, source: Tensor, directions: list[Direction], bias: Te
         target,
         source,
         target if bias is None else bias,
-        torch.tensor(numbers, dtype=torch.int64, device=target.device),
-        torch.tensor(factors, dtype=torch.float64 if double else torch.float32, device=target.device),
+        constant(tuple(numbers), torch.int64, target.device),
+        constant(tuple(factors), torch.float64 if double else torch.float32, target.device),
         *(positions, down.places, across.places, channels),
         *(target.stride(0), down.target.step, down.target.slot_step),
         *(across.target.step, across.target.slot_step, target.stride(-1)),
