@@ -45,11 +45,18 @@ def test_batches_are_consecutive_whatever_the_chunks(total, size, batch_size, st
     assert len(pairs.made) == (math.ceil(total / size) - first if given else 0)
 
 
+@pytest.fixture
 def chunk_threads():
-    return [thread for thread in threading.enumerate() if thread.name.startswith("layerkit pairs")]
+    """Return the threads that make chunks, without those that another test's batches have left for the collector."""
+    before = set(threading.enumerate())
+
+    def threads():
+        return [one for one in threading.enumerate() if one.name.startswith("layerkit pairs") and one not in before]
+
+    return threads
 
 
-def test_the_next_chunk_is_made_while_one_is_in_use(monkeypatch):
+def test_the_next_chunk_is_made_while_one_is_in_use(monkeypatch, chunk_threads):
     begun: list[Future] = []
 
     class Noted(ThreadPoolExecutor):
@@ -67,7 +74,7 @@ def test_the_next_chunk_is_made_while_one_is_in_use(monkeypatch):
     assert not chunk_threads()
 
 
-def test_a_chunk_that_fails_does_so_where_its_batch_is_asked_for():
+def test_a_chunk_that_fails_does_so_where_its_batch_is_asked_for(chunk_threads):
     class Failing(Numbered):
         def chunk(self, epoch, number):
             if number == 1:
@@ -82,7 +89,7 @@ def test_a_chunk_that_fails_does_so_where_its_batch_is_asked_for():
 
 
 @pytest.mark.parametrize("taken", [0, 1, 3])
-def test_no_thread_outlives_batches_that_nobody_wants_any_more(taken):
+def test_no_thread_outlives_batches_that_nobody_wants_any_more(taken, chunk_threads):
     pairs = Numbered(9, 2)
     cut = batches(pairs, 0, 2)
     for _ in range(taken):

@@ -14,8 +14,12 @@ from layerkit.testing.profiles import DEFAULT
 from layerkit.testing.running import run_subjects
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
-PROVEN = {folder.parent.name: folder for folder in PLUGINS.glob("*/tests")}
-"""The folders of tests of the plugins in this repository, by the names of their packages."""
+PROVEN = {
+    folder.parent.name: folder
+    for folder in PLUGINS.glob("*/tests")
+    if "[project.entry-points.layerkit]" in (folder.parent / "pyproject.toml").read_text()
+}
+"""The folders of tests of the plugins with components in this repository, by the names of their packages."""
 OTHERS = [subject for subject in subjects() if subject.component.distribution not in PROVEN]
 
 
