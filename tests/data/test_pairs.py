@@ -45,18 +45,11 @@ def test_batches_are_consecutive_whatever_the_chunks(total, size, batch_size, st
     assert len(pairs.made) == (math.ceil(total / size) - first if given else 0)
 
 
-@pytest.fixture
 def chunk_threads():
-    """Return the threads that make chunks, without those that another test's batches have left for the collector."""
-    before = set(threading.enumerate())
-
-    def threads():
-        return [one for one in threading.enumerate() if one.name.startswith("layerkit pairs") and one not in before]
-
-    return threads
+    return [thread for thread in threading.enumerate() if thread.name.startswith("layerkit pairs")]
 
 
-def test_the_next_chunk_is_made_while_one_is_in_use(monkeypatch, chunk_threads):
+def test_the_next_chunk_is_made_while_one_is_in_use(monkeypatch):
     begun: list[Future] = []
 
     class Noted(ThreadPoolExecutor):
@@ -74,7 +67,7 @@ def test_the_next_chunk_is_made_while_one_is_in_use(monkeypatch, chunk_threads):
     assert not chunk_threads()
 
 
-def test_a_chunk_that_fails_does_so_where_its_batch_is_asked_for(chunk_threads):
+def test_a_chunk_that_fails_does_so_where_its_batch_is_asked_for():
     class Failing(Numbered):
         def chunk(self, epoch, number):
             if number == 1:
@@ -89,7 +82,7 @@ def test_a_chunk_that_fails_does_so_where_its_batch_is_asked_for(chunk_threads):
 
 
 @pytest.mark.parametrize("taken", [0, 1, 3])
-def test_no_thread_outlives_batches_that_nobody_wants_any_more(taken, chunk_threads):
+def test_no_thread_outlives_batches_that_nobody_wants_any_more(taken):
     pairs = Numbered(9, 2)
     cut = batches(pairs, 0, 2)
     for _ in range(taken):

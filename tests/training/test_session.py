@@ -6,6 +6,7 @@ import json
 import math
 import os
 import signal
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -417,6 +418,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(tmp_path, tiny, sav
         session.trainer.optimizer.lr = 1e30
         with pytest.raises(DivergedError, match="try a smaller learning rate, such as 0") as error:
             list(events)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("layerkit pairs")]
     assert ("the last good checkpoint is" in str(error.value)) == saved
     assert (path.read_bytes() if path.exists() else None) == before
     if saved:

@@ -188,7 +188,7 @@ class BlindDenoiser:
             return Denoised(pixels.clone(), noise, left=True, scale=scale)
         device = self.denoiser.geometry.number.device
         tiles = self.denoiser.tiles(pixels.shape[1], pixels.shape[2], beyond=budget.WINDOW // 2 + REACH, grid=STEP)
-        output = torch.zeros(pixels.shape, dtype=pixels.dtype, device=pixels.device)
+        output = torch.empty(pixels.shape, dtype=pixels.dtype, device=pixels.device)
 
         def work(tile: tuple[Span, Span]) -> None:
             rows, columns = tile

@@ -142,7 +142,7 @@ class Denoiser:
         evaluating, number = Evaluating(self.network), self.geometry.number
         with evaluating, torch.no_grad():
             jobs = self._jobs(len(images), images.shape[2], images.shape[3], tile or self.tile)
-        output = torch.zeros(images.shape, dtype=images.dtype, device=images.device)
+        output = torch.empty(images.shape, dtype=images.dtype, device=images.device)
 
         def work(job: _Job) -> None:
             workspace = self._workspace()

@@ -35,7 +35,7 @@ class Share(Protocol):
 
         Args:
             pixels, scale, noise: of the picture.
-            output: for all tiles, zeros at first.
+            output: for all tiles, whatever it holds at first.
             tiles: all of them.
         """
 
@@ -80,6 +80,7 @@ class SharedTiles:
             }
             self._announce(about)
             self.group.take_from_first([_bytes(pixels)])
+        output.zero_()
         try:
             yield tiles[self.group.rank :: self.group.size]
         except UserError as error:

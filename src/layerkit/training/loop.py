@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 
 import torch
+from torch import Tensor
 
 from layerkit.data.dataset import TrainingPairs, Validation
 from layerkit.data.pairs import Pair, batches
@@ -77,33 +79,39 @@ def fit(
         first, spent = (batch, seconds) if number == epoch else (0, 0.0)
         start = time.perf_counter() - spent
         index = first
-        drawn = batches(pairs, number, batch_size, first, like, trainer.division.makers)
-        for group in _groups(drawn, trainer.steps_ahead):
-            taken = [
-                Batch(noisy, target, (number * steps + place) / (epochs * steps))
-                for place, (noisy, target) in enumerate(group, index)
-            ]
-            if inspector is not None:
+        # Closed here, so that the threads that make the pairs end with the training, also where a step fails.
+        with closing(batches(pairs, number, batch_size, first, like, trainer.division.makers)) as drawn:
+            for group in _groups(drawn, trainer.steps_ahead):
+                taken = [
+                    Batch(noisy, target, (number * steps + place) / (epochs * steps))
+                    for place, (noisy, target) in enumerate(group, index)
+                ]
+                if inspector is not None:
+                    for noisy, target, _ in taken:
+                        inspector.before_step(noisy, target)
+                losses, end = losses_of(trainer, taken), index + len(taken)
                 for noisy, target, _ in taken:
-                    inspector.before_step(noisy, target)
-            losses, end = losses_of(trainer, taken), index + len(taken)
-            for noisy, target, _ in taken:
-                try:
-                    loss = next(losses)
-                except ProcessError:
-                    raise  # another process is at fault
-                except Exception as error:
-                    if inspector is not None and not out_of_memory(error):
-                        inspector.inspect(noisy, target)
-                    if isinstance(error, DivergedError):
-                        raise DivergedError(f"in step {index + 1} of epoch {number + 1} {error}") from None
-                    raise
-                index += 1
-                seconds = time.perf_counter() - start
-                yield StepDone(number, index - 1, loss, len(noisy), seconds, settled=index == end)
+                    loss = _next_loss(losses, noisy, target, inspector, f"step {index + 1} of epoch {number + 1}")
+                    index += 1
+                    seconds = time.perf_counter() - start
+                    yield StepDone(number, index - 1, loss, len(noisy), seconds, settled=index == end)
         trained = time.perf_counter()
         evaluation = None if validation is None else evaluate(denoiser, *validation)
         yield EpochDone(number + 1, evaluation, trained - start, time.perf_counter() - trained)
+
+
+def _next_loss(losses: Iterator[float], noisy: Tensor, target: Tensor, inspector: Inspector | None, step: str) -> float:
+    """Return the loss of a step; an error says which step it was, and the inspector looks for the layer at fault."""
+    try:
+        return next(losses)
+    except ProcessError:
+        raise  # another process is at fault
+    except Exception as error:
+        if inspector is not None and not out_of_memory(error):
+            inspector.inspect(noisy, target)
+        if isinstance(error, DivergedError):
+            raise DivergedError(f"in {step} {error}") from None
+        raise
 
 
 def _groups(given: Iterable[Pair], size: int) -> Iterator[list[Pair]]:
