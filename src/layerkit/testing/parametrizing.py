@@ -14,14 +14,8 @@ from layerkit.testing.cases.subjects import subjects
 from layerkit.testing.check import Check
 from layerkit.testing.engine import run_check
 from layerkit.testing.profiles import Profile, profile_named
-from layerkit.testing.results import Result
-from layerkit.testing.running import (
-    KnownFailures,
-    check_known_failures,
-    expected_or_not,
-    known_reason,
-    pairs_of,
-)
+from layerkit.testing.results import Result, expected_or_not
+from layerkit.testing.running import KnownFailures, check_known_failures, known_reason, pairs_of
 
 
 @dataclass(frozen=True)

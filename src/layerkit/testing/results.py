@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import Field, dataclass, replace
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from layerkit.contracts.specs import KindName
 
@@ -169,3 +169,25 @@ class Report:
             "outcomes": dict(self.counts()),
             "results": [result.to_dict() for result in self.results],
         }
+
+
+class _Judged(Protocol):
+    """A data class with an outcome, a reason and a failure."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    @property
+    def outcome(self) -> Outcome: ...
+
+
+_JudgedT = TypeVar("_JudgedT", bound=_Judged)
+
+
+def expected_or_not(result: _JudgedT, reason: str) -> _JudgedT:
+    """Return the result in the light of a known failure: it is one if it fails, and a failure if it does not."""
+    if not reason:
+        return result
+    if result.outcome == "failed":
+        return replace(result, outcome="known failure", reason=reason)
+    message = f"it is known to fail ({reason}), and it does not: take it off the list of known failures"
+    return replace(result, outcome="failed", failure=Failure(message))

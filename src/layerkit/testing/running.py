@@ -7,7 +7,6 @@ import multiprocessing
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 
 import torch
 
@@ -21,7 +20,7 @@ from layerkit.testing.cases.subjects import Subject, subjects
 from layerkit.testing.check import Check
 from layerkit.testing.engine import run_check
 from layerkit.testing.profiles import Profile, profile_named
-from layerkit.testing.results import Failure, Report, Result
+from layerkit.testing.results import Report, Result, expected_or_not
 
 KnownFailures = Mapping[str, str] | Mapping[str, Mapping[str, str]]
 """{check: reason}, or {component: {check: reason}}."""
@@ -186,13 +185,3 @@ def known_reason(known: KnownFailures | None, subject: Subject, check: Check) ->
     own = (known or {}).get(subject.name)
     found = own.get(check.name) if isinstance(own, Mapping) else (known or {}).get(check.name)
     return found if isinstance(found, str) else ""
-
-
-def expected_or_not(result: Result, reason: str) -> Result:
-    """Return the result in the light of a known failure: it is one if it fails, and a failure if it does not."""
-    if not reason:
-        return result
-    if result.outcome == "failed":
-        return replace(result, outcome="known failure", reason=reason)
-    message = f"it is known to fail ({reason}), and it does not: take it off the list of known failures"
-    return replace(result, outcome="failed", failure=Failure(message))

@@ -120,9 +120,9 @@ def denoise(
         return works_of(files, Path(output), Order(overwrite, skip_existing, compare, file_format == "same", shard))
 
     group = processes_of_torchrun()
-    where = device_from(device, processes=group, say=group is None or group.rank == 0)
 
     def denoising(notes: bool) -> Denoising:
+        where = device_from(device, processes=group, say=notes)
         return _denoising(ctx, given, strength, flips, alone, tile, where, jobs, notes)
 
     if group is None:

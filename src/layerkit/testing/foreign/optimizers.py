@@ -14,11 +14,11 @@ from torch.optim import Optimizer
 from layerkit.errors import UserError
 from layerkit.testing.foreign import optimizing
 from layerkit.testing.foreign.optimizing import Make, same, starts, steps
-from layerkit.testing.foreign.report import GradientReport, Looked, WrongGradients, expected_or_not
+from layerkit.testing.foreign.report import GradientReport, Looked, WrongGradients
 from layerkit.testing.foreign.slicing import Slice
 from layerkit.testing.foreign.target import generators_put_back
 from layerkit.testing.instruments.crash import crash
-from layerkit.testing.results import Failure
+from layerkit.testing.results import Failure, expected_or_not
 
 _NO_CLOSURE = inspect.Parameter("closure", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None)
 _HELPERS = {"starts", "slope", "height", "steps", "same"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from layerkit.testing.results import Failure, Outcome
@@ -110,16 +110,6 @@ class GradientReport:
                 {**vars(result), "failure": vars(result.failure) if result.failure else None} for result in self.results
             ],
         }
-
-
-def expected_or_not(result: Looked, reason: str) -> Looked:
-    """Return the result in the light of a known failure: it is one if it fails, and a failure if it does not."""
-    if not reason:
-        return result
-    if result.outcome == "failed":
-        return replace(result, outcome="known failure", reason=reason)
-    message = f"it is known to fail ({reason}), and it does not: take it off the list of known failures"
-    return replace(result, outcome="failed", failure=Failure(message))
 
 
 class WrongGradients(AssertionError):

@@ -178,12 +178,7 @@ def after_the_inputs_changed(call: Call, inputs: Inputs, cotangents: Cotangents)
         for x in held:
             if isinstance(x, Tensor):
                 x.zero_()
-    try:
-        return gradients_of(outputs, inputs, cotangents)
-    except RuntimeError as error:
-        if NOTICED in str(error):
-            return None
-        raise
+    return _unless_noticed(outputs, inputs, cotangents)
 
 
 def after_the_outputs_changed(call: Call, inputs: Inputs, cotangents: Cotangents) -> Gradients | None:
@@ -195,6 +190,11 @@ def after_the_outputs_changed(call: Call, inputs: Inputs, cotangents: Cotangents
                 output.zero_()
             except RuntimeError:  # a view of many, or expanded: torch does not let anyone change it
                 return None
+    return _unless_noticed(outputs, inputs, cotangents)
+
+
+def _unless_noticed(outputs: list[Tensor], inputs: Inputs, cotangents: Cotangents) -> Gradients | None:
+    """Return the gradients, or None where torch notices that a tensor is another than forward kept."""
     try:
         return gradients_of(outputs, inputs, cotangents)
     except RuntimeError as error:

@@ -14,13 +14,13 @@ from layerkit.testing.foreign.battery import FOREIGN_BATTERY, ForeignCheck
 from layerkit.testing.foreign.cases import Case
 from layerkit.testing.foreign.declaration import Declaration
 from layerkit.testing.foreign.learning import learn
-from layerkit.testing.foreign.report import GradientReport, Looked, expected_or_not
+from layerkit.testing.foreign.report import GradientReport, Looked
 from layerkit.testing.foreign.script import script_for
 from layerkit.testing.foreign.target import Target, generators_put_back
 from layerkit.testing.foreign.trial import Trial, Variation
 from layerkit.testing.foreign.twice import look_twice, second_derivatives
 from layerkit.testing.instruments.observation import settings_put_back
-from layerkit.testing.results import Failure
+from layerkit.testing.results import Failure, expected_or_not
 
 MOST_REJECTED = 0.2
 """The largest share of examples at a point without a derivative, unless it is declared that there are such."""
