@@ -71,6 +71,19 @@ def test_it_adds_up_several_parts_and_spares_the_input_gradient(device, monkeypa
     torch.testing.assert_close(layer.weight_grad, expected, rtol=0, atol=TOLERANCE * expected.abs().max().item())
 
 
+@pytest.mark.parametrize(("forwards", "backwards"), [("tf32", "float32"), ("float32", "tf32")])
+def test_a_precision_that_changes_in_between_does_not_change_the_way(device, forwards, backwards):
+    layer = Conv2d(2, 3, 3, padding=1).to(device=device)
+    x, grad_output = torch.randn(3, 2, 12, 13, device=device), torch.randn(3, 3, 12, 13, device=device)
+    with computing_in(forwards):
+        layer.forward(x)
+    with computing_in(backwards):
+        grad_x = layer.backward(grad_output)
+    expected = plain_backward(grad_output, x, layer.weight, (1, 1), (1, 1), (1, 1))
+    for ours, theirs in zip((grad_x, layer.weight_grad), expected, strict=False):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=TOLERANCE * theirs.abs().max().item())
+
+
 def test_it_is_used_with_tensor_cores_only(device):
     layer, x = Conv2d(2, 3, 3).to(device=device), torch.randn(1, 2, 8, 8, device=device)
     way = layer._implicit

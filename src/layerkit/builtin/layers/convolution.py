@@ -86,6 +86,7 @@ class Convolution(KernelLayer):
             start: see :class:`~layerkit.builtin.layers.initialization.Start`.
         """
         self._way, self._direct, self._implicit = way, direct, implicit
+        self._taken = way  # by the last forward that may have a backward
         self._order = tuple(self.weight_dims.index(dim) for dim in way.memory_order)
         kh, kw = self.kernel_size
         sizes = self.out_channels, self.in_channels, kh, kw
@@ -131,14 +132,17 @@ class Convolution(KernelLayer):
         size = self.output_size(picture_size(x))
         if self._direct is not None and not self.training and self._direct.suits(x):
             return self._direct.forward(x, size, rectified)
-        y = self._way_for(x).forward(x, size)
+        way = self._way_for(x)
+        if self.training:  # evaluation, in any number of threads, changes nothing
+            self._taken = way
+        y = way.forward(x, size)
         return y.clamp_(min=0) if rectified else y
 
     def backward(self, grad_output: Tensor) -> Tensor | None:
         """Add to ``weight_grad`` and ``bias_grad``; return (N, in_channels, H, W), or None if it is not needed."""
-        return self._way_for(grad_output).backward(grad_output)
+        return self._taken.backward(grad_output)
 
-    def _way_for(self, given: Tensor) -> Way:
-        """Return the way for pictures of this device and dtype."""
+    def _way_for(self, x: Tensor) -> Way:
+        """Return the way for pictures of this device and dtype, at the precision that is set now."""
         implicit = self._implicit
-        return implicit if implicit is not None and implicit.suits(given) else self._way
+        return implicit if implicit is not None and implicit.suits(x) else self._way
