@@ -67,10 +67,9 @@ def test_vectors_of_each_length_follow_the_formula(
             torch.testing.assert_close(layer.rectified(x), expected)
 
 
-@needs_direct
-@pytest.mark.skipif(len(direct.LANE_BYTES) < 2, reason="this processor has vectors of one length only")
-def test_long_vectors_are_used_where_they_are_full() -> None:
-    shortest, longest = direct.LANE_BYTES
+def test_long_vectors_are_used_where_they_are_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    shortest, longest = 32, 64
+    monkeypatch.setattr(direct, "LANE_BYTES", (shortest, longest))
     numbers = longest // 4
     for channels, expected in ((numbers, longest), (numbers + 4, shortest), (3 * numbers - 4, longest), (3, shortest)):
         layer = conv(5, channels)
